@@ -1,0 +1,404 @@
+//! Every setting, its default and its meaning: the one source for the checks, the sample file and the manual.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// The whole file. Every key has a default; an unknown key is an error.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// What to watch.
+    pub watch: Watch,
+    /// When an outage opens.
+    pub outage: OutageSettings,
+    /// How a recovery is seen.
+    pub recovery: RecoverySettings,
+    /// How the clients are told.
+    pub notify: Notify,
+    /// Where state is kept.
+    pub store: StoreSettings,
+    /// How the daemon is controlled and observed.
+    pub control: Control,
+    /// The address book's part that is kept in this file.
+    pub address: Vec<AddressSetting>,
+}
+
+/// `[watch]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Watch {
+    /// Interfaces to attach to. Empty: those of the default routes.
+    pub interfaces: Vec<String>,
+    /// What to watch: `ADDRESS:PORT` or `NETWORK:PORT` (listed: may have an outage at once), `ADDRESS` or `NETWORK`
+    /// (its services are learned when they first answer), `auto` (the same for every address).
+    pub servers: Vec<WatchEntry>,
+    /// How long a SYN may stay unanswered (F-3).
+    #[serde(with = "super::duration")]
+    pub syn_timeout: Duration,
+    /// Whether RST in answer to a SYN is a failed attempt (F-6).
+    pub refused_is_failure: bool,
+    /// `all`: every client is remembered; `known`: only clients in the address book (F-7).
+    pub remember: Remember,
+    /// Count the client's own ACK of the handshake as the answer: for paths where the server's answers pass elsewhere.
+    /// Costs one table lookup per TCP acknowledgement without data.
+    pub client_ack: bool,
+    /// How to attach: `auto` (native, else generic), `native`, `generic`.
+    pub xdp: XdpPreference,
+    /// Attempts that can be pending at the same time, per CPU; memory for them is taken at start.
+    pub pending: u32,
+    /// Where maps and links are pinned; on a BPF file system.
+    pub pin_dir: PathBuf,
+}
+
+/// An entry of `watch.servers`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WatchEntry {
+    /// Every address; services are learned.
+    Auto,
+    /// This network; services are learned.
+    Network(IpNet),
+    /// This port of every address of the network, listed.
+    Service(IpNet, u16),
+}
+
+/// `watch.remember`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Remember {
+    /// Every client.
+    #[default]
+    All,
+    /// Only clients that are in the address book.
+    Known,
+}
+
+/// `watch.xdp`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum XdpPreference {
+    /// Native where the driver can, else generic.
+    #[default]
+    Auto,
+    /// Native or fail.
+    Native,
+    /// Generic.
+    Generic,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self {
+            interfaces: Vec::new(),
+            servers: vec![WatchEntry::Auto],
+            syn_timeout: Duration::from_secs(3),
+            refused_is_failure: true,
+            remember: Remember::All,
+            client_ack: false,
+            xdp: XdpPreference::Auto,
+            pending: 1 << 17,
+            pin_dir: PathBuf::from("/sys/fs/bpf/ringback"),
+        }
+    }
+}
+
+/// `[outage]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OutageSettings {
+    /// Failed attempts that open an outage.
+    pub min_failures: u32,
+    /// Different clients that open an outage.
+    pub min_clients: u32,
+    /// A suspicion that is not confirmed within this time is forgotten.
+    #[serde(with = "super::duration")]
+    pub suspect_for: Duration,
+}
+
+impl Default for OutageSettings {
+    fn default() -> Self {
+        Self { min_failures: 1, min_clients: 1, suspect_for: Duration::from_secs(60) }
+    }
+}
+
+/// `[recovery]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecoverySettings {
+    /// Where SNMP traps and informs are received; absent: not at all (F-10).
+    pub trap_listen: Option<SocketAddr>,
+    /// Communities that v1 and v2c traps may carry.
+    pub communities: Vec<String>,
+    /// `trust`: a trap ends the outage; `probe`: a probe must confirm it.
+    pub trap_confirm: TrapConfirm,
+    /// Trap OIDs that mean recovery. Default: coldStart, warmStart, linkUp.
+    pub trap_oids: Vec<String>,
+    /// Sources (proxies, NAT) whose agent-addr or snmpTrapAddress is believed instead of the source address.
+    pub trap_proxies: Vec<IpNet>,
+    /// SNMPv3 users.
+    pub snmp_user: Vec<SnmpUser>,
+    /// Probe interval of services in an open outage; absent or `"off"`: no probes (F-14).
+    #[serde(with = "super::duration_or_off")]
+    pub probe: Option<Duration>,
+    /// The longest pause that back-off leads to.
+    #[serde(with = "super::duration")]
+    pub probe_max: Duration,
+    /// How long one probe may take.
+    #[serde(with = "super::duration")]
+    pub probe_timeout: Duration,
+    /// Where signals are received over HTTP; absent: only on the control socket (F-13).
+    pub signal_listen: Option<SocketAddr>,
+    /// File with the shared secret of signals over HTTP.
+    pub signal_secret_file: Option<PathBuf>,
+    /// How long a recovered service must stay without a failure before clients are told.
+    #[serde(with = "super::duration")]
+    pub settle: Duration,
+}
+
+/// `recovery.trap_confirm`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrapConfirm {
+    /// The trap alone ends the outage.
+    #[default]
+    Trust,
+    /// Only a probe that connects does.
+    Probe,
+}
+
+/// `[[recovery.snmp_user]]`
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SnmpUser {
+    /// User name.
+    pub name: String,
+    /// The only engine id (hexadecimal) that may send as this user; absent: any that authenticates.
+    #[serde(default)]
+    pub engine_id: Option<String>,
+    /// `none`, `sha1`, `sha224`, `sha256`, `sha384`, `sha512`.
+    #[serde(default)]
+    pub auth: SnmpAuth,
+    /// File with the authentication pass phrase.
+    #[serde(default)]
+    pub auth_secret_file: Option<PathBuf>,
+    /// `none`, `aes128`, `aes192`, `aes256`.
+    #[serde(default)]
+    pub privacy: SnmpPrivacy,
+    /// File with the privacy pass phrase.
+    #[serde(default)]
+    pub privacy_secret_file: Option<PathBuf>,
+    /// The server that this user's traps speak for; absent: the source address.
+    #[serde(default)]
+    pub server: Option<IpAddr>,
+}
+
+impl std::fmt::Debug for SnmpUser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SnmpUser").field("name", &self.name).field("auth", &self.auth).finish_non_exhaustive()
+    }
+}
+
+/// Authentication protocol of an SNMPv3 user (RFC 3414, RFC 7860).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the names are the protocols'")]
+pub enum SnmpAuth {
+    #[default]
+    None,
+    Sha1,
+    Sha224,
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+/// Privacy protocol of an SNMPv3 user (RFC 3826 and its 192/256-bit extensions).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the names are the protocols'")]
+pub enum SnmpPrivacy {
+    #[default]
+    None,
+    Aes128,
+    Aes192,
+    Aes256,
+}
+
+impl Default for RecoverySettings {
+    fn default() -> Self {
+        Self {
+            trap_listen: None,
+            communities: vec!["public".to_owned()],
+            trap_confirm: TrapConfirm::Trust,
+            trap_oids: ["1.3.6.1.6.3.1.1.5.1", "1.3.6.1.6.3.1.1.5.2", "1.3.6.1.6.3.1.1.5.4"].map(str::to_owned).into(),
+            trap_proxies: Vec::new(),
+            snmp_user: Vec::new(),
+            probe: None,
+            probe_max: Duration::from_secs(300),
+            probe_timeout: Duration::from_secs(3),
+            signal_listen: None,
+            signal_secret_file: None,
+            settle: Duration::ZERO,
+        }
+    }
+}
+
+/// `[notify]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Notify {
+    /// `smtp://host:25` (STARTTLS when offered), `smtp+starttls://host:587` (required), `smtps://host:465`.
+    /// Absent: mails are written to a Maildir under `store.state_dir` (F-20).
+    pub smtp: Option<String>,
+    /// User name for SMTP AUTH.
+    pub smtp_user: Option<String>,
+    /// File with the password for SMTP AUTH.
+    pub smtp_password_file: Option<PathBuf>,
+    /// File with certificates (PEM) to trust besides the built-in roots.
+    pub smtp_ca_file: Option<PathBuf>,
+    /// The `From:` of every mail.
+    pub from: String,
+    /// The envelope sender; absent: the null sender `<>`, so that bounces and auto-replies come to nobody.
+    pub envelope_from: Option<String>,
+    /// Language of mails to people without one on record: `en` or `ja`.
+    pub language: Language,
+    /// Folder with the operator's own templates (`recovered.en.txt`, `recovered.ja.txt`); absent ones are built in.
+    pub template_dir: Option<PathBuf>,
+    /// Clients whose latest attempt is older are not told, and are forgotten (F-8).
+    #[serde(with = "super::duration")]
+    pub max_age: Duration,
+    /// How long delivery is tried before a mail is a dead letter.
+    #[serde(with = "super::duration")]
+    pub lifetime: Duration,
+    /// First pause after a temporary failure; doubles up to `retry_max`.
+    #[serde(with = "super::duration")]
+    pub retry: Duration,
+    /// Longest pause between two tries.
+    #[serde(with = "super::duration")]
+    pub retry_max: Duration,
+    /// Connections to the mail server at the same time.
+    pub connections: u16,
+    /// Mails per second and recovered service; 0: no limit.
+    pub rate: u32,
+    /// Do not tell clients that got through by themselves.
+    pub skip_connected: bool,
+    /// Whether server names are looked up by reverse DNS (F-16).
+    pub reverse_dns: bool,
+    /// DNS server for that; absent: the system's.
+    pub dns_server: Option<SocketAddr>,
+    /// HTTPS base of the one-click unsubscribe link; absent: `List-Unsubscribe` is a mailto only.
+    pub unsubscribe_url: Option<String>,
+    /// Where unsubscribe mails go; absent: the address of `from`.
+    pub unsubscribe_mail: Option<String>,
+}
+
+/// Language of a mail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    /// English.
+    #[default]
+    En,
+    /// Japanese.
+    Ja,
+}
+
+impl Default for Notify {
+    fn default() -> Self {
+        Self {
+            smtp: None,
+            smtp_user: None,
+            smtp_password_file: None,
+            smtp_ca_file: None,
+            from: "Ringback <ringback@localhost>".to_owned(),
+            envelope_from: None,
+            language: Language::En,
+            template_dir: None,
+            max_age: Duration::from_secs(24 * 3600),
+            lifetime: Duration::from_secs(2 * 24 * 3600),
+            retry: Duration::from_secs(30),
+            retry_max: Duration::from_secs(1800),
+            connections: 8,
+            rate: 0,
+            skip_connected: true,
+            reverse_dns: true,
+            dns_server: None,
+            unsubscribe_url: None,
+            unsubscribe_mail: None,
+        }
+    }
+}
+
+/// `[store]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreSettings {
+    /// `sqlite:PATH`; absent: `ringback.db` under `state_dir`.
+    pub url: Option<String>,
+    /// Folder of the database and of the Maildir.
+    pub state_dir: PathBuf,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self { url: None, state_dir: PathBuf::from("/var/lib/ringback") }
+    }
+}
+
+/// `[control]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Control {
+    /// The Unix socket that the command line talks to.
+    pub socket: PathBuf,
+    /// Where Prometheus metrics are served; absent: nowhere.
+    pub metrics_listen: Option<SocketAddr>,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self { socket: PathBuf::from("/run/ringback/control.sock"), metrics_listen: None }
+    }
+}
+
+/// `[[address]]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddressSetting {
+    /// An address or a network.
+    pub client: ClientNet,
+    /// Who is told about it.
+    pub mail: String,
+    /// In which language.
+    #[serde(default)]
+    pub language: Option<Language>,
+}
+
+/// An address (a network of one) or a network of clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientNet(IpNet);
+
+impl ClientNet {
+    /// The network, its host bits cleared.
+    #[must_use]
+    pub fn new(net: IpNet) -> Self {
+        Self(net.trunc())
+    }
+
+    /// The network of one that is this address.
+    #[must_use]
+    pub fn host(addr: IpAddr) -> Self {
+        Self(IpNet::from(addr.to_canonical()))
+    }
+
+    /// The network.
+    #[must_use]
+    pub const fn net(self) -> IpNet {
+        self.0
+    }
+}

@@ -1,0 +1,13 @@
+//! Ringback: sees which clients failed to reach which server, and mails exactly those when the server is back.
+//!
+//! `packet -> kernel verdict -> event -> pure state machine -> durable store -> mail`: [`kernel`] loads the eBPF
+//! programs and turns their events into observations, [`outage`] decides, [`store`] keeps, [`notify`] tells.
+
+pub mod cli;
+pub mod config;
+pub mod control;
+pub mod kernel;
+pub mod notify;
+pub mod outage;
+pub mod recovery;
+pub mod store;

@@ -1,0 +1,134 @@
+//! What made us say "failed" or "recovered".
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Why an attempt counts as failed (design rule 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Failure {
+    /// No SYN/ACK with acknowledgement number = sequence number + 1 within the time-out (F-3).
+    Unanswered,
+    /// RST in answer to the SYN (F-6).
+    Refused,
+    /// ICMP host unreachable, ICMPv6 address unreachable: ARP or ND got no answer (F-2).
+    HostUnreachable,
+    /// ICMP network unreachable, ICMPv6 no route (F-2).
+    NetUnreachable,
+    /// ICMP port or protocol unreachable (F-2).
+    PortUnreachable,
+    /// ICMP administratively prohibited (F-2).
+    Prohibited,
+    /// A SYN to a service that was already known failed (F-4).
+    KnownFailed,
+}
+
+/// Whether evidence speaks of one service or of its whole host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// One `address:port`.
+    Service,
+    /// The host: an ARP reply or neighbour advertisement of it is evidence of recovery.
+    Host,
+}
+
+impl Failure {
+    /// Every kind, for tables and tests.
+    pub const ALL: [Self; 7] = [
+        Self::Unanswered,
+        Self::Refused,
+        Self::HostUnreachable,
+        Self::NetUnreachable,
+        Self::PortUnreachable,
+        Self::Prohibited,
+        Self::KnownFailed,
+    ];
+
+    /// Whether this speaks of one service or of its whole host.
+    #[must_use]
+    pub const fn level(self) -> Level {
+        match self {
+            Self::HostUnreachable | Self::NetUnreachable => Level::Host,
+            Self::Unanswered | Self::Refused | Self::PortUnreachable | Self::Prohibited | Self::KnownFailed => {
+                Level::Service
+            }
+        }
+    }
+
+    /// The word that the store, JSON and messages use.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Unanswered => "unanswered",
+            Self::Refused => "refused",
+            Self::HostUnreachable => "host-unreachable",
+            Self::NetUnreachable => "net-unreachable",
+            Self::PortUnreachable => "port-unreachable",
+            Self::Prohibited => "prohibited",
+            Self::KnownFailed => "known-failed",
+        }
+    }
+
+    /// The evidence that [`Failure::word`] names.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|failure| failure.word() == word)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// Why an outage counts as over (design rule 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Recovery {
+    /// A SYN/ACK of the service that matches an attempt, or the client's own ACK of the handshake (F-12).
+    Answered,
+    /// An ARP packet that the host sent (F-11).
+    Arp,
+    /// A neighbour advertisement of the host (F-11).
+    NeighbourAdvertisement,
+    /// An SNMP trap or inform of the host (F-10).
+    Trap,
+    /// An authenticated signal (F-13).
+    Signal,
+    /// A probe that connected (F-14).
+    Probe,
+}
+
+impl Recovery {
+    /// Every kind, for tables and tests.
+    pub const ALL: [Self; 6] =
+        [Self::Answered, Self::Arp, Self::NeighbourAdvertisement, Self::Trap, Self::Signal, Self::Probe];
+
+    /// The word that the store, JSON and messages use.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Arp => "arp",
+            Self::NeighbourAdvertisement => "neighbour-advertisement",
+            Self::Trap => "trap",
+            Self::Signal => "signal",
+            Self::Probe => "probe",
+        }
+    }
+
+    /// The evidence that [`Recovery::word`] names.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|recovery| recovery.word() == word)
+    }
+}
+
+impl fmt::Display for Recovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
