@@ -1,1 +1,72 @@
-//! x
+//! What the eBPF programs and the daemon both read and write: map keys, map values and events.
+//!
+//! Every type is `#[repr(C)]` with its padding spelled out, so that both sides agree on each byte and no uninitialised
+//! byte leaves the kernel. Sizes are asserted at compile time beside each type. Ports and sequence numbers are in host
+//! byte order; times are nanoseconds of `CLOCK_MONOTONIC`.
+#![cfg_attr(not(feature = "user"), no_std)]
+
+mod addr;
+mod attempt;
+mod bucket;
+mod counter;
+mod event;
+mod mark;
+mod note;
+mod service;
+mod settings;
+mod watch;
+
+pub use addr::Addr;
+pub use attempt::{Attempt, Cursor};
+pub use bucket::{Bucket, SLOTS, SlotState, SlotWord};
+pub use counter::Counter;
+pub use event::{Event, EventKind, Evidence};
+pub use mark::MarkRequest;
+pub use note::{HostState, Note, NoteKey};
+pub use service::{ServiceFlags, ServiceKey, ServiceState};
+pub use settings::{LAYOUT, Settings};
+pub use watch::{MAX_PORTS, WatchRule};
+
+/// Names of the maps, as the object declares them and as they are pinned. The kernel keeps 15 characters of a name.
+pub mod map {
+    /// [`crate::Settings`], one entry.
+    pub const SETTINGS: &str = "RB_SETTINGS";
+    /// Longest prefix of [`crate::Addr`] to [`crate::WatchRule`].
+    pub const WATCH: &str = "RB_WATCH";
+    /// [`crate::ServiceKey`] to [`crate::ServiceState`].
+    pub const SERVICES: &str = "RB_SERVICES";
+    /// [`crate::Bucket`]s of attempts that were seen.
+    pub const PENDING: &str = "RB_PENDING";
+    /// [`crate::Attempt`]s in order of their deadline, one ring per CPU.
+    pub const DEADLINES: &str = "RB_DEADLINES";
+    /// [`crate::Cursor`] of each CPU's ring.
+    pub const CURSORS: &str = "RB_CURSORS";
+    /// [`crate::NoteKey`] to [`crate::Note`].
+    pub const NOTES: &str = "RB_NOTES";
+    /// [`crate::Addr`] of hosts with host-level evidence to [`crate::HostState`].
+    pub const HOSTS: &str = "RB_HOSTS";
+    /// Ring buffer of [`crate::Event`].
+    pub const EVENTS: &str = "RB_EVENTS";
+    /// [`crate::Counter`] to a count per CPU.
+    pub const COUNTERS: &str = "RB_COUNTERS";
+    /// The one timer that finds expired attempts.
+    pub const TIMER: &str = "RB_TIMER";
+
+    /// Every map that is pinned.
+    pub const PINNED: [&str; 11] =
+        [SETTINGS, WATCH, SERVICES, PENDING, DEADLINES, CURSORS, NOTES, HOSTS, EVENTS, COUNTERS, TIMER];
+}
+
+/// Names of the programs in the object.
+pub mod program {
+    /// XDP: what arrives.
+    pub const INGRESS: &str = "rb_ingress";
+    /// TC egress: what this host itself sends.
+    pub const EGRESS: &str = "rb_egress";
+    /// Arms the timer of [`super::map::TIMER`]; run once, never attached.
+    pub const ARM: &str = "rb_arm";
+    /// Changes one service's state; run with a [`super::MarkRequest`], never attached.
+    pub const MARK: &str = "rb_mark";
+    /// XDP that only passes: what the others are measured against.
+    pub const PASS: &str = "rb_pass";
+}

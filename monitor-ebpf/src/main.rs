@@ -1,1 +1,83 @@
-fn main() {}
+//! The kernel side: what a frame says about an attempt, decided where the frame passes.
+//!
+//! In: every frame that arrives on a watched interface (XDP) or that this host sends (TC egress). Out: changes of the
+//! maps in [`maps`] and events on the ring buffer. Every frame goes on unchanged: these programs only watch.
+//!
+//! `frame` reads headers, `decide` picks what concerns us, and one file each handles a SYN ([`syn`]), its answer
+//! ([`answer`]), a refusal ([`refusal`]), ICMP ([`unreachable`]), a host that speaks ([`neighbour`]) and the passing of
+//! time ([`deadline`]).
+#![no_std]
+#![no_main]
+#![feature(core_intrinsics)]
+#![expect(internal_features, reason = "the BPF target has compare-and-swap, but core does not offer it there")]
+#![expect(missing_docs, unreachable_pub, reason = "the program macros make public functions of their own")]
+
+mod answer;
+mod atomic;
+mod bucket;
+mod counters;
+mod deadline;
+mod decide;
+mod frame;
+mod maps;
+mod mark;
+mod neighbour;
+mod refusal;
+mod report;
+mod syn;
+mod unreachable;
+
+use aya_ebpf::{
+    bindings::{TC_ACT_UNSPEC, xdp_action},
+    macros::{classifier, xdp},
+    programs::{TcContext, XdpContext},
+};
+
+use crate::{
+    decide::{Side, decide},
+    frame::Frame,
+};
+
+/// What arrives on a watched interface.
+#[xdp(frags)]
+pub fn rb_ingress(ctx: XdpContext) -> u32 {
+    decide(&Frame::new(ctx.data(), ctx.data_end()), Side::Ingress, ctx.ingress_ifindex() as u32);
+    xdp_action::XDP_PASS
+}
+
+/// What this host sends, or forwards, out of a watched interface. "Unspecified" leaves the verdict to the next program.
+#[classifier]
+pub fn rb_egress(ctx: TcContext) -> i32 {
+    // SAFETY: the context is valid for the whole run of the program.
+    let ifindex = unsafe { (*ctx.skb.skb).ifindex };
+    decide(&Frame::new(ctx.data(), ctx.data_end()), Side::Egress, ifindex);
+    TC_ACT_UNSPEC
+}
+
+/// Arms the timer; the daemon runs this once after loading.
+#[classifier]
+pub fn rb_arm(_ctx: TcContext) -> i32 {
+    deadline::arm()
+}
+
+/// Changes one service's state; the daemon runs this with a [`monitor_common::MarkRequest`].
+#[classifier]
+pub fn rb_mark(ctx: TcContext) -> i32 {
+    mark::apply(&Frame::new(ctx.data(), ctx.data_end()))
+}
+
+/// Passes: the yardstick for the others.
+#[xdp(frags)]
+pub fn rb_pass(_ctx: XdpContext) -> u32 {
+    xdp_action::XDP_PASS
+}
+
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+/// Helpers that the programs call are only for GPL-compatible programs.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

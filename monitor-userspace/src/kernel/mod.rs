@@ -1,1 +1,258 @@
-//! (to come)
+//! The only place that knows the kernel: loads the programs, attaches and pins them, fills their maps, reads their
+//! events.
+//!
+//! In: `config::Watch`, the services that were learned before, and [`crate::outage::Mark`]s. Out: [`Report`]s, which are
+//! observations with wall-clock time, and counters. The kernel goes on watching when the daemon is gone: maps and links
+//! are pinned, and the ring buffer keeps what happened meanwhile.
+
+mod attach;
+mod bpffs;
+mod clock;
+mod error;
+mod events;
+mod interface;
+mod object;
+mod pins;
+mod services;
+mod trial;
+mod watch_list;
+
+use std::path::Path;
+
+use aya::{
+    Ebpf,
+    maps::{HashMap, LpmTrie, MapData, PerCpuArray},
+    programs::{SchedClassifier, TestRun as _, TestRunOptions},
+};
+use monitor_common::{
+    Addr, Counter, HostState, MarkRequest, ServiceFlags, ServiceKey, ServiceState, WatchRule, map, program,
+};
+
+pub use attach::{Attached, XdpMode};
+pub use clock::Clock;
+pub use error::KernelError;
+pub use events::{Events, Report};
+pub use interface::{default_route_interfaces, existing_interfaces};
+pub use trial::{Side, Trial};
+pub use watch_list::watch_rules;
+
+use self::object::Pinning;
+use crate::{
+    config::Watch,
+    outage::{Mark, MonotonicNs, Service, UnixMs},
+};
+
+/// The loaded programs and their maps.
+pub struct Kernel {
+    ebpf: Ebpf,
+    attached: Vec<Attached>,
+    clock: Clock,
+}
+
+impl Kernel {
+    /// Loads the programs, or takes over the pinned state of an earlier daemon, and attaches them to `interfaces`.
+    ///
+    /// What the earlier daemon attached to and `interfaces` does not name is detached.
+    pub async fn start(watch: &Watch, interfaces: &[String]) -> Result<(Self, Events), KernelError> {
+        bpffs::ensure(&watch.pin_dir)?;
+        let (mut kernel, events) = Self::load(watch, Pinning::Pinned)?;
+        kernel.attached = attach::attach(&mut kernel.ebpf, watch, interfaces).await?;
+        Ok((kernel, events))
+    }
+
+    /// Loads the programs without attaching or pinning anything: for packet tests and measurements.
+    pub fn detached(watch: &Watch) -> Result<(Self, Events), KernelError> {
+        Self::load(watch, Pinning::Private)
+    }
+
+    fn load(watch: &Watch, pinning: Pinning) -> Result<(Self, Events), KernelError> {
+        let mut ebpf = object::load(watch, pinning)?;
+        object::configure(&mut ebpf, watch)?;
+        let events = Events::new(&mut ebpf)?;
+        let mut kernel = Self { ebpf, attached: Vec::new(), clock: Clock::now() };
+        kernel.put_watch_list(watch)?;
+        kernel.run(program::ARM, &[0; 64])?;
+        Ok((kernel, events))
+    }
+
+    /// Goes on with other settings: watch list, time-out, interfaces. Capacities keep their values until a restart.
+    pub async fn reload(&mut self, watch: &Watch, interfaces: &[String]) -> Result<(), KernelError> {
+        object::configure(&mut self.ebpf, watch)?;
+        self.put_watch_list(watch)?;
+        self.attached = attach::attach(&mut self.ebpf, watch, interfaces).await?;
+        Ok(())
+    }
+
+    /// Where the programs are attached, and how.
+    #[must_use]
+    pub fn attached(&self) -> &[Attached] {
+        &self.attached
+    }
+
+    /// The kernel's clock beside the wall clock.
+    #[must_use]
+    pub const fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Follows a step of the wall clock.
+    pub fn adjust_clock(&mut self) {
+        self.clock = Clock::now();
+    }
+
+    /// Makes known what had answered before a restart of the machine (design rule 3).
+    pub fn remember_services(&mut self, learned: impl IntoIterator<Item = Service>) -> Result<(), KernelError> {
+        for service in learned {
+            let request = MarkRequest { key: key(service), failed_ns: 0, set: ServiceFlags::ANSWERED, clear: 0 };
+            if self.service(service)?.is_none() {
+                self.run(program::MARK, &request.frame())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the programs what is failed and what is not.
+    pub fn mark(&mut self, mark: Mark) -> Result<(), KernelError> {
+        match mark {
+            Mark::Failed(service) => self.mark_service(service, MonotonicNs::now().0),
+            Mark::Recovered(service) => self.mark_service(service, 0),
+            Mark::HostFailed(host) => {
+                let state = HostState::default();
+                self.hosts()?.insert(Addr::from(host), state, 0).map_err(|source| KernelError::map(map::HOSTS, source))
+            }
+            Mark::HostRecovered(host) => match self.hosts()?.remove(&Addr::from(host)) {
+                Ok(()) | Err(aya::maps::MapError::KeyNotFound) => Ok(()),
+                Err(source) => Err(KernelError::map(map::HOSTS, source)),
+            },
+        }
+    }
+
+    fn mark_service(&mut self, service: Service, failed_ns: u64) -> Result<(), KernelError> {
+        let request = MarkRequest { key: key(service), failed_ns, set: 0, clear: 0 };
+        match self.run(program::MARK, &request.frame())? {
+            0 => Ok(()),
+            _ => Err(KernelError::ServicesFull(service)),
+        }
+    }
+
+    /// When the service last answered anybody; `None`: never on this path.
+    pub fn last_answer(&self, service: Service) -> Result<Option<MonotonicNs>, KernelError> {
+        let state = self.service(service)?;
+        Ok(state.map(|state| state.last_answer_ns).filter(|answer| *answer != 0).map(MonotonicNs))
+    }
+
+    /// Every service in the kernel's table, with the time of its last answer on this path.
+    pub fn services(&self) -> Result<Vec<(Service, Option<UnixMs>, ServiceState)>, KernelError> {
+        let services = self.services_map()?;
+        services
+            .iter()
+            .map(|entry| {
+                let (key, state) = entry.map_err(|source| KernelError::map(map::SERVICES, source))?;
+                let answered = (state.last_answer_ns != 0).then(|| self.clock.unix(MonotonicNs(state.last_answer_ns)));
+                Ok((services::service(&key), answered, state))
+            })
+            .collect()
+    }
+
+    /// Forgets a service that is not failed, to make room.
+    pub fn forget(&mut self, service: Service) -> Result<(), KernelError> {
+        let map = self.ebpf.map_mut(map::SERVICES).ok_or(KernelError::MapMissing(map::SERVICES))?;
+        let mut services: HashMap<&mut MapData, ServiceKey, ServiceState> =
+            map.try_into().map_err(|source| KernelError::map(map::SERVICES, source))?;
+        match services.remove(&key(service)) {
+            Ok(()) | Err(aya::maps::MapError::KeyNotFound) => Ok(()),
+            Err(source) => Err(KernelError::map(map::SERVICES, source)),
+        }
+    }
+
+    /// Every counter, summed over the CPUs.
+    pub fn counters(&self) -> Result<Vec<(Counter, u64)>, KernelError> {
+        let map = self.ebpf.map(map::COUNTERS).ok_or(KernelError::MapMissing(map::COUNTERS))?;
+        let counters: PerCpuArray<&MapData, u64> =
+            map.try_into().map_err(|source| KernelError::map(map::COUNTERS, source))?;
+        Counter::ALL
+            .iter()
+            .map(|counter| {
+                let values =
+                    counters.get(&(*counter as u32), 0).map_err(|source| KernelError::map(map::COUNTERS, source))?;
+                Ok((*counter, values.iter().sum()))
+            })
+            .collect()
+    }
+
+    fn put_watch_list(&mut self, watch: &Watch) -> Result<(), KernelError> {
+        let rules = watch_rules(&watch.servers)?;
+        let map = self.ebpf.map_mut(map::WATCH).ok_or(KernelError::MapMissing(map::WATCH))?;
+        let mut trie: LpmTrie<&mut MapData, Addr, WatchRule> =
+            map.try_into().map_err(|source| KernelError::map(map::WATCH, source))?;
+        let wanted: Vec<_> = rules.into_iter().map(|(net, rule)| (watch_list::key(net), rule)).collect();
+        let present: Vec<_> =
+            trie.keys().collect::<Result<_, _>>().map_err(|source| KernelError::map(map::WATCH, source))?;
+        for (key, rule) in &wanted {
+            trie.insert(key, *rule, 0).map_err(|source| KernelError::map(map::WATCH, source))?;
+        }
+        for key in present {
+            if !wanted.iter().any(|(other, _)| watch_list::same(other, &key)) {
+                trie.remove(&key).map_err(|source| KernelError::map(map::WATCH, source))?;
+            }
+        }
+        self.follow_watch_list(watch)
+    }
+
+    /// Services that are not watched any more are forgotten; those that are listed now, or no longer, say so.
+    fn follow_watch_list(&mut self, watch: &Watch) -> Result<(), KernelError> {
+        for (service, _, state) in self.services()? {
+            match watch_list::standing(&watch.servers, service) {
+                None if state.failed_ns == 0 => self.forget(service)?,
+                None => {}
+                Some(listed) => {
+                    let flag = ServiceFlags::LISTED;
+                    let (set, clear) = if listed { (flag, 0) } else { (0, flag) };
+                    let request = MarkRequest { key: key(service), failed_ns: state.failed_ns, set, clear };
+                    self.run(program::MARK, &request.frame())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn service(&self, service: Service) -> Result<Option<ServiceState>, KernelError> {
+        match self.services_map()?.get(&key(service), 0) {
+            Ok(state) => Ok(Some(state)),
+            Err(aya::maps::MapError::KeyNotFound) => Ok(None),
+            Err(source) => Err(KernelError::map(map::SERVICES, source)),
+        }
+    }
+
+    fn services_map(&self) -> Result<HashMap<&MapData, ServiceKey, ServiceState>, KernelError> {
+        let map = self.ebpf.map(map::SERVICES).ok_or(KernelError::MapMissing(map::SERVICES))?;
+        map.try_into().map_err(|source| KernelError::map(map::SERVICES, source))
+    }
+
+    fn hosts(&mut self) -> Result<HashMap<&mut MapData, Addr, HostState>, KernelError> {
+        let map = self.ebpf.map_mut(map::HOSTS).ok_or(KernelError::MapMissing(map::HOSTS))?;
+        map.try_into().map_err(|source| KernelError::map(map::HOSTS, source))
+    }
+
+    /// Runs a program that is never attached. Returns what it returned.
+    fn run(&self, name: &'static str, frame: &[u8]) -> Result<u32, KernelError> {
+        let program: &SchedClassifier = self
+            .ebpf
+            .program(name)
+            .ok_or(KernelError::ProgramMissing(name))?
+            .try_into()
+            .map_err(|source| KernelError::program(name, source))?;
+        let options = TestRunOptions { data_in: Some(frame), ..TestRunOptions::default() };
+        let result = program.test_run(options).map_err(|source| KernelError::program(name, source))?;
+        Ok(result.return_value)
+    }
+}
+
+fn key(service: Service) -> ServiceKey {
+    ServiceKey::new(Addr::from(service.addr()), service.port())
+}
+
+/// Detaches everything and removes all pins. Returns what was removed.
+pub fn cleanup(pin_dir: &Path) -> Result<Vec<String>, KernelError> {
+    pins::remove_all(pin_dir)
+}

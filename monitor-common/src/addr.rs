@@ -1,0 +1,55 @@
+//! Addresses of both families in one form.
+
+/// An IPv6 address, or an IPv4 address as `::ffff:a.b.c.d` (RFC 4291 section 2.5.5.2), in network byte order.
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Addr {
+    /// Network byte order.
+    pub bytes: [u8; 16],
+}
+
+const _: () = assert!(size_of::<Addr>() == 16);
+
+impl Addr {
+    /// The IPv4 address with these four bytes, read as a native integer from the packet.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_v4(native: u32) -> Self {
+        let [a, b, c, d] = native.to_ne_bytes();
+        Self { bytes: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d] }
+    }
+
+    /// The two halves as native integers, in memory order: for hashing only.
+    #[inline(always)]
+    #[must_use]
+    pub const fn halves(&self) -> [u64; 2] {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = self.bytes;
+        [u64::from_ne_bytes([a, b, c, d, e, f, g, h]), u64::from_ne_bytes([i, j, k, l, m, n, o, p])]
+    }
+}
+
+#[cfg(feature = "user")]
+mod user {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+    use super::Addr;
+
+    impl From<IpAddr> for Addr {
+        fn from(addr: IpAddr) -> Self {
+            let v6: Ipv6Addr = match addr {
+                IpAddr::V4(v4) => Ipv4Addr::to_ipv6_mapped(&v4),
+                IpAddr::V6(v6) => v6,
+            };
+            Self { bytes: v6.octets() }
+        }
+    }
+
+    impl From<Addr> for IpAddr {
+        fn from(addr: Addr) -> Self {
+            Self::V6(Ipv6Addr::from(addr.bytes)).to_canonical()
+        }
+    }
+
+    // SAFETY: `repr(C)`, plain bytes, no padding (size asserted above).
+    unsafe impl aya::Pod for Addr {}
+}

@@ -1,0 +1,55 @@
+//! One connection request, and the ring in which requests wait for their deadline.
+
+use crate::Addr;
+
+/// A connection request: the four-tuple and sequence number of its SYN, seen from the client whichever way the frame at
+/// hand travels. What waits for its deadline is a copy of this; one cache line.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attempt {
+    /// Who sent the SYN.
+    pub client: Addr,
+    /// Where it goes.
+    pub server: Addr,
+    /// Source port.
+    pub client_port: u16,
+    /// Destination port.
+    pub server_port: u16,
+    /// Sequence number of the SYN.
+    pub seq: u32,
+    /// When the SYN was seen.
+    pub seen_ns: u64,
+    /// Hash of the flow: finds the bucket and the tag again.
+    pub hash: u64,
+    /// 1 when the watch list names this port of this server, else 0.
+    pub listed: u32,
+    /// Where the SYN came in.
+    pub ifindex: u32,
+}
+
+const _: () = assert!(size_of::<Attempt>() == 64);
+
+/// Where one CPU's ring of [`Attempt`]s begins and ends: counts that only grow. `tail` is moved by that CPU, `head` by
+/// the timer. One cache line, so that CPUs do not disturb each other.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cursor {
+    /// Attempts that have left.
+    pub head: u64,
+    /// Fills the cache line between the two writers.
+    pub _pad: [u64; 7],
+    /// Attempts that have entered.
+    pub tail: u64,
+    /// Fills the cache line.
+    pub _pad2: [u64; 7],
+}
+
+const _: () = assert!(size_of::<Cursor>() == 128);
+
+#[cfg(feature = "user")]
+mod user {
+    // SAFETY: `repr(C)`, integers only, no implicit padding (size asserted above).
+    unsafe impl aya::Pod for super::Cursor {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::Attempt {}
+}

@@ -1,0 +1,82 @@
+//! What the programs count, one number per CPU and reason.
+
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])+ $name:ident = $word:literal, $kind:ident;)*) => {
+        /// Index into the counter map. Frames that do not concern us are not counted: that would cost.
+        #[repr(u32)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Counter {
+            $($(#[doc = $doc])+ $name,)*
+        }
+
+        impl Counter {
+            /// Every counter, by index.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The word that `status`, JSON and metrics use.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+
+            /// Whether each count is something that was lost: an attempt, an answer or a report.
+            #[must_use]
+            pub const fn is_loss(self) -> bool {
+                match self { $(Self::$name => counters!(@$kind),)* }
+            }
+        }
+    };
+    (@loss) => { true };
+    (@fact) => { false };
+}
+
+counters! {
+    /// Attempts of watched services that were remembered.
+    Attempts = "attempts", fact;
+    /// SYNs that repeated a remembered one.
+    Retransmits = "retransmits", fact;
+    /// Answers (SYN/ACK, or the client's ACK) that matched an attempt.
+    Answers = "answers", fact;
+    /// SYN/ACKs that matched none: not watched, forged, or seen a second time on their way out.
+    AnswersUnmatched = "answers_unmatched", fact;
+    /// RSTs that matched an attempt.
+    Refusals = "refusals", fact;
+    /// ICMP unreachable messages that matched an attempt.
+    Unreachables = "unreachables", fact;
+    /// ICMP unreachable messages whose quote matched none.
+    UnreachablesUnmatched = "unreachables_unmatched", fact;
+    /// Attempts whose time-out passed without an answer.
+    Expired = "expired", fact;
+    /// Of these: the service answered somebody else meanwhile (design rule 2).
+    Isolated = "isolated", fact;
+    /// Failures of services that are neither listed nor learned (design rule 3).
+    UnknownService = "unknown_service", fact;
+    /// Attempts of a failed service that were only counted, because the same client was reported a moment before.
+    ReportsFolded = "reports_folded", fact;
+    /// Frames whose headers contradict themselves or end too early.
+    Malformed = "malformed", fact;
+    /// Reports to the daemon.
+    Events = "events", fact;
+    /// A report found the ring buffer full. Expired attempts wait for room; others are reported by the next SYN.
+    RingFull = "ring_full", loss;
+    /// An attempt was forgotten for a newer one in a full bucket.
+    PendingEvicted = "pending_evicted", loss;
+    /// An attempt was not remembered: every deadline of this CPU was taken.
+    DeadlinesFull = "deadlines_full", loss;
+    /// A service was not learned: the table is full.
+    ServicesFull = "services_full", loss;
+    /// A per-client note was not kept: the table is full.
+    NotesFull = "notes_full", loss;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Counter;
+
+    #[test]
+    fn the_index_is_the_place_in_the_list() {
+        for (index, counter) in Counter::ALL.iter().enumerate() {
+            assert_eq!(*counter as usize, index, "{}", counter.word());
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What the kernel tells the daemon.
+
+use crate::Addr;
+
+/// What happened.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// An attempt failed; `evidence` says why.
+    Failed = 1,
+    /// A failed service answered an attempt of `client`.
+    Answered = 2,
+    /// A service answered for the first time (design rule 3).
+    Learned = 3,
+    /// A host with host-level evidence spoke; it is in `server`.
+    HostSeen = 4,
+}
+
+/// What says so.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// No answer within the time-out (F-3).
+    Unanswered = 1,
+    /// RST (F-6).
+    Refused = 2,
+    /// ICMP type 3 code 1, 7, 12; ICMPv6 type 1 code 2, 3 (F-2).
+    HostUnreachable = 3,
+    /// ICMP type 3 code 0, 5, 6, 11; ICMPv6 type 1 code 0, 6 (F-2).
+    NetUnreachable = 4,
+    /// ICMP type 3 code 2, 3; ICMPv6 type 1 code 4 (F-2).
+    PortUnreachable = 5,
+    /// ICMP type 3 code 9, 10, 13, 14, 15; ICMPv6 type 1 code 1, 5 (F-2).
+    Prohibited = 6,
+    /// A SYN to a service that is marked failed (F-4).
+    KnownFailed = 7,
+    /// SYN/ACK (F-12).
+    SynAck = 8,
+    /// The client's own ACK of the handshake (design rule 3).
+    ClientAck = 9,
+    /// ARP (F-11).
+    Arp = 10,
+    /// Neighbour advertisement (F-11).
+    NeighbourAdvertisement = 11,
+}
+
+/// One report.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// What happened.
+    pub kind: EventKind,
+    /// What says so.
+    pub evidence: Evidence,
+    /// Who tried; zero for [`EventKind::HostSeen`].
+    pub client: Addr,
+    /// Who was tried, or who spoke.
+    pub server: Addr,
+    /// When the attempt's SYN was seen; for answers and hosts, the same as `at_ns`.
+    pub seen_ns: u64,
+    /// When this was reported.
+    pub at_ns: u64,
+    /// When the service last answered anybody; 0: never.
+    pub last_answer_ns: u64,
+    /// Source port of the attempt.
+    pub client_port: u16,
+    /// Port of the service; 0 for [`EventKind::HostSeen`].
+    pub server_port: u16,
+    /// Attempts that this report stands for; 0: more evidence on an attempt that was reported before.
+    pub attempts: u32,
+    /// Why the service may have an outage: [`crate::ServiceFlags`].
+    pub standing: u32,
+    /// Where the frame came in or went out.
+    pub ifindex: u32,
+}
+
+const _: () = assert!(size_of::<Event>() == 80);
+
+#[cfg(feature = "user")]
+mod user {
+    use super::{Event, EventKind, Evidence};
+    use crate::Addr;
+
+    impl EventKind {
+        const ALL: [Self; 4] = [Self::Failed, Self::Answered, Self::Learned, Self::HostSeen];
+    }
+
+    impl Evidence {
+        const ALL: [Self; 11] = [
+            Self::Unanswered,
+            Self::Refused,
+            Self::HostUnreachable,
+            Self::NetUnreachable,
+            Self::PortUnreachable,
+            Self::Prohibited,
+            Self::KnownFailed,
+            Self::SynAck,
+            Self::ClientAck,
+            Self::Arp,
+            Self::NeighbourAdvertisement,
+        ];
+    }
+
+    /// Reads the fields of `#[repr(C)]` bytes one after the other.
+    struct Fields<'a>(&'a [u8]);
+
+    impl Fields<'_> {
+        fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+            let (field, rest) = self.0.split_first_chunk::<N>()?;
+            self.0 = rest;
+            Some(*field)
+        }
+
+        fn u16(&mut self) -> Option<u16> {
+            self.take().map(u16::from_ne_bytes)
+        }
+
+        fn u32(&mut self) -> Option<u32> {
+            self.take().map(u32::from_ne_bytes)
+        }
+
+        fn u64(&mut self) -> Option<u64> {
+            self.take().map(u64::from_ne_bytes)
+        }
+    }
+
+    impl Event {
+        /// Reads one record of the ring buffer; `None` for one of another layout.
+        #[must_use]
+        pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+            let mut fields = Fields(bytes.get(..size_of::<Self>())?);
+            let (kind, evidence) = (fields.u32()?, fields.u32()?);
+            Some(Self {
+                kind: EventKind::ALL.into_iter().find(|known| *known as u32 == kind)?,
+                evidence: Evidence::ALL.into_iter().find(|known| *known as u32 == evidence)?,
+                client: Addr { bytes: fields.take()? },
+                server: Addr { bytes: fields.take()? },
+                seen_ns: fields.u64()?,
+                at_ns: fields.u64()?,
+                last_answer_ns: fields.u64()?,
+                client_port: fields.u16()?,
+                server_port: fields.u16()?,
+                attempts: fields.u32()?,
+                standing: fields.u32()?,
+                ifindex: fields.u32()?,
+            })
+        }
+    }
+}

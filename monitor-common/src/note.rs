@@ -1,0 +1,57 @@
+//! What was reported already, so that one client's hammering costs the daemon little.
+
+use crate::Addr;
+
+/// A client and the failed service that it wants.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NoteKey {
+    /// Who tried.
+    pub client: Addr,
+    /// The server.
+    pub server: Addr,
+    /// The service's port.
+    pub server_port: u16,
+    /// Keys are compared byte by byte.
+    pub _pad: [u16; 3],
+}
+
+const _: () = assert!(size_of::<NoteKey>() == 40);
+
+/// The latest report of a client.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Note {
+    /// When it was reported.
+    pub reported_ns: u64,
+    /// Sequence number of the latest attempt: recognises its retransmissions and ICMP that quotes it.
+    pub seq: u32,
+    /// Attempts since that report.
+    pub unreported: u32,
+    /// The [`crate::Evidence`] reported, as a number.
+    pub evidence: u32,
+    /// Source port of the latest attempt.
+    pub client_port: u16,
+    /// Explicit padding.
+    pub _pad: u16,
+}
+
+const _: () = assert!(size_of::<Note>() == 24);
+
+/// A host with host-level evidence.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostState {
+    /// When it was last reported as seen; 0: not yet.
+    pub reported_ns: u64,
+}
+
+#[cfg(feature = "user")]
+mod user {
+    // SAFETY: `repr(C)`, integers only, no implicit padding (sizes asserted above).
+    unsafe impl aya::Pod for super::NoteKey {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::Note {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::HostState {}
+}

@@ -1,0 +1,30 @@
+//! What the daemon tells the programs at start and at reload.
+
+/// Version of everything in this crate. A pinned map of another layout is replaced, never read.
+pub const LAYOUT: u32 = 1;
+
+/// One entry, written by the daemon.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// [`LAYOUT`] of the maps beside it.
+    pub layout: u32,
+    /// CPUs that have a ring of deadlines.
+    pub cpus: u32,
+    /// Number of buckets - 1; the number is a power of two.
+    pub bucket_mask: u32,
+    /// Deadlines per CPU - 1; the number is a power of two.
+    pub deadline_mask: u32,
+    /// How long a SYN may stay unanswered (F-3).
+    pub syn_timeout_ns: u64,
+    /// Random, made once per set of maps: nobody outside can choose which bucket a flow falls into.
+    pub hash_seed: u64,
+}
+
+const _: () = assert!(size_of::<Settings>() == 32);
+
+#[cfg(feature = "user")]
+mod user {
+    // SAFETY: `repr(C)`, integers only, no implicit padding (size asserted above).
+    unsafe impl aya::Pod for super::Settings {}
+}

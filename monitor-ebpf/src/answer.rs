@@ -1,0 +1,85 @@
+//! An answer: the attempt is over, its service is alive (F-3, F-12).
+
+use aya_ebpf::{bindings::BPF_NOEXIST, btf_maps::lpm_trie::Key, helpers::generated::bpf_ktime_get_ns};
+use monitor_common::{Attempt, Counter, EventKind, Evidence, ServiceFlags, ServiceKey, ServiceState};
+
+use crate::{
+    bucket,
+    counters::count,
+    maps::{RB_SERVICES, RB_SETTINGS, RB_WATCH},
+    report,
+};
+
+/// Set when the object is loaded: whether the client's own ACK of the handshake is an answer (design rule 3).
+#[unsafe(no_mangle)]
+static CLIENT_ACK: u32 = 0;
+
+/// Known to the verifier when it checks the program: while off, the code behind it is removed.
+#[inline(always)]
+pub(crate) fn client_ack_counts() -> bool {
+    // SAFETY: read-only data of the object.
+    unsafe { (&raw const CLIENT_ACK).read_volatile() != 0 }
+}
+
+/// A SYN/ACK of this attempt.
+#[inline(always)]
+pub(crate) fn syn_ack(attempt: &mut Attempt) {
+    if !answered(attempt, Evidence::SynAck) {
+        count(Counter::AnswersUnmatched);
+    }
+}
+
+/// What may be the client's ACK of this attempt's handshake.
+#[inline(always)]
+pub(crate) fn client_ack(attempt: &mut Attempt) {
+    answered(attempt, Evidence::ClientAck);
+}
+
+/// Whether this attempt was seen, and is answered now.
+#[inline(never)]
+fn answered(attempt: &mut Attempt, evidence: Evidence) -> bool {
+    let Some(settings) = RB_SETTINGS.get(0) else { return false };
+    attempt.hash = bucket::hash(attempt, settings);
+    let Some(found) = bucket::find(attempt, settings) else { return false };
+    if !found.take() {
+        return false;
+    }
+    count(Counter::Answers);
+    // SAFETY: no arguments.
+    let now = unsafe { bpf_ktime_get_ns() };
+    attempt.seen_ns = now;
+    let key = ServiceKey::new(attempt.server, attempt.server_port);
+    let Some(service) = RB_SERVICES.get_ptr_mut(&key) else {
+        learn(attempt, evidence);
+        return true;
+    };
+    // SAFETY: a live map value; each field is read and written whole, and the later of two answers may win.
+    let service = unsafe { &mut *service };
+    let before = service.last_answer_ns;
+    let flags = service.flags;
+    service.last_answer_ns = now;
+    if service.failed_ns != 0 {
+        report::plain(attempt, EventKind::Answered, evidence, flags, before);
+    }
+    if flags & ServiceFlags::ANSWERED == 0 && report::plain(attempt, EventKind::Learned, evidence, flags, before) {
+        service.flags = flags | ServiceFlags::ANSWERED;
+    }
+    true
+}
+
+/// The first answer of a service.
+#[inline(never)]
+fn learn(attempt: &Attempt, evidence: Evidence) {
+    let key = ServiceKey::new(attempt.server, attempt.server_port);
+    let listed = RB_WATCH.get(&Key::new(128, attempt.server)).is_some_and(|rule| rule.lists(attempt.server_port));
+    let flags = ServiceFlags::ANSWERED | if listed { ServiceFlags::LISTED } else { 0 };
+    let service = ServiceState { last_answer_ns: attempt.seen_ns, failed_ns: 0, flags, _pad: 0 };
+    if RB_SERVICES.insert(&key, &service, u64::from(BPF_NOEXIST)).is_err() {
+        count(Counter::ServicesFull);
+        return;
+    }
+    if !report::plain(attempt, EventKind::Learned, evidence, flags, 0) {
+        // Not told: the next answer tells it.
+        let _ = RB_SERVICES.remove(&key);
+    }
+}

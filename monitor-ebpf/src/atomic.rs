@@ -1,0 +1,27 @@
+//! The two atomic operations of the data path, on 64-bit words in map values.
+//!
+//! `core::sync::atomic` hides read-modify-write operations on the BPF target, though instruction set v3 has them.
+
+use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd};
+
+/// Replaces `old` by `new`. Returns whether this caller did it.
+///
+/// # Safety
+/// `word` points into a live map value and is aligned.
+#[inline(always)]
+pub(crate) unsafe fn swap(word: *mut u64, old: u64, new: u64) -> bool {
+    // SAFETY: the caller's.
+    let (_, done) =
+        unsafe { atomic_cxchg::<u64, { AtomicOrdering::SeqCst }, { AtomicOrdering::SeqCst }>(word, old, new) };
+    done
+}
+
+/// Adds 1 and orders every earlier store of this CPU before it.
+///
+/// # Safety
+/// `word` points into a live map value and is aligned.
+#[inline(always)]
+pub(crate) unsafe fn publish_next(word: *mut u64) {
+    // SAFETY: the caller's.
+    unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::SeqCst }>(word, 1) };
+}

@@ -1,0 +1,155 @@
+//! The passing of time: attempts wait in the order in which they came, so that only expired ones are ever looked at.
+//!
+//! All attempts have the same time-out; a ring per CPU in order of arrival is therefore also in order of expiry. One
+//! timer for all CPUs looks at the heads. An answered attempt stays in its ring and is found to be gone from the table
+//! when its turn comes.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::{
+    bpf_get_smp_processor_id, bpf_ktime_get_ns, bpf_loop, bpf_timer_init, bpf_timer_set_callback, bpf_timer_start,
+};
+use monitor_common::{Attempt, Counter, Evidence, ServiceFlags, Settings};
+
+use crate::{
+    atomic, bucket,
+    counters::count,
+    maps::{RB_CURSORS, RB_DEADLINES, RB_SETTINGS, RB_TIMER, Timer},
+    report::{self, Room},
+};
+
+/// Between two looks at the rings: an expired attempt is reported at most this much late.
+const TICK_NS: u64 = 10_000_000;
+
+/// Attempts that one look takes from one CPU's ring at most; bounds the time spent in softirq.
+const BATCH: u32 = 16_384;
+
+const CLOCK_MONOTONIC: u64 = 1;
+
+/// Puts an attempt at the end of this CPU's ring. Returns whether there was room.
+#[inline(always)]
+pub(crate) fn enter(attempt: &Attempt, settings: &Settings) -> bool {
+    // SAFETY: no arguments.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let Some(cursor) = RB_CURSORS.get_ptr_mut(cpu) else { return false };
+    // SAFETY: a live map value. `tail` is only moved here, on this CPU; `head` is read whole.
+    let (head, tail) = unsafe { ((&raw const (*cursor).head).read_volatile(), (*cursor).tail) };
+    let place = (tail as u32) & settings.deadline_mask;
+    if tail.wrapping_sub(head) > u64::from(settings.deadline_mask) {
+        count(Counter::DeadlinesFull);
+        return false;
+    }
+    let base = cpu * (settings.deadline_mask + 1);
+    let Some(entry) = RB_DEADLINES.get_ptr_mut(base + place) else { return false };
+    // SAFETY: the timer does not look at this entry before `tail` says so.
+    unsafe {
+        *entry = *attempt;
+        atomic::publish_next(&raw mut (*cursor).tail);
+    }
+    true
+}
+
+/// Starts the timer, or takes over one that an earlier load of this object left running.
+#[inline(always)]
+pub(crate) fn arm() -> i32 {
+    let Some(timer) = RB_TIMER.get_ptr_mut(0) else { return -1 };
+    // SAFETY: the timer of a live map value; the callback has the signature that the kernel calls.
+    unsafe {
+        // -EBUSY: it was initialised before. The two calls below then move it to this program.
+        bpf_timer_init(&raw mut (*timer).timer, core::ptr::from_ref(&RB_TIMER).cast_mut().cast(), CLOCK_MONOTONIC);
+        let set = bpf_timer_set_callback(&raw mut (*timer).timer, tick as *mut c_void);
+        if set != 0 {
+            return set as i32;
+        }
+        bpf_timer_start(&raw mut (*timer).timer, TICK_NS, 0) as i32
+    }
+}
+
+/// What the two loops below share.
+#[repr(C)]
+struct Look {
+    now: u64,
+    cpu: u32,
+    _pad: u32,
+}
+
+#[inline(never)]
+extern "C" fn tick(_map: *mut c_void, _key: *mut u32, timer: *mut Timer) -> i32 {
+    if let Some(settings) = RB_SETTINGS.get(0) {
+        // SAFETY: no arguments.
+        let mut look = Look { now: unsafe { bpf_ktime_get_ns() }, cpu: 0, _pad: 0 };
+        // SAFETY: the callback has the signature that the kernel calls, and `look` outlives the loop.
+        unsafe { bpf_loop(settings.cpus, look_at_cpu as *mut c_void, (&raw mut look).cast(), 0) };
+    }
+    // SAFETY: the timer of the live map value that the kernel passed.
+    unsafe { bpf_timer_start(&raw mut (*timer).timer, TICK_NS, 0) };
+    0
+}
+
+#[inline(never)]
+extern "C" fn look_at_cpu(cpu: u32, look: *mut Look) -> i64 {
+    // SAFETY: the caller's, which outlives the loops.
+    unsafe {
+        (*look).cpu = cpu;
+        bpf_loop(BATCH, look_at_head as *mut c_void, look.cast(), 0);
+    }
+    0
+}
+
+/// Takes one attempt from the ring if its time is up. Returns 1 to stop.
+#[inline(never)]
+extern "C" fn look_at_head(_turn: u32, look: *mut Look) -> i64 {
+    // SAFETY: the caller's, which outlives the loops.
+    let (now, cpu) = unsafe { ((*look).now, (*look).cpu) };
+    let Some(settings) = RB_SETTINGS.get(0) else { return 1 };
+    let Some(cursor) = RB_CURSORS.get_ptr_mut(cpu) else { return 1 };
+    // SAFETY: a live map value. `head` is only moved here, by the one timer; `tail` is read whole.
+    let (head, tail) = unsafe { ((*cursor).head, (&raw const (*cursor).tail).read_volatile()) };
+    if head == tail {
+        return 1;
+    }
+    let base = cpu * (settings.deadline_mask + 1);
+    let Some(entry) = RB_DEADLINES.get_ptr(base + ((head as u32) & settings.deadline_mask)) else { return 1 };
+    // SAFETY: between `head` and `tail`: written completely, and not written again before `head` passes it.
+    let attempt = unsafe { &*entry };
+    if attempt.seen_ns + settings.syn_timeout_ns > now {
+        return 1;
+    }
+    if expire(attempt, settings) == Room::Full {
+        return 1;
+    }
+    // SAFETY: as above.
+    unsafe { (&raw mut (*cursor).head).write_volatile(head + 1) };
+    0
+}
+
+/// An attempt whose time is up: gone from the table (answered), isolated, or failed.
+#[inline(always)]
+fn expire(attempt: &Attempt, settings: &Settings) -> Room {
+    let Some(found) = bucket::find(attempt, settings) else { return Room::Yes };
+    if found.was.is_reported() {
+        return Room::Yes;
+    }
+    let (standing, last_answer_ns) = report::standing(attempt);
+    let standing = standing | (attempt.listed & ServiceFlags::LISTED);
+    if standing == 0 {
+        if found.take() {
+            count(Counter::Expired);
+            count(Counter::UnknownService);
+        }
+        return Room::Yes;
+    }
+    // Design rule 2: it answered somebody after this SYN, so this is the client's own trouble.
+    if last_answer_ns >= attempt.seen_ns {
+        if found.take() {
+            count(Counter::Expired);
+            count(Counter::Isolated);
+        }
+        return Room::Yes;
+    }
+    let room = report::failed(attempt, Evidence::Unanswered, standing, last_answer_ns, &found);
+    if room == Room::Yes {
+        count(Counter::Expired);
+    }
+    room
+}

@@ -1,0 +1,121 @@
+//! From a frame to the one handler that it concerns. Everything else returns as early as it can.
+
+use monitor_common::{Addr, Attempt, Counter};
+
+use crate::{
+    answer,
+    counters::count,
+    frame::{
+        Arp, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, Frame, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, Icmp, Ipv4, Ipv6,
+        Payload, Tcp, ethertype,
+    },
+    neighbour, refusal, syn, unreachable,
+};
+
+const FIN: u8 = 0x01;
+const SYN: u8 = 0x02;
+const RST: u8 = 0x04;
+const ACK: u8 = 0x10;
+
+/// Which way the frame passes this host.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// It arrived.
+    Ingress,
+    /// It leaves: this host's own answers, refusals and ICMP are only seen here.
+    Egress,
+}
+
+/// Looks at one frame.
+#[inline(always)]
+pub(crate) fn decide(frame: &Frame, side: Side, ifindex: u32) {
+    let Some((ethertype, offset)) = ethertype(frame) else { return };
+    match ethertype {
+        ETH_P_IP => ipv4(frame, offset, side, ifindex),
+        ETH_P_IPV6 => ipv6(frame, offset, side, ifindex),
+        // Own ARP is no evidence: only what arrives is looked at.
+        ETH_P_ARP if side == Side::Ingress => {
+            if let Some(arp) = frame.at::<Arp>(offset) {
+                neighbour::arp(arp, ifindex);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[inline(always)]
+fn ipv4(frame: &Frame, offset: usize, side: Side, ifindex: u32) {
+    let Some(ip) = frame.at::<Ipv4>(offset) else { return count(Counter::Malformed) };
+    match ip.payload(offset) {
+        Payload::At(IPPROTO_TCP, at) => {
+            let Some(tcp) = frame.at::<Tcp>(at) else { return count(Counter::Malformed) };
+            if concerns_us(tcp) {
+                by_flags(Addr::from_v4(ip.src.native()), Addr::from_v4(ip.dst.native()), tcp, side, ifindex);
+            }
+        }
+        Payload::At(IPPROTO_ICMP, at) => {
+            let Some(icmp) = frame.at::<Icmp>(at) else { return count(Counter::Malformed) };
+            unreachable::icmp(frame, icmp, at, ifindex);
+        }
+        Payload::At(..) | Payload::Hidden => {}
+        Payload::Malformed => count(Counter::Malformed),
+    }
+}
+
+#[inline(always)]
+fn ipv6(frame: &Frame, offset: usize, side: Side, ifindex: u32) {
+    let Some(ip) = frame.at::<Ipv6>(offset) else { return count(Counter::Malformed) };
+    match ip.payload(frame, offset) {
+        Payload::At(IPPROTO_TCP, at) => {
+            let Some(tcp) = frame.at::<Tcp>(at) else { return count(Counter::Malformed) };
+            if concerns_us(tcp) {
+                by_flags(ip.src.into(), ip.dst.into(), tcp, side, ifindex);
+            }
+        }
+        Payload::At(IPPROTO_ICMPV6, at) => {
+            let Some(icmp) = frame.at::<Icmp>(at) else { return count(Counter::Malformed) };
+            if icmp.kind == neighbour::ADVERTISEMENT && side == Side::Ingress {
+                neighbour::advertisement(frame, ip, at, ifindex);
+            } else {
+                unreachable::icmpv6(frame, icmp, at, ifindex);
+            }
+        }
+        Payload::At(..) | Payload::Hidden => {}
+        Payload::Malformed => count(Counter::Malformed),
+    }
+}
+
+/// The one question that every TCP segment is asked.
+#[inline(always)]
+fn concerns_us(tcp: &Tcp) -> bool {
+    tcp.flags & (SYN | RST) != 0 || (answer::client_ack_counts() && tcp.flags & (FIN | ACK) == ACK)
+}
+
+/// Names the attempt that the segment speaks of, seen from its client, and gives it to the one handler.
+#[inline(always)]
+fn by_flags(src: Addr, dst: Addr, tcp: &Tcp, side: Side, ifindex: u32) {
+    if tcp.data_offset >> 4 < 5 {
+        return count(Counter::Malformed);
+    }
+    let (source, dest) = (tcp.source.get(), tcp.dest.get());
+    let from_client = |seq| attempt(src, dst, source, dest, seq, ifindex);
+    let from_server = |seq| attempt(dst, src, dest, source, seq, ifindex);
+    match tcp.flags & (FIN | SYN | RST | ACK) {
+        // A SYN that leaves was seen when it arrived, or is this host's own.
+        SYN if side == Side::Ingress => syn::seen(&mut from_client(tcp.seq.get())),
+        // Answer and refusal acknowledge the SYN's sequence number + 1 (RFC 9293 sections 3.5 and 3.5.2); a lone RST,
+        // or one that acknowledges something else, is nothing.
+        flags if flags == SYN | ACK => answer::syn_ack(&mut from_server(tcp.ack.get().wrapping_sub(1))),
+        flags if flags == RST | ACK => refusal::seen(&mut from_server(tcp.ack.get().wrapping_sub(1))),
+        // The client's ACK that ends the handshake carries the SYN's sequence number + 1.
+        ACK if side == Side::Ingress && answer::client_ack_counts() => {
+            answer::client_ack(&mut from_client(tcp.seq.get().wrapping_sub(1)));
+        }
+        _ => {}
+    }
+}
+
+#[inline(always)]
+const fn attempt(client: Addr, server: Addr, client_port: u16, server_port: u16, seq: u32, ifindex: u32) -> Attempt {
+    Attempt { client, server, client_port, server_port, seq, seen_ns: 0, hash: 0, listed: 0, ifindex }
+}

@@ -1,0 +1,53 @@
+//! Every map. Sizes that the daemon chooses are 1 here and set when it loads the object.
+
+use aya_ebpf::{
+    bindings::{BPF_F_MMAPABLE, bpf_timer},
+    btf_maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf},
+    macros::btf_map,
+};
+use monitor_common::{
+    Addr, Attempt, Bucket, Counter, Cursor, Event, HostState, Note, NoteKey, ServiceKey, ServiceState, Settings,
+    WatchRule,
+};
+
+/// Array values of a map that can be mapped into user space begin on a page: a bucket is then one cache line.
+const ALIGNED: usize = BPF_F_MMAPABLE as usize;
+
+#[btf_map]
+pub(crate) static RB_SETTINGS: Array<Settings, 1> = Array::new();
+
+#[btf_map]
+pub(crate) static RB_WATCH: LpmTrie<Addr, WatchRule, 4096> = LpmTrie::new();
+
+#[btf_map]
+pub(crate) static RB_SERVICES: HashMap<ServiceKey, ServiceState, 65536> = HashMap::new();
+
+#[btf_map]
+pub(crate) static RB_PENDING: Array<Bucket, 1, ALIGNED> = Array::new();
+
+#[btf_map]
+pub(crate) static RB_DEADLINES: Array<Attempt, 1, ALIGNED> = Array::new();
+
+#[btf_map]
+pub(crate) static RB_CURSORS: Array<Cursor, 1, ALIGNED> = Array::new();
+
+#[btf_map]
+pub(crate) static RB_NOTES: LruHashMap<NoteKey, Note, 65536> = LruHashMap::new();
+
+#[btf_map]
+pub(crate) static RB_HOSTS: HashMap<Addr, HostState, 4096> = HashMap::new();
+
+#[btf_map]
+pub(crate) static RB_EVENTS: RingBuf<Event, { 1 << 24 }> = RingBuf::new();
+
+#[btf_map]
+pub(crate) static RB_COUNTERS: PerCpuArray<u64, { Counter::ALL.len() }> = PerCpuArray::new();
+
+/// The timer lives in a map value: the kernel keeps it running while the map is pinned, daemon or not.
+#[repr(C)]
+pub(crate) struct Timer {
+    pub(crate) timer: bpf_timer,
+}
+
+#[btf_map]
+pub(crate) static RB_TIMER: Array<Timer, 1> = Array::new();

@@ -1,0 +1,63 @@
+//! A host that speaks: ARP or a neighbour advertisement of a host with host-level evidence (F-11).
+
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
+use monitor_common::{Addr, Attempt, EventKind, Evidence};
+
+use crate::{
+    frame::{Arp, ETH_P_IP, Frame, Ipv6, NeighbourAdvertisement},
+    maps::RB_HOSTS,
+    report,
+};
+
+/// ICMPv6 type (RFC 4861 section 4.4).
+pub(crate) const ADVERTISEMENT: u8 = 136;
+
+/// A host is reported at most this often while it stays failed: a reply to each client's attempt says nothing new.
+const REPORT_INTERVAL_NS: u64 = 1_000_000_000;
+
+/// Takes ARP for IPv4 over Ethernet, reply or request: its sender is alive either way (RFC 826).
+#[inline(always)]
+pub(crate) fn arp(arp: &Arp, ifindex: u32) {
+    const ETHERNET: u16 = 1;
+    const LENGTHS: u16 = 0x0604;
+    if arp.hardware.get() == ETHERNET && arp.protocol.get() == ETH_P_IP && arp.lengths.get() == LENGTHS {
+        spoke(Addr::from_v4(arp.sender.native()), Evidence::Arp, ifindex);
+    }
+}
+
+/// Takes a neighbour advertisement; one that a router forwarded is forged (RFC 4861 section 7.1.2).
+#[inline(always)]
+pub(crate) fn advertisement(frame: &Frame, ip: &Ipv6, at: usize, ifindex: u32) {
+    if ip.hop_limit != 255 {
+        return;
+    }
+    if let Some(advertisement) = frame.at::<NeighbourAdvertisement>(at) {
+        spoke(advertisement.target.into(), Evidence::NeighbourAdvertisement, ifindex);
+    }
+}
+
+#[inline(never)]
+fn spoke(host: Addr, evidence: Evidence, ifindex: u32) {
+    let Some(state) = RB_HOSTS.get_ptr_mut(&host) else { return };
+    // SAFETY: no arguments.
+    let now = unsafe { bpf_ktime_get_ns() };
+    // SAFETY: a live map value; its one field is read and written whole.
+    let state = unsafe { &mut *state };
+    if now.wrapping_sub(state.reported_ns) < REPORT_INTERVAL_NS {
+        return;
+    }
+    let no_attempt = Attempt {
+        client: Addr { bytes: [0; 16] },
+        server: host,
+        client_port: 0,
+        server_port: 0,
+        seq: 0,
+        seen_ns: now,
+        hash: 0,
+        listed: 0,
+        ifindex,
+    };
+    if report::plain(&no_attempt, EventKind::HostSeen, evidence, 0, 0) {
+        state.reported_ns = now;
+    }
+}

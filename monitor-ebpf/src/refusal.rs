@@ -1,0 +1,13 @@
+//! A refusal: RST in answer to a SYN (F-6).
+
+use monitor_common::{Attempt, Counter, Evidence};
+
+use crate::{counters::count, report};
+
+/// Takes an RST that acknowledges the SYN of this attempt, if it was seen.
+#[inline(always)]
+pub(crate) fn seen(attempt: &mut Attempt) {
+    if report::more_evidence(attempt, Evidence::Refused) {
+        count(Counter::Refusals);
+    }
+}

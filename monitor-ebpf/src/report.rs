@@ -1,0 +1,174 @@
+//! Reports to the daemon: room in the ring buffer first, then the claim on the attempt, then the event. What finds no
+//! room is counted and not marked as reported, so that the next SYN or the next turn of the timer reports it.
+
+use aya_ebpf::{bindings::BPF_ANY, btf_maps::lpm_trie::Key, helpers::generated::bpf_ktime_get_ns};
+use monitor_common::{Attempt, Counter, EventKind, Evidence, Note, NoteKey, ServiceFlags, ServiceKey};
+
+use crate::{
+    bucket::{self, Found},
+    counters::count,
+    maps::{RB_EVENTS, RB_NOTES, RB_SERVICES, RB_SETTINGS, RB_WATCH},
+};
+
+/// One client is reported at most this often per failed service; attempts in between are counted in its note.
+const NOTE_INTERVAL_NS: u64 = 200_000_000;
+
+/// Whether a report found room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    Yes,
+    Full,
+}
+
+/// Reports a failed attempt, unless somebody else has claimed its slot or its client was reported a moment ago.
+#[inline(never)]
+pub(crate) fn failed(attempt: &Attempt, evidence: Evidence, standing: u32, last_answer_ns: u64, found: &Found) -> Room {
+    // SAFETY: no arguments.
+    let now = unsafe { bpf_ktime_get_ns() };
+    let key =
+        NoteKey { client: attempt.client, server: attempt.server, server_port: attempt.server_port, _pad: [0; 3] };
+    let mut attempts = 1;
+    if let Some(note) = RB_NOTES.get_ptr_mut(&key) {
+        // SAFETY: a live map value; each field is read and written whole. Two CPUs that count the same client's
+        // attempts at the same instant may count one too few.
+        let note = unsafe { &mut *note };
+        if note.seq == attempt.seq && note.client_port == attempt.client_port {
+            // Its slot was lost to a newer attempt in between: still the same attempt.
+            found.mark_reported();
+            return Room::Yes;
+        }
+        if now.wrapping_sub(note.reported_ns) < NOTE_INTERVAL_NS {
+            if found.mark_reported() {
+                note.seq = attempt.seq;
+                note.client_port = attempt.client_port;
+                note.unreported += 1;
+                count(Counter::ReportsFolded);
+            }
+            return Room::Yes;
+        }
+        attempts += note.unreported;
+    }
+    let Some(mut entry) = RB_EVENTS.reserve(0) else {
+        count(Counter::RingFull);
+        return Room::Full;
+    };
+    if !found.mark_reported() {
+        entry.discard(0);
+        return Room::Yes;
+    }
+    let event = entry.as_mut_ptr();
+    // SAFETY: reserved for this event; written field by field, so that no copy of it stands on the small stack.
+    unsafe {
+        (*event).kind = EventKind::Failed;
+        (*event).evidence = evidence;
+        (*event).client = attempt.client;
+        (*event).server = attempt.server;
+        (*event).seen_ns = attempt.seen_ns;
+        (*event).at_ns = now;
+        (*event).last_answer_ns = last_answer_ns;
+        (*event).client_port = attempt.client_port;
+        (*event).server_port = attempt.server_port;
+        (*event).attempts = attempts;
+        (*event).standing = standing;
+        (*event).ifindex = attempt.ifindex;
+    }
+    entry.submit(0);
+    count(Counter::Events);
+    let note = Note {
+        reported_ns: now,
+        seq: attempt.seq,
+        unreported: 0,
+        evidence: evidence as u32,
+        client_port: attempt.client_port,
+        _pad: 0,
+    };
+    if RB_NOTES.insert(&key, &note, u64::from(BPF_ANY)).is_err() {
+        count(Counter::NotesFull);
+    }
+    Room::Yes
+}
+
+/// Reports evidence (RST, ICMP) on an attempt that is pending, or that was reported with other evidence before.
+/// Returns whether it matched an attempt that was seen (design rule 1).
+#[inline(never)]
+pub(crate) fn more_evidence(attempt: &mut Attempt, evidence: Evidence) -> bool {
+    let Some(settings) = RB_SETTINGS.get(0) else { return false };
+    // SAFETY: no arguments. The answer came within moments of the SYN; only a silent attempt needs the exact time of its
+    // SYN (design rule 2).
+    attempt.seen_ns = unsafe { bpf_ktime_get_ns() };
+    attempt.hash = bucket::hash(attempt, settings);
+    let found = bucket::find(attempt, settings);
+    if let Some(found) = &found
+        && !found.was.is_reported()
+    {
+        let (standing, last_answer_ns) = standing(attempt);
+        if standing == 0 {
+            count(Counter::UnknownService);
+            found.take();
+        } else {
+            failed(attempt, evidence, standing, last_answer_ns, found);
+        }
+        return true;
+    }
+    let key =
+        NoteKey { client: attempt.client, server: attempt.server, server_port: attempt.server_port, _pad: [0; 3] };
+    let Some(note) = RB_NOTES.get_ptr_mut(&key) else { return found.is_some() };
+    // SAFETY: a live map value; each field is read and written whole.
+    let note = unsafe { &mut *note };
+    let noted = note.seq == attempt.seq && note.client_port == attempt.client_port;
+    if found.is_none() && !noted {
+        return false;
+    }
+    if note.evidence != evidence as u32 {
+        let (standing, last_answer_ns) = standing(attempt);
+        if plain(attempt, EventKind::Failed, evidence, standing, last_answer_ns) {
+            note.evidence = evidence as u32;
+        }
+    }
+    true
+}
+
+/// Why a service may have an outage, and when it last answered.
+#[inline(never)]
+pub(crate) fn standing(attempt: &Attempt) -> (u32, u64) {
+    if let Some(service) = RB_SERVICES.get_ptr(&ServiceKey::new(attempt.server, attempt.server_port)) {
+        // SAFETY: a live map value; each field is read whole.
+        return unsafe { ((*service).flags, (*service).last_answer_ns) };
+    }
+    let listed = RB_WATCH.get(&Key::new(128, attempt.server)).is_some_and(|rule| rule.lists(attempt.server_port));
+    (if listed { ServiceFlags::LISTED } else { 0 }, 0)
+}
+
+/// Reports what needs no claim, at the time that `attempt` says. Returns whether there was room.
+#[inline(never)]
+pub(crate) fn plain(
+    attempt: &Attempt,
+    kind: EventKind,
+    evidence: Evidence,
+    standing: u32,
+    last_answer_ns: u64,
+) -> bool {
+    let Some(mut entry) = RB_EVENTS.reserve(0) else {
+        count(Counter::RingFull);
+        return false;
+    };
+    let event = entry.as_mut_ptr();
+    // SAFETY: as above.
+    unsafe {
+        (*event).kind = kind;
+        (*event).evidence = evidence;
+        (*event).client = attempt.client;
+        (*event).server = attempt.server;
+        (*event).seen_ns = attempt.seen_ns;
+        (*event).at_ns = attempt.seen_ns;
+        (*event).last_answer_ns = last_answer_ns;
+        (*event).client_port = attempt.client_port;
+        (*event).server_port = attempt.server_port;
+        (*event).attempts = 0;
+        (*event).standing = standing;
+        (*event).ifindex = attempt.ifindex;
+    }
+    entry.submit(0);
+    count(Counter::Events);
+    true
+}

@@ -1,0 +1,73 @@
+//! A SYN: remember the attempt and its deadline; at once report one to a failed service (F-3, F-4).
+
+use aya_ebpf::{btf_maps::lpm_trie::Key, helpers::generated::bpf_ktime_get_ns};
+use monitor_common::{Attempt, Counter, Evidence, ServiceFlags, ServiceKey};
+
+use crate::{
+    bucket::{self, Remembered},
+    counters::count,
+    deadline,
+    maps::{RB_SERVICES, RB_SETTINGS, RB_WATCH},
+    report,
+};
+
+/// What is known of the service that a SYN asks for.
+struct Wanted {
+    standing: u32,
+    last_answer_ns: u64,
+    failed: bool,
+}
+
+/// Takes a SYN that arrived.
+#[inline(never)]
+pub(crate) fn seen(attempt: &mut Attempt) {
+    let Some(wanted) = wanted(attempt) else { return };
+    let Some(settings) = RB_SETTINGS.get(0) else { return };
+    // SAFETY: no arguments.
+    attempt.seen_ns = unsafe { bpf_ktime_get_ns() };
+    attempt.hash = bucket::hash(attempt, settings);
+    attempt.listed = wanted.standing & ServiceFlags::LISTED;
+    let Some(remembered) = bucket::remember(attempt, settings) else { return };
+    let found = match remembered {
+        Remembered::New(found) => {
+            count(Counter::Attempts);
+            if !wanted.failed {
+                if !deadline::enter(attempt, settings) {
+                    found.take();
+                }
+                return;
+            }
+            found
+        }
+        Remembered::Again(found) => {
+            count(Counter::Retransmits);
+            // The service may have been marked failed after this attempt began: it is noted now (F-4).
+            if !wanted.failed || found.was.is_reported() {
+                return;
+            }
+            found
+        }
+    };
+    report::failed(attempt, Evidence::KnownFailed, wanted.standing, wanted.last_answer_ns, &found);
+}
+
+/// Whether the SYN's service is watched, from the table of services (the common case) or from the watch list.
+#[inline(always)]
+fn wanted(attempt: &Attempt) -> Option<Wanted> {
+    let key = ServiceKey::new(attempt.server, attempt.server_port);
+    if let Some(service) = RB_SERVICES.get_ptr(&key) {
+        // SAFETY: a live map value; its fields are read one by one, each whole.
+        let service = unsafe { &*service };
+        return Some(Wanted {
+            standing: service.flags,
+            last_answer_ns: service.last_answer_ns,
+            failed: service.failed_ns != 0,
+        });
+    }
+    let rule = RB_WATCH.get(&Key::new(128, attempt.server))?;
+    let listed = rule.lists(attempt.server_port);
+    if !listed && rule.learn == 0 {
+        return None;
+    }
+    Some(Wanted { standing: if listed { ServiceFlags::LISTED } else { 0 }, last_answer_ns: 0, failed: false })
+}

@@ -1,0 +1,126 @@
+//! Loading the object: sizes, pins, settings.
+
+use std::path::Path;
+
+use aya::{
+    Ebpf, EbpfLoader,
+    maps::{Array, MapData, MapInfo},
+    programs::Program,
+    util::nr_cpus,
+};
+use monitor_common::{LAYOUT, Settings, map};
+
+use super::{error::KernelError, pins};
+use crate::config::Watch;
+
+/// The eBPF object that the build script made.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ringback"));
+
+/// Sizes of the maps that the configuration decides.
+struct Sizes {
+    cpus: u32,
+    buckets: u32,
+    deadlines_per_cpu: u32,
+}
+
+impl Sizes {
+    fn new(watch: &Watch) -> Self {
+        let cpus = nr_cpus().ok().and_then(|cpus| u32::try_from(cpus).ok()).unwrap_or(1);
+        let deadlines_per_cpu = watch.pending.next_power_of_two();
+        // Half as many buckets of five slots as attempts can be pending: full, a bucket holds two on average.
+        let buckets = deadlines_per_cpu.saturating_mul(cpus).next_power_of_two() / 2;
+        Self { cpus, buckets, deadlines_per_cpu }
+    }
+
+    const fn entries(&self) -> [(&'static str, u32); 3] {
+        [(map::PENDING, self.buckets), (map::DEADLINES, self.deadlines_per_cpu * self.cpus), (map::CURSORS, self.cpus)]
+    }
+}
+
+/// Whether maps are pinned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pinning {
+    /// At `watch.pin_dir`; maps that an earlier daemon pinned are taken over if they have today's layout.
+    Pinned,
+    /// Not at all: everything goes with the process.
+    Private,
+}
+
+/// Loads object and programs.
+pub(super) fn load(watch: &Watch, pinning: Pinning) -> Result<Ebpf, KernelError> {
+    let sizes = Sizes::new(watch);
+    if pinning == Pinning::Pinned
+        && let Some(reason) = other_layout(&watch.pin_dir, &sizes)
+    {
+        tracing::warn!(reason, "kernel state of another layout or size is replaced; pending attempts are forgotten");
+        pins::remove_all(&watch.pin_dir)?;
+        super::bpffs::ensure(&watch.pin_dir)?;
+    }
+    let mut loader = EbpfLoader::new();
+    for name in map::PINNED.into_iter().filter(|_| pinning == Pinning::Pinned) {
+        loader.map_pin_path(name, pins::map_path(&watch.pin_dir, name));
+    }
+    for (name, entries) in sizes.entries() {
+        loader.map_max_entries(name, entries);
+    }
+    let client_ack = u32::from(watch.client_ack);
+    loader.override_global("CLIENT_ACK", &client_ack, true);
+    let mut ebpf = loader.load(OBJECT)?;
+    for (_, program) in ebpf.programs_mut() {
+        let loaded = match program {
+            Program::Xdp(program) => program.load(),
+            Program::SchedClassifier(program) => program.load(),
+            _ => Ok(()),
+        };
+        loaded.map_err(|source| KernelError::load(&source))?;
+    }
+    Ok(ebpf)
+}
+
+/// Why the pinned maps cannot be used as they are, if so.
+fn other_layout(pin_dir: &Path, sizes: &Sizes) -> Option<String> {
+    let settings_pin = pins::map_path(pin_dir, map::SETTINGS);
+    if !settings_pin.exists() {
+        return None;
+    }
+    let settings = MapData::from_pin(&settings_pin)
+        .ok()
+        .and_then(|data| Array::<_, Settings>::try_from(aya::maps::Map::Array(data)).ok())
+        .and_then(|settings| settings.get(&0, 0).ok());
+    match settings {
+        None => return Some(format!("{} cannot be read", map::SETTINGS)),
+        Some(settings) if settings.layout != LAYOUT && settings.layout != 0 => {
+            return Some(format!("layout {} where {LAYOUT} is wanted", settings.layout));
+        }
+        Some(_) => {}
+    }
+    sizes.entries().into_iter().find_map(|(name, wanted)| {
+        let info = MapInfo::from_pin(pins::map_path(pin_dir, name)).ok()?;
+        let found = info.max_entries();
+        (found != wanted).then(|| format!("{name} has {found} entries where {wanted} are wanted"))
+    })
+}
+
+/// Writes the settings. The hash seed stays: attempts that are pending were placed by it.
+pub(super) fn configure(ebpf: &mut Ebpf, watch: &Watch) -> Result<(), KernelError> {
+    let sizes = Sizes::new(watch);
+    let map = ebpf.map_mut(map::SETTINGS).ok_or(KernelError::MapMissing(map::SETTINGS))?;
+    let mut settings: Array<&mut MapData, Settings> =
+        map.try_into().map_err(|source| KernelError::map(map::SETTINGS, source))?;
+    let before = settings.get(&0, 0).map_err(|source| KernelError::map(map::SETTINGS, source))?;
+    let now = Settings {
+        layout: LAYOUT,
+        cpus: sizes.cpus,
+        bucket_mask: sizes.buckets - 1,
+        deadline_mask: sizes.deadlines_per_cpu - 1,
+        syn_timeout_ns: u64::try_from(watch.syn_timeout.as_nanos()).unwrap_or(u64::MAX / 2),
+        hash_seed: if before.hash_seed == 0 { random_seed() } else { before.hash_seed },
+    };
+    settings.set(0, now, 0).map_err(|source| KernelError::map(map::SETTINGS, source))
+}
+
+/// The standard library's hash keys come from the operating system's random source.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    RandomState::new().hash_one(std::process::id()) | 1
+}

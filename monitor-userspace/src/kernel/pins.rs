@@ -1,0 +1,70 @@
+//! The files that keep maps and links alive without a process.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use monitor_common::map;
+
+use super::error::KernelError;
+
+/// The pin of a map.
+pub(super) fn map_path(pin_dir: &Path, name: &str) -> PathBuf {
+    pin_dir.join(name)
+}
+
+/// The pin of the XDP link of an interface. By index: a BPF file system takes no dots, interface names have some.
+pub(super) fn xdp_path(pin_dir: &Path, ifindex: u32) -> PathBuf {
+    pin_dir.join(format!("link_xdp_{ifindex}"))
+}
+
+/// The pin of the TC egress link of an interface.
+pub(super) fn egress_path(pin_dir: &Path, ifindex: u32) -> PathBuf {
+    pin_dir.join(format!("link_egress_{ifindex}"))
+}
+
+/// Every pin of ours in the folder: links first, so that nothing runs on maps that are gone.
+pub(super) fn present(pin_dir: &Path) -> Result<Vec<PathBuf>, KernelError> {
+    let entries = match fs::read_dir(pin_dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(KernelError::Pin { what: "read", path: pin_dir.to_path_buf(), source }),
+    };
+    let (mut links, mut maps) = (Vec::new(), Vec::new());
+    for entry in entries {
+        let entry = entry.map_err(|source| KernelError::Pin { what: "read", path: pin_dir.to_path_buf(), source })?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("link_xdp_") || name.starts_with("link_egress_") {
+            links.push(entry.path());
+        } else if map::PINNED.contains(&name.as_ref()) {
+            maps.push(entry.path());
+        }
+    }
+    links.sort();
+    maps.sort();
+    links.append(&mut maps);
+    Ok(links)
+}
+
+/// Removes one pin; one that is not there is fine.
+pub(super) fn remove(path: &Path) -> Result<(), KernelError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(KernelError::Pin { what: "remove", path: path.to_path_buf(), source }),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Removes every pin of ours and the folder if it is empty then. Returns the names.
+pub(super) fn remove_all(pin_dir: &Path) -> Result<Vec<String>, KernelError> {
+    let mut removed = Vec::new();
+    for path in present(pin_dir)? {
+        remove(&path)?;
+        removed.push(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+    }
+    // Somebody else's file in it keeps it.
+    let _ = fs::remove_dir(pin_dir);
+    Ok(removed)
+}
