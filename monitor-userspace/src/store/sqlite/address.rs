@@ -1,0 +1,105 @@
+//! The address book's table, and the book in the writer's memory.
+
+use rusqlite::{Connection, Row};
+
+use super::{
+    super::StoreError,
+    columns::{client_net, network},
+    writer::Session,
+};
+use crate::{
+    config::ClientNet,
+    notify::{AddressBook, AddressEntry, Origin},
+};
+
+/// The book as the writer last read it. Only the writer changes the table, so it knows when to read again.
+#[derive(Default)]
+pub(in crate::store) struct BookCache(Option<AddressBook>);
+
+impl BookCache {
+    /// The table has changed, or what was read was rolled back.
+    pub(super) fn forget(&mut self) {
+        self.0 = None;
+    }
+
+    pub(super) fn load(&mut self, conn: &Connection) -> Result<&AddressBook, StoreError> {
+        let book = match self.0.take() {
+            Some(book) => book,
+            None => read_book(conn)?,
+        };
+        Ok(self.0.insert(book))
+    }
+}
+
+const ENTRIES: &str = "SELECT net, prefix, mail, language, origin, registered FROM address ORDER BY net, prefix";
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<AddressEntry> {
+    Ok(AddressEntry {
+        client: client_net(row)?,
+        mail: row.get("mail")?,
+        language: row.get("language")?,
+        origin: row.get("origin")?,
+        registered: row.get("registered")?,
+    })
+}
+
+fn read_book(conn: &Connection) -> Result<AddressBook, StoreError> {
+    let mut select = conn.prepare_cached(ENTRIES)?;
+    let mut rows = select.query_map((), entry)?;
+    let mut failed = None;
+    // Row by row: the list and the book need not be in memory both.
+    let book = AddressBook::new(std::iter::from_fn(|| match rows.next()? {
+        Ok(entry) => Some(entry),
+        Err(error) => {
+            failed = Some(error);
+            None
+        }
+    }));
+    failed.map_or(Ok(book), |error| Err(error.into()))
+}
+
+pub(in crate::store) fn entries(conn: &Connection) -> Result<Vec<AddressEntry>, StoreError> {
+    let mut select = conn.prepare_cached(ENTRIES)?;
+    let rows = select.query_map((), entry)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(in crate::store) fn put(session: &mut Session<'_>, entries: &[AddressEntry]) -> Result<(), StoreError> {
+    session.book.forget();
+    upsert(
+        session.conn,
+        entries,
+        "INSERT INTO address (net, prefix, mail, language, origin, registered) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (net, prefix) DO UPDATE SET mail = excluded.mail, language = excluded.language,
+             origin = excluded.origin, registered = excluded.registered",
+    )
+}
+
+pub(in crate::store) fn replace_config(session: &mut Session<'_>, entries: &[AddressEntry]) -> Result<(), StoreError> {
+    session.book.forget();
+    session.conn.execute("DELETE FROM address WHERE origin = ?1", [Origin::Config])?;
+    // What is left was put by people; of two lines of the file for one network the later counts.
+    upsert(
+        session.conn,
+        entries,
+        "INSERT INTO address (net, prefix, mail, language, origin, registered) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (net, prefix) DO UPDATE SET mail = excluded.mail, language = excluded.language,
+             registered = excluded.registered
+         WHERE address.origin = excluded.origin",
+    )
+}
+
+fn upsert(conn: &Connection, entries: &[AddressEntry], sql: &str) -> Result<(), StoreError> {
+    let mut upsert = conn.prepare_cached(sql)?;
+    for entry in entries {
+        let (net, prefix) = network(entry.client);
+        upsert.execute((net, prefix, &entry.mail, entry.language, entry.origin, entry.registered))?;
+    }
+    Ok(())
+}
+
+pub(in crate::store) fn remove(session: &mut Session<'_>, client: ClientNet) -> Result<bool, StoreError> {
+    session.book.forget();
+    let gone = session.conn.execute("DELETE FROM address WHERE net = ?1 AND prefix = ?2", network(client))?;
+    Ok(gone > 0)
+}

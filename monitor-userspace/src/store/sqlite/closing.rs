@@ -1,0 +1,194 @@
+//! The recovery (design rule 6): outages end, waiting lists become letters and are emptied, all in one transaction.
+//!
+//! Waiting clients are read a page at a time and looked up in the address book (F-15). What is held in memory besides
+//! is one entry per recipient, so at most as much as the book itself.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    time::Duration,
+};
+
+use rusqlite::{Connection, Row};
+
+use super::{
+    super::{Applied, LetterId, StoreError},
+    columns::number,
+    writer::Session,
+};
+use crate::{
+    notify::AddressEntry,
+    outage::{ClientAddr, Closing, Failure, OutageId, UnixMs},
+};
+
+/// Waiting clients in memory at a time.
+const PAGE: usize = 4096;
+
+/// Closes those of the outages that have not ended yet; a recovery that is applied twice finds none.
+pub(super) fn close(
+    session: &mut Session<'_>,
+    closing: &Closing,
+    letter_lifetime: Duration,
+) -> Result<Applied, StoreError> {
+    let conn = session.conn;
+    let book = session.book.load(conn)?;
+    let mut letters = Letters { conn, closing, expires: closing.recovered + letter_lifetime, by_mail: HashMap::new() };
+    let mut untold = 0;
+    for &outage in &closing.outages {
+        if !is_open(conn, outage)? {
+            continue;
+        }
+        let mut services = 0;
+        let mut after = None;
+        loop {
+            let page = page(conn, outage, after)?;
+            for waiting in &page {
+                let told =
+                    waiting.latest >= closing.tell_since && !(closing.skip_connected && waiting.connected.is_some());
+                // F-19: no address on record, nothing sent.
+                match book.lookup(waiting.client).filter(|_| told) {
+                    Some(recipient) => services += letters.tell(outage, waiting, recipient)?,
+                    None => untold += 1,
+                }
+            }
+            if page.len() < PAGE {
+                break;
+            }
+            after = page.last().map(|waiting| waiting.client);
+        }
+        conn.prepare_cached("DELETE FROM waiting WHERE outage = ?1")?.execute([outage])?;
+        conn.prepare_cached("UPDATE outage SET ended = ?2, recovery = ?3, letters = ?4 WHERE id = ?1")?.execute((
+            outage,
+            closing.recovered,
+            closing.evidence,
+            number(services),
+        ))?;
+    }
+    let written = letters.by_mail.len() as u64;
+    conn.prepare_cached("UPDATE letter_tally SET queued = queued + ?1")?.execute([number(written)])?;
+    Ok(Applied { letters: written, untold })
+}
+
+fn is_open(conn: &Connection, outage: OutageId) -> Result<bool, StoreError> {
+    Ok(conn.prepare_cached("SELECT 1 FROM outage WHERE id = ?1 AND ended IS NULL")?.exists([outage])?)
+}
+
+struct Waiting {
+    client: ClientAddr,
+    first: UnixMs,
+    latest: UnixMs,
+    attempts: i64,
+    evidence: Failure,
+    connected: Option<UnixMs>,
+}
+
+impl Waiting {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            client: row.get(0)?,
+            first: row.get(1)?,
+            latest: row.get(2)?,
+            attempts: row.get(3)?,
+            evidence: row.get(4)?,
+            connected: row.get(5)?,
+        })
+    }
+}
+
+fn page(conn: &Connection, outage: OutageId, after: Option<ClientAddr>) -> Result<Vec<Waiting>, StoreError> {
+    const COLUMNS: &str = "SELECT client, first, latest, attempts, evidence, connected FROM waiting WHERE outage = ?1";
+    let rows: Result<_, _> = match after {
+        None => conn
+            .prepare_cached(&format!("{COLUMNS} ORDER BY client LIMIT {PAGE}"))?
+            .query_map([outage], Waiting::from_row)?
+            .collect(),
+        Some(client) => conn
+            .prepare_cached(&format!("{COLUMNS} AND client > ?2 ORDER BY client LIMIT {PAGE}"))?
+            .query_map((outage, client), Waiting::from_row)?
+            .collect(),
+    };
+    Ok(rows?)
+}
+
+/// The letters of one recovery: one per person, however many machines and services.
+struct Letters<'a> {
+    conn: &'a Connection,
+    closing: &'a Closing,
+    expires: UnixMs,
+    /// By mail address in lower case.
+    by_mail: HashMap<String, Written>,
+}
+
+struct Written {
+    letter: LetterId,
+    /// The latest outage that the letter speaks of.
+    outage: OutageId,
+}
+
+impl Letters<'_> {
+    /// Writes a letter to the recipient, or has the one that is written speak of this client too. Says how many services
+    /// were added to letters: one or none.
+    fn tell(&mut self, outage: OutageId, waiting: &Waiting, recipient: &AddressEntry) -> Result<u64, StoreError> {
+        match self.by_mail.entry(recipient.mail.to_lowercase()) {
+            Entry::Vacant(place) => {
+                let letter = self
+                    .conn
+                    .prepare_cached(
+                        "INSERT INTO letter (outage, client, mail, language, recovered, evidence, expires, due)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?5) RETURNING id",
+                    )?
+                    .query_row(
+                        (
+                            outage,
+                            waiting.client,
+                            &recipient.mail,
+                            recipient.language,
+                            self.closing.recovered,
+                            self.closing.evidence,
+                            self.expires,
+                        ),
+                        |row| row.get(0),
+                    )?;
+                place.insert(Written { letter, outage });
+                add_service(self.conn, letter, outage, waiting)?;
+                Ok(1)
+            }
+            Entry::Occupied(mut place) if place.get().outage != outage => {
+                place.get_mut().outage = outage;
+                add_service(self.conn, place.get().letter, outage, waiting)?;
+                Ok(1)
+            }
+            Entry::Occupied(place) => {
+                add_machine(self.conn, place.get().letter, outage, waiting)?;
+                Ok(0)
+            }
+        }
+    }
+}
+
+fn add_service(conn: &Connection, letter: LetterId, outage: OutageId, waiting: &Waiting) -> Result<(), StoreError> {
+    conn.prepare_cached(
+        "INSERT INTO letter_service (letter, outage, first, latest, attempts, failure) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute((letter, outage, waiting.first, waiting.latest, waiting.attempts, waiting.evidence))?;
+    Ok(())
+}
+
+/// Another machine of the same person in the same waiting list: the letter tells of their attempts together.
+fn add_machine(conn: &Connection, letter: LetterId, outage: OutageId, waiting: &Waiting) -> Result<(), StoreError> {
+    conn.prepare_cached(
+        "UPDATE letter_service SET first = CASE WHEN ?3 < first THEN ?3 ELSE first END,
+             latest = CASE WHEN ?4 > latest THEN ?4 ELSE latest END, attempts = attempts + ?5,
+             failure = CASE WHEN failure = ?7 THEN ?6 ELSE failure END
+         WHERE letter = ?1 AND outage = ?2",
+    )?
+    .execute((
+        letter,
+        outage,
+        waiting.first,
+        waiting.latest,
+        waiting.attempts,
+        waiting.evidence,
+        Failure::KnownFailed,
+    ))?;
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! Retention: what is over and old is deleted.
+
+use rusqlite::Connection;
+
+use super::super::StoreError;
+use crate::outage::UnixMs;
+
+/// Letters deleted in one transaction: a few milliseconds.
+const BITE: u32 = 2000;
+
+/// Deletes some of the letters that were delivered or given up before; says how many.
+pub(in crate::store) fn letters(conn: &Connection, before: UnixMs) -> Result<usize, StoreError> {
+    let states: Vec<String> = conn
+        .prepare_cached(
+            "DELETE FROM letter WHERE id IN (SELECT id FROM letter WHERE state <> 'queued' AND settled < ?1 LIMIT ?2)
+             RETURNING state",
+        )?
+        .query_map((before, BITE), |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    // `delivered` counts since the database was made; `dead` those that can still be looked at.
+    let dead = states.iter().filter(|state| *state == "dead").count();
+    conn.execute("UPDATE letter_tally SET dead = dead - ?1", [i64::try_from(dead).unwrap_or(i64::MAX)])?;
+    Ok(states.len())
+}
+
+/// Deletes outages that ended before and that no letter speaks of. The newest stays: its id must not be used again.
+pub(in crate::store) fn outages(conn: &Connection, before: UnixMs) -> Result<(), StoreError> {
+    conn.execute(
+        "DELETE FROM outage WHERE ended < ?1 AND id < (SELECT MAX(id) FROM outage)
+             AND id NOT IN (SELECT outage FROM letter_service)",
+        [before],
+    )?;
+    Ok(())
+}

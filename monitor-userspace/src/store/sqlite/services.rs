@@ -1,0 +1,32 @@
+//! Learned services: those that have answered somebody (design rule 3).
+
+use rusqlite::Connection;
+
+use super::{
+    super::StoreError,
+    columns::{Address, service},
+};
+use crate::outage::{Service, UnixMs};
+
+pub(in crate::store) fn learn(conn: &Connection, services: &[(Service, UnixMs)]) -> Result<(), StoreError> {
+    let mut upsert = conn.prepare_cached(
+        "INSERT INTO service (server, port, answered) VALUES (?1, ?2, ?3)
+         ON CONFLICT (server, port) DO UPDATE SET answered = excluded.answered
+         WHERE excluded.answered > service.answered",
+    )?;
+    for (service, answered) in services {
+        upsert.execute((Address(service.addr()), service.port(), answered))?;
+    }
+    Ok(())
+}
+
+pub(in crate::store) fn forget(conn: &Connection, answered_before: UnixMs) -> Result<u64, StoreError> {
+    let gone = conn.execute("DELETE FROM service WHERE answered < ?1", [answered_before])?;
+    Ok(gone as u64)
+}
+
+pub(in crate::store) fn learned(conn: &Connection) -> Result<Vec<(Service, UnixMs)>, StoreError> {
+    let mut select = conn.prepare_cached("SELECT server, port, answered FROM service ORDER BY server, port")?;
+    let rows = select.query_map((), |row| Ok((service(row)?, row.get("answered")?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
