@@ -73,3 +73,67 @@ impl AddressBook {
 const fn family(addr: IpAddr) -> usize {
     if addr.is_ipv4() { 0 } else { 1 }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    /// A book that tells which of its networks an address was found in.
+    fn book(nets: &[&str]) -> AddressBook {
+        AddressBook::new(nets.iter().map(|net| entry(net, net)))
+    }
+
+    fn entry(net: &str, mail: &str) -> AddressEntry {
+        AddressEntry {
+            client: net.parse().unwrap(),
+            mail: mail.to_owned(),
+            language: None,
+            origin: Origin::Operator,
+            registered: UnixMs(0),
+        }
+    }
+
+    fn found<'a>(book: &'a AddressBook, client: &str) -> Option<&'a str> {
+        book.lookup(ClientAddr::new(client.parse().unwrap())).map(|entry| entry.mail.as_str())
+    }
+
+    // proves: F-15
+    #[test]
+    fn the_smallest_network_that_holds_the_client_counts() {
+        let book = book(&["10.0.0.0/8", "10.1.2.7", "10.1.0.0/16", "10.1.2.0/24"]);
+        assert_eq!(found(&book, "10.1.2.7"), Some("10.1.2.7"));
+        assert_eq!(found(&book, "10.1.2.8"), Some("10.1.2.0/24"));
+        assert_eq!(found(&book, "10.1.3.7"), Some("10.1.0.0/16"));
+        assert_eq!(found(&book, "10.2.2.7"), Some("10.0.0.0/8"));
+    }
+
+    // proves: F-19
+    #[test]
+    fn a_client_in_no_network_has_no_entry() {
+        assert_eq!(found(&book(&["10.0.0.0/8", "2001:db8::/32"]), "11.0.0.1"), None);
+        assert_eq!(found(&book(&["10.0.0.0/8", "2001:db8::/32"]), "2001:db9::1"), None);
+        assert_eq!(found(&AddressBook::default(), "10.0.0.1"), None);
+    }
+
+    #[test]
+    fn the_default_network_of_one_family_does_not_hold_the_other() {
+        let book = book(&["::/0", "2001:db8::/32", "2001:db8::1"]);
+        assert_eq!(found(&book, "2001:db8::1"), Some("2001:db8::1"));
+        assert_eq!(found(&book, "2001:db8::2"), Some("2001:db8::/32"));
+        assert_eq!(found(&book, "2001:db9::2"), Some("::/0"));
+        assert_eq!(found(&book, "10.0.0.1"), None);
+    }
+
+    #[test]
+    fn an_ipv4_client_in_the_kernels_form_is_found_as_ipv4() {
+        assert_eq!(found(&book(&["10.0.0.0/8"]), "::ffff:10.0.0.1"), Some("10.0.0.0/8"));
+    }
+
+    #[test]
+    fn of_two_entries_for_one_network_the_later_counts() {
+        let book = AddressBook::new([entry("10.0.0.7", "first"), entry("10.0.0.7/32", "second")]);
+        assert_eq!(found(&book, "10.0.0.7"), Some("second"));
+    }
+}

@@ -13,6 +13,8 @@ pub(super) mod prune;
 mod readers;
 pub(super) mod services;
 pub(super) mod snmp;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::{

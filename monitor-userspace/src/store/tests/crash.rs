@@ -34,8 +34,7 @@ async fn kill_9_loses_nothing_that_was_acknowledged() {
     let mut closed = BTreeSet::new();
     for _ in 0..ROUNDS {
         let path = bed.path();
-        let Bed { folder, store } = bed;
-        drop(store);
+        let folder = bed.closed();
         for line in acknowledged_before_kill(&path) {
             match line.split_once(' ') {
                 Some(("opened", id)) => opened.insert(OutageId(id.parse().unwrap())),

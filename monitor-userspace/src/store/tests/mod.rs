@@ -21,38 +21,43 @@ use crate::{
 };
 
 /// A fresh store, and where it lives.
-pub(super) struct Bed {
+pub(in crate::store) struct Bed {
     folder: TempDir,
-    pub(super) store: Store,
+    pub(in crate::store) store: Store,
 }
 
 impl Bed {
-    pub(super) fn fresh() -> Self {
+    pub(in crate::store) fn fresh() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("state/ringback.db")).unwrap();
         Self { folder, store }
     }
 
-    pub(super) fn path(&self) -> PathBuf {
+    pub(in crate::store) fn path(&self) -> PathBuf {
         self.folder.path().join("state/ringback.db")
     }
 
     /// As after a restart of the daemon.
-    pub(super) fn reopened(self) -> Self {
+    pub(in crate::store) fn reopened(self) -> Self {
         let path = self.path();
-        drop(self.store);
-        Self { store: Store::open(&path).unwrap(), folder: self.folder }
+        let folder = self.closed();
+        Self { store: Store::open(&path).unwrap(), folder }
+    }
+
+    /// Only what is on disk, as long as the folder is held.
+    pub(in crate::store) fn closed(self) -> TempDir {
+        self.folder
     }
 
     /// Applies `changes` to a store with these outages open.
-    pub(super) async fn with_outages(ids: &[i64]) -> Self {
+    pub(in crate::store) async fn with_outages(ids: &[i64]) -> Self {
         let bed = Self::fresh();
         bed.store.apply(ids.iter().map(|id| Change::Put(outage(*id))).collect()).await.unwrap();
         bed
     }
 
     /// Every letter that is queued, by id.
-    pub(super) async fn letters(&self) -> Vec<Letter> {
+    pub(in crate::store) async fn letters(&self) -> Vec<Letter> {
         // A lease of no length leaves the queue as it is.
         let mut letters = self.store.take_due(UnixMs(i64::MAX / 2), u32::MAX, Duration::ZERO).await.unwrap();
         letters.sort_by_key(|letter| letter.id);
@@ -60,15 +65,15 @@ impl Bed {
     }
 }
 
-pub(super) const SINCE: UnixMs = UnixMs(1_000_000);
-pub(super) const RECOVERED: UnixMs = UnixMs(2_000_000);
+pub(in crate::store) const SINCE: UnixMs = UnixMs(1_000_000);
+pub(in crate::store) const RECOVERED: UnixMs = UnixMs(2_000_000);
 
-pub(super) fn service(id: i64) -> Service {
+pub(in crate::store) fn service(id: i64) -> Service {
     let host = u8::try_from(id % 250).unwrap();
     Service::new([192, 0, 2, host].into(), 443)
 }
 
-pub(super) fn outage(id: i64) -> Outage {
+pub(in crate::store) fn outage(id: i64) -> Outage {
     Outage {
         id: OutageId(id),
         service: service(id),
@@ -81,15 +86,15 @@ pub(super) fn outage(id: i64) -> Outage {
     }
 }
 
-pub(super) fn client(text: &str) -> ClientAddr {
+pub(in crate::store) fn client(text: &str) -> ClientAddr {
     ClientAddr::new(text.parse().unwrap())
 }
 
-pub(super) fn wait(outage: i64, who: &str, at: UnixMs) -> Change {
+pub(in crate::store) fn wait(outage: i64, who: &str, at: UnixMs) -> Change {
     Change::Wait { outage: OutageId(outage), client: client(who), at, attempts: 1, evidence: Failure::Unanswered }
 }
 
-pub(super) fn closing(outages: &[i64]) -> Closing {
+pub(in crate::store) fn closing(outages: &[i64]) -> Closing {
     Closing {
         outages: outages.iter().copied().map(OutageId).collect(),
         recovered: RECOVERED,
@@ -99,7 +104,7 @@ pub(super) fn closing(outages: &[i64]) -> Closing {
     }
 }
 
-pub(super) fn address(net: &str, mail: &str) -> AddressEntry {
+pub(in crate::store) fn address(net: &str, mail: &str) -> AddressEntry {
     AddressEntry {
         client: net.parse().unwrap(),
         mail: mail.to_owned(),
