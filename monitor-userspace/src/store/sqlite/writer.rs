@@ -152,9 +152,7 @@ fn commit_group(conn: &mut Connection, book: &mut BookCache, group: &mut [Box<dy
         match job.run(&mut Session { conn: &savepoint, book: &mut *book }) {
             Ran::Well => savepoint.commit()?,
             Ran::Badly => {
-                if savepoint.is_autocommit() {
-                    return Err(RolledBack);
-                }
+                // Fails in its turn when the error has ended the whole transaction.
                 savepoint.finish()?;
                 // What it read of the book may be what it had written itself.
                 book.forget();

@@ -6,7 +6,7 @@ use super::{Bed, RECOVERED, SINCE, address, client, closing, outage, service, wa
 use crate::{
     config::Language,
     notify::AddressEntry,
-    outage::{Change, Closing, Failure, OutageId, Recovery, UnixMs},
+    outage::{Change, Closing, Failure, Outage, OutageId, Phase, Recovery, UnixMs},
     store::{Applied, LetterService},
 };
 
@@ -144,6 +144,8 @@ async fn a_recovery_that_is_applied_again_tells_nobody_twice_and_reopens_nothing
     let before = bed.store.outages(true, 9).await.unwrap();
 
     assert_eq!(bed.store.apply(story).await.unwrap(), Applied::default());
+    let late = Outage { failures: 9, latest: RECOVERED, phase: Phase::Suspected, ..outage(1) };
+    assert_eq!(bed.store.apply(vec![Change::Put(late)]).await.unwrap(), Applied::default());
     assert_eq!(bed.letters().await.len(), 1);
     assert_eq!(bed.store.outbox_counts().await.unwrap().queued, 1);
     assert_eq!(bed.store.outages(true, 9).await.unwrap(), before);
