@@ -12,6 +12,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The log is cut back to this after a large recovery made it long.
 const WAL_LIMIT_BYTES: i64 = 64 << 20;
 
+/// Pages that the writer keeps in memory: enough for the upper levels of a waiting list of a million clients.
+const WRITER_CACHE_KIB: i64 = 32 << 10;
+
 /// Statements that stay prepared: more than there are in this folder.
 const PREPARED: usize = 64;
 
@@ -62,6 +65,8 @@ fn prepare(conn: &mut Connection) -> Result<(), rusqlite::Error> {
     conn.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     conn.pragma_update(None, "synchronous", "full")?;
     conn.pragma_update(None, "foreign_keys", true)?;
+    // Negative: KiB, not pages.
+    conn.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
     conn.pragma_update_and_check(None, "journal_size_limit", WAL_LIMIT_BYTES, |_| Ok(()))
 }
 
