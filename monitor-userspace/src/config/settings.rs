@@ -325,7 +325,7 @@ impl Default for Notify {
             retry_max: Duration::from_secs(1800),
             connections: 8,
             rate: 0,
-            skip_connected: true,
+            skip_connected: false,
             reverse_dns: true,
             dns_server: None,
             unsubscribe_url: None,

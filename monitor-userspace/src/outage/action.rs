@@ -175,7 +175,7 @@ impl Default for Rules {
             suspect_for: Duration::from_secs(60),
             settle: Duration::ZERO,
             max_age: Duration::from_secs(24 * 3600),
-            skip_connected: true,
+            skip_connected: false,
             confirm_traps: false,
             probe_interval: None,
             probe_max_interval: Duration::from_secs(300),

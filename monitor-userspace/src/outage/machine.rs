@@ -1,71 +1,185 @@
-//! The outage machine (contract; the rules follow).
+//! The face of the machine: takes facts and time, and passes them to the rule that they concern.
 
-use super::{Actions, Observation, Outage, OutageId, Rules, UnixMs};
+mod failure;
+mod ledger;
+mod probing;
+mod recovery;
+mod tally;
 
-/// What the machine saw and did nothing about, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Unanswered attempts at a service that answered somebody else meanwhile (design rule 2).
-    pub isolated: u64,
-    /// Failures of services that are neither listed nor learned (design rule 3).
-    pub unknown_service: u64,
-    /// Unanswered attempts on a path where answers are never seen (design rule 3).
-    pub cannot_tell: u64,
-    /// Refused attempts, with `refused_is_failure` off (F-6).
-    pub refused_ignored: u64,
-    /// Failures of clients that are not in the address book, with `remember = "known"` (F-7).
-    pub unknown_client: u64,
-    /// Evidence of recovery for what is not failed.
-    pub not_failed: u64,
-    /// Host-level evidence of recovery for an outage whose evidence is of the service only (design rule 5).
-    pub wrong_level: u64,
-}
+#[cfg(test)]
+mod proptests;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use self::ledger::{Ledger, Tracked};
+pub use self::tally::Tally;
+use super::{Actions, Change, Mark, Observation, Outage, OutageId, Phase, Rules, UnixMs};
+
+/// Bounds of the pause between two purges: ageing (F-8) is exact to a 24th of the age within these.
+const PURGE_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
 
 /// The outages and what to do about them.
+///
+/// ```text
+///                    failure, fewer than the minimum
+///   (no outage) ───────────────────────────────────────► Suspected ──┐
+///        │                                                 │   │     │ time is up, or evidence
+///        │ failure, minimum reached        minimum reached │   │     │ of recovery: discarded,
+///        ▼                                                 ▼   ▼     │ nobody is told
+///      Open ◄──────────────────────────────────────────────┘  (end) ◄┘
+///        │ ▲
+///        │ └── a failure of an attempt made after the recovery ──┐
+///        │ evidence of recovery                                  │
+///        ├──────────────────────────────────────────────► Settling
+///        │ no settle time                                        │ quiet until its end
+///        ▼                                                       ▼
+///      closed, clients are told ◄────────────────────────────────┘
+///
+///   Open, and no failure for the maximum age: discarded, nobody is left to tell (F-8)
+/// ```
+///
+/// While an outage is open its service is marked in the kernel; while it is suspected or settles it is not, so that
+/// each attempt is judged by its own answer or time-out.
 #[derive(Debug)]
 pub struct Machine {
     rules: Rules,
+    ledger: Ledger,
+    next_id: OutageId,
+    next_purge: Option<UnixMs>,
+    tally: Tally,
 }
 
 impl Machine {
     /// A machine that goes on from what the store holds. The actions mark every failed service in the kernel again.
+    ///
+    /// How many different clients a suspicion rests on is counted anew; probes begin at once.
     #[must_use]
     pub fn restore(rules: Rules, outages: Vec<Outage>, next_id: OutageId) -> (Self, Actions) {
-        let _ = (outages, next_id);
-        (Self { rules }, Actions::default())
+        let mut machine = Self { rules, ledger: Ledger::default(), next_id, next_purge: None, tally: Tally::default() };
+        let mut actions = Actions::default();
+        for outage in outages {
+            machine.next_id = machine.next_id.max(OutageId(outage.id.0 + 1));
+            let mut tracked = Tracked::new(outage);
+            if outage.phase == Phase::Open {
+                machine.ledger.mark(&outage, &mut actions.marks);
+                tracked.probing = probing::Probing::first(&machine.rules, UnixMs::default());
+            }
+            machine.put(tracked);
+        }
+        (machine, actions)
     }
 
     /// Takes one fact.
     pub fn observe(&mut self, now: UnixMs, observation: Observation) -> Actions {
-        let _ = (now, observation);
-        Actions::default()
+        let mut actions = Actions::default();
+        match observation {
+            Observation::Failed(attempt) => self.failed(now, &attempt, &mut actions),
+            Observation::Answered { service, client, at } => self.answered(service, client, at, &mut actions),
+            Observation::HostSeen { host, evidence, at } => self.host_seen(host, evidence, at, &mut actions),
+            Observation::Trap { host, at } => self.trap(now, host, at, &mut actions),
+            Observation::Signal { target, at } => self.signal(target, at, &mut actions),
+            Observation::Probed { service, connected, at } => self.probed(service, connected, at, &mut actions),
+        }
+        actions
     }
 
     /// Does what is due at `now`.
     pub fn tick(&mut self, now: UnixMs) -> Actions {
-        let _ = now;
-        Actions::default()
+        let mut actions = Actions::default();
+        self.purge(now, &mut actions);
+        let mut settled = Vec::new();
+        for id in self.ledger.due(now) {
+            let Some(tracked) = self.ledger.get(id) else { continue };
+            match tracked.outage.phase {
+                Phase::Suspected if tracked.outage.since + self.rules.suspect_for <= now => {
+                    self.discard(id, now, &mut actions);
+                }
+                Phase::Open if tracked.outage.latest + self.rules.max_age <= now => {
+                    self.discard(id, now, &mut actions);
+                }
+                Phase::Open => self.probe_if_due(id, now, &mut actions),
+                Phase::Settling { until, .. } if until <= now => settled.push(id),
+                Phase::Suspected | Phase::Settling { .. } => {}
+            }
+        }
+        self.close_settled(settled, &mut actions);
+        actions
     }
 
     /// When [`Machine::tick`] is to be called next.
     #[must_use]
     pub fn next_deadline(&self) -> Option<UnixMs> {
-        None
+        [self.ledger.next_due(), self.next_purge].into_iter().flatten().min()
     }
 
     /// Goes on under other rules (reload).
     pub fn set_rules(&mut self, rules: Rules) {
         self.rules = rules;
+        self.next_purge = None;
+        for mut tracked in self.ledger.take_all() {
+            if tracked.outage.phase == Phase::Open {
+                tracked.probing = probing::Probing::first(&self.rules, UnixMs::default());
+            }
+            self.put(tracked);
+        }
     }
 
     /// The outages that are not over, by id.
     pub fn outages(&self) -> impl Iterator<Item = &Outage> {
-        std::iter::empty()
+        self.ledger.outages()
     }
 
     /// What was seen and not acted on.
     #[must_use]
-    pub fn tally(&self) -> Tally {
-        Tally::default()
+    pub const fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Keeps the outage, with the time at which it is to be looked at next.
+    fn put(&mut self, tracked: Tracked) {
+        let due = match tracked.outage.phase {
+            Phase::Suspected => tracked.outage.since + self.rules.suspect_for,
+            Phase::Settling { until, .. } => until,
+            Phase::Open => {
+                let aged = tracked.outage.latest + self.rules.max_age;
+                tracked.probing.as_ref().map_or(aged, |probing| aged.min(probing.next))
+            }
+        };
+        self.ledger.put(tracked, due);
+    }
+
+    /// Ends the outage; nobody is told.
+    fn discard(&mut self, id: OutageId, at: UnixMs, actions: &mut Actions) {
+        let Some(tracked) = self.ledger.take(id) else { return };
+        actions.changes.push(Change::Discard { outage: id, at });
+        self.unmark(&tracked.outage, actions);
+    }
+
+    /// Takes the kernel's marks of an open outage back.
+    fn unmark(&mut self, outage: &Outage, actions: &mut Actions) {
+        if outage.phase == Phase::Open {
+            actions.marks.push(Mark::Recovered(outage.service));
+            self.ledger.unmark_host(outage, &mut actions.marks);
+        }
+    }
+
+    /// Aged entries leave the waiting lists also without a recovery (F-8).
+    fn purge(&mut self, now: UnixMs, actions: &mut Actions) {
+        if self.ledger.is_empty() {
+            self.next_purge = None;
+            return;
+        }
+        let pause = (self.rules.max_age / 24).clamp(PURGE_PAUSE.0, PURGE_PAUSE.1);
+        match self.next_purge {
+            Some(next) if next > now + pause || next <= now => {
+                // Also when the wall clock has stepped back.
+                actions.changes.push(Change::Purge { older_than: now.before(self.rules.max_age) });
+                self.next_purge = Some(now + pause);
+            }
+            Some(_) => {}
+            None => self.next_purge = Some(now + pause),
+        }
     }
 }

@@ -37,7 +37,7 @@ pub struct FailedAttempt {
     pub last_answer: Option<MonotonicNs>,
     /// When the SYN passed, by the wall clock.
     pub at: UnixMs,
-    /// Attempts of this client that this report stands for, at least 1.
+    /// Attempts of this client that this report stands for; 0: more evidence on an attempt that was reported before.
     pub attempts: u32,
     /// Why the service may have an outage.
     pub standing: Standing,

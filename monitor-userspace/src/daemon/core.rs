@@ -1,0 +1,359 @@
+//! The one task that owns the outage machine and the kernel.
+//!
+//! In: kernel events, observations of recovery, commands. Each turn takes what is there, asks the machine, commits its
+//! changes as one transaction, and only then tells the kernel, sends probes, and answers those who wait for the commit.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result};
+use monitor_common::{Counter, Event};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{MissedTickBehavior, interval, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::state::State;
+use crate::{
+    config::Config,
+    kernel::{Events, Kernel, Report},
+    notify::AddressBook,
+    outage::{Actions, Change, Machine, Mark, MonotonicNs, Observation, OutageId, Phase, Service, UnixMs},
+    recovery::Reported,
+    store::{Applied, Store},
+};
+
+/// Events taken in one turn; one transaction holds at most what they lead to.
+const BATCH: usize = 4096;
+
+/// Pause before a transaction that failed is tried again. Events wait in the ring buffer meanwhile.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What others ask the core to do.
+#[derive(Debug)]
+pub enum Command {
+    /// The address book in the store has changed.
+    AddressesChanged,
+    /// Go on with this configuration; answered when it is in force, or with the reason why the old one stays.
+    Reload(Box<Config>, oneshot::Sender<Result<()>>),
+}
+
+/// What the core needs from its surroundings.
+pub(super) struct Wiring {
+    pub(super) reported: mpsc::Receiver<Reported>,
+    pub(super) commands: mpsc::Receiver<Command>,
+    /// Services to probe.
+    pub(super) probes: mpsc::Sender<Service>,
+    /// Outages whose server's name is to be looked up.
+    pub(super) opened: mpsc::Sender<(OutageId, Service)>,
+    /// Wakes the outbox.
+    pub(super) letters: Arc<tokio::sync::Notify>,
+    pub(super) state: watch::Sender<State>,
+}
+
+/// See the module.
+pub(super) struct Core {
+    machine: Machine,
+    kernel: Kernel,
+    events: Events,
+    store: Store,
+    book: AddressBook,
+    wiring: Wiring,
+    /// Whether this path has ever shown an answer (design rule 3); once true, it stays.
+    answers_seen: bool,
+    /// Newest kernel time among the events of this turn.
+    newest: u64,
+    store_error: Option<String>,
+}
+
+/// What one turn has gathered.
+#[derive(Default)]
+struct Turn {
+    actions: Actions,
+    learned: Vec<(Service, UnixMs)>,
+    committed: Vec<oneshot::Sender<()>>,
+    /// When the SYN of the attempt that failed was seen, by service: for the race rule (design rule 7).
+    failed: HashMap<Service, MonotonicNs>,
+}
+
+impl Turn {
+    fn add(&mut self, mut actions: Actions) {
+        self.actions.changes.append(&mut actions.changes);
+        self.actions.marks.append(&mut actions.marks);
+        self.actions.probes.append(&mut actions.probes);
+    }
+}
+
+impl Core {
+    /// Goes on from the store and from what the kernel noted meanwhile.
+    pub(super) async fn start(
+        config: &Config,
+        kernel: Kernel,
+        events: Events,
+        store: Store,
+        wiring: Wiring,
+    ) -> Result<Self> {
+        let restored = store.restore().await.context("reading the outages")?;
+        let restored_services: Vec<_> = restored.outages.iter().map(|outage| outage.service).collect();
+        let (machine, actions) = Machine::restore(config.rules(), restored.outages, restored.next_outage);
+        let book = AddressBook::new(store.addresses().await.context("reading the address book")?);
+        let mut core = Self {
+            machine,
+            kernel,
+            events,
+            store,
+            book,
+            wiring,
+            answers_seen: false,
+            newest: 0,
+            store_error: None,
+        };
+        let learned = core.store.learned_services().await.context("reading the learned services")?;
+        core.kernel.remember_services(learned.into_iter().map(|(service, _)| service))?;
+        core.look_for_answers()?;
+        core.catch_up(actions, &restored_services).await?;
+        Ok(core)
+    }
+
+    /// What an earlier daemon had read but not committed when it was killed: clients that the kernel noted as reported
+    /// after the last commit, and answers of failed services.
+    async fn catch_up(&mut self, restored: Actions, services: &[Service]) -> Result<()> {
+        let mut turn = Turn::default();
+        for event in self.kernel.uncommitted()? {
+            self.take(&event, &mut turn);
+        }
+        for service in services {
+            if let Some(at) = self.kernel.answered_while_failed(*service)? {
+                let at = self.kernel.clock().unix(at);
+                self.observe(Observation::Answered { service: *service, client: None, at }, &mut turn);
+            }
+        }
+        // Last: a failed service that answered meanwhile is marked recovered again by the turn's own marks.
+        turn.actions.marks.splice(0..0, restored.marks);
+        turn.actions.changes.splice(0..0, restored.changes);
+        turn.actions.probes.splice(0..0, restored.probes);
+        self.finish(turn).await
+    }
+
+    /// Runs until `cancel`; then takes what is still in the ring buffer, commits it and returns.
+    pub(super) async fn run(mut self, cancel: CancellationToken) -> Result<()> {
+        let mut second = interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            let mut turn = Turn::default();
+            let until_deadline = self
+                .machine
+                .next_deadline()
+                .map_or(Duration::from_secs(3600), |deadline| deadline.since(UnixMs::now()));
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                events = self.events.batch(BATCH) => {
+                    for event in events? {
+                        self.take(&event, &mut turn);
+                    }
+                }
+                Some(reported) = self.wiring.reported.recv() => {
+                    self.observe(reported.observation, &mut turn);
+                    turn.committed.push(reported.committed);
+                    while let Ok(more) = self.wiring.reported.try_recv() {
+                        self.observe(more.observation, &mut turn);
+                        turn.committed.push(more.committed);
+                    }
+                }
+                Some(command) = self.wiring.commands.recv() => self.obey(command).await,
+                () = sleep(until_deadline) => {}
+                _ = second.tick() => self.every_second(),
+            }
+            turn.add(self.machine.tick(UnixMs::now()));
+            self.finish(turn).await?;
+        }
+        let mut turn = Turn::default();
+        loop {
+            let events = self.events.take(BATCH);
+            if events.is_empty() {
+                break;
+            }
+            for event in events {
+                self.take(&event, &mut turn);
+            }
+        }
+        self.finish(turn).await
+    }
+
+    fn take(&mut self, event: &Event, turn: &mut Turn) {
+        self.newest = self.newest.max(event.at_ns);
+        if event.last_answer_ns != 0 {
+            self.answers_seen = true;
+        }
+        let clock = self.kernel.clock();
+        let book = &self.book;
+        match Report::new(event, clock, self.answers_seen, |client| book.lookup(client).is_some()) {
+            Report::Learned { service, at } => {
+                self.answers_seen = true;
+                turn.learned.push((service, at));
+            }
+            Report::Observed { observation, .. } => {
+                if let Observation::Failed(attempt) = &observation {
+                    turn.failed.insert(attempt.service, attempt.seen);
+                }
+                self.observe(observation, turn);
+            }
+        }
+    }
+
+    fn observe(&mut self, observation: Observation, turn: &mut Turn) {
+        tracing::debug!(?observation, "observed");
+        turn.add(self.machine.observe(UnixMs::now(), observation));
+    }
+
+    /// Commits, then acts.
+    async fn finish(&mut self, mut turn: Turn) -> Result<()> {
+        loop {
+            let Turn { actions, learned, committed, failed } = turn;
+            if !learned.is_empty() {
+                self.retry(|store| store.learn(learned.clone())).await;
+            }
+            if !actions.changes.is_empty() {
+                self.announce(&actions.changes);
+                let changes = actions.changes;
+                let applied: Applied = self.retry(|store| store.apply(changes.clone())).await;
+                if applied.letters > 0 {
+                    tracing::info!(letters = applied.letters, untold = applied.untold, "people are told");
+                    self.wiring.letters.notify_one();
+                }
+            }
+            for waiter in committed {
+                // Whoever waited may have given up; the observation is committed all the same.
+                let _ = waiter.send(());
+            }
+            self.kernel.commit(self.newest)?;
+            turn = self.act(&actions.marks, &actions.probes, &failed)?;
+            if turn.actions == Actions::default() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Marks and probes. Answers that slipped in between make another turn (design rule 7).
+    fn act(
+        &mut self,
+        marks: &[Mark],
+        probes: &[Service],
+        failed: &HashMap<Service, MonotonicNs>,
+    ) -> Result<Turn> {
+        let mut again = Turn::default();
+        for mark in marks {
+            if let Err(error) = self.kernel.mark(*mark) {
+                // The outage is in the store; without the mark, further SYNs are found failed by their time-out.
+                tracing::error!(?mark, %error, "the kernel does not take the mark");
+                continue;
+            }
+            if let Mark::Failed(service) = mark
+                && let Some(seen) = failed.get(service)
+                && let Some(answer) = self.kernel.last_answer(*service)?
+                && answer >= *seen
+            {
+                let at = self.kernel.clock().unix(answer);
+                self.observe(Observation::Answered { service: *service, client: None, at }, &mut again);
+            }
+        }
+        for service in probes {
+            // Full: the machine asks again at the next interval.
+            let _ = self.wiring.probes.try_send(*service);
+        }
+        Ok(again)
+    }
+
+    /// Does it until it works: nothing that was observed is given up, and the ring buffer holds what comes meanwhile.
+    async fn retry<T, F, E>(&mut self, mut action: impl FnMut(Store) -> F) -> T
+    where
+        F: Future<Output = Result<T, E>>,
+        E: std::fmt::Display,
+    {
+        loop {
+            match action(self.store.clone()).await {
+                Ok(done) => {
+                    if self.store_error.take().is_some() {
+                        tracing::info!("the store takes changes again");
+                    }
+                    return done;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the store does not take changes; trying again");
+                    self.store_error = Some(error.to_string());
+                    self.publish();
+                    sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    /// Says in the log what opens and closes, and has the names of new outages' servers looked up.
+    fn announce(&self, changes: &[Change]) {
+        for change in changes {
+            match change {
+                Change::Put(outage) if outage.phase == Phase::Open => {
+                    tracing::info!(outage = %outage.id, service = %outage.service, evidence = %outage.evidence, "outage");
+                    // Full: the name is looked up when the first letter is written.
+                    let _ = self.wiring.opened.try_send((outage.id, outage.service));
+                }
+                Change::Close(closing) => {
+                    tracing::info!(outages = ?closing.outages, evidence = %closing.evidence, "recovered");
+                }
+                Change::Discard { outage, .. } => tracing::info!(%outage, "outage discarded"),
+                _ => {}
+            }
+        }
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::AddressesChanged => match self.store.addresses().await {
+                Ok(entries) => self.book = AddressBook::new(entries),
+                Err(error) => tracing::error!(%error, "the address book cannot be read again"),
+            },
+            Command::Reload(config, answer) => {
+                let result = self.reload(&config).await;
+                let _ = answer.send(result);
+            }
+        }
+    }
+
+    async fn reload(&mut self, config: &Config) -> Result<()> {
+        let interfaces = super::interfaces(config)?;
+        self.kernel.reload(&config.watch, &interfaces).await?;
+        self.machine.set_rules(config.rules());
+        self.book = AddressBook::new(self.store.addresses().await?);
+        self.publish();
+        Ok(())
+    }
+
+    fn every_second(&mut self) {
+        self.kernel.adjust_clock();
+        if !self.answers_seen
+            && let Err(error) = self.look_for_answers()
+        {
+            tracing::error!(%error, "counters cannot be read");
+        }
+        self.publish();
+    }
+
+    fn look_for_answers(&mut self) -> Result<()> {
+        let counters = self.kernel.counters()?;
+        self.answers_seen |= counters.iter().any(|(counter, count)| *counter == Counter::Answers && *count > 0);
+        Ok(())
+    }
+
+    /// Publishes what `status` and the metrics show.
+    fn publish(&self) {
+        let counters = self.kernel.counters().unwrap_or_default();
+        self.wiring.state.send_modify(|state| {
+            state.interfaces = self.kernel.attached().to_vec();
+            state.counters = counters;
+            state.unreadable_events = self.events.unreadable;
+            state.tally = self.machine.tally();
+            state.answers_seen = self.answers_seen;
+            state.store_error.clone_from(&self.store_error);
+        });
+    }
+}

@@ -1,0 +1,22 @@
+//! What the core publishes for `status` and metrics.
+
+use monitor_common::Counter;
+
+use crate::{kernel::Attached, outage::Tally};
+
+/// A copy of the core's numbers, at most a second old.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// Watched interfaces.
+    pub interfaces: Vec<Attached>,
+    /// Kernel counters, summed over the CPUs.
+    pub counters: Vec<(Counter, u64)>,
+    /// Kernel events of another layout.
+    pub unreadable_events: u64,
+    /// What the machine saw and did not act on.
+    pub tally: Tally,
+    /// Whether any answer was ever seen on this path; if not, silence cannot be judged (design rule 3).
+    pub answers_seen: bool,
+    /// Why the store does not take changes at the moment.
+    pub store_error: Option<String>,
+}
