@@ -1,1 +1,59 @@
-fn main() {}
+//! `cargo xtask VERB`: everything that is done to this repository, from an empty machine to a measured release.
+//!
+//! Each verb is one file, prints what it runs, and does the same on a laptop as in CI. Verbs that need pieces of the
+//! toolchain or programs for the lab fetch them themselves; a second run finds them and says nothing.
+
+mod bench;
+mod build_ebpf;
+mod command;
+mod privilege;
+mod rows;
+mod run;
+mod setup;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Builds, runs, tests and measures Ringback")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Fetch what the build, the lab and the tests need and this machine lacks
+    Setup(setup::Args),
+    /// Build the eBPF object alone and print where it is
+    BuildEbpf,
+    /// Play the story in a lab of network namespaces; with arguments after `--`: run the daemon on real interfaces
+    Run(run::Args),
+    /// Run all tests; arguments after `--` go to `cargo test`
+    Test(test::Args),
+    /// Measure; arguments after `--` go to the benchmark
+    Bench(bench::Args),
+    /// Print which tests prove which rows of docs/rows.md, and the rows that no test proves
+    Rows,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().verb {
+        Verb::Setup(args) => setup::run(&args),
+        Verb::BuildEbpf => build_ebpf::run(),
+        Verb::Run(args) => run::run(&args),
+        Verb::Test(args) => test::run(&args),
+        Verb::Bench(args) => bench::run(&args),
+        Verb::Rows => rows::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The real programs that the lab and the tests talk to: mail servers, SNMP agents, web servers, clients.
+//!
+//! What is on `PATH` is used. What is missing is downloaded from the system's own Debian or Ubuntu sources and unpacked
+//! into `target/peers`, with the libraries that the system lacks; no package is installed, so none of them starts a
+//! service or displaces another. Each unpacked program gets a wrapper in `target/peers/bin` that shows its libraries
+//! to it alone.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+
+use super::debian::unpack_all;
+use crate::{command, workspace};
+
+/// A program that is needed, and the package that has it.
+const PROGRAMS: [(&str, &str); 14] = [
+    ("arping", "iputils-arping"),
+    ("bpftool", "bpftool"),
+    ("curl", "curl"),
+    ("ip", "iproute2"),
+    ("nc", "netcat-openbsd"),
+    ("nginx", "nginx"),
+    ("python3", "python3"),
+    ("smtp-sink", "postfix"),
+    ("smtp-source", "postfix"),
+    ("smtpd", "opensmtpd"),
+    ("snmpd", "snmpd"),
+    ("snmpget", "snmp"),
+    ("snmpinform", "snmp"),
+    ("snmptrap", "snmp"),
+];
+
+/// Folders of programs inside a package.
+const PROGRAM_FOLDERS: [&str; 4] = ["usr/bin", "usr/sbin", "bin", "sbin"];
+
+/// Where the unpacked programs are.
+pub(crate) struct Peers {
+    folder: PathBuf,
+}
+
+impl Peers {
+    /// Lets the command, and what it starts, find the peers: behind the system's own programs.
+    pub(crate) fn show_to<'a>(&self, command: &'a mut Command) -> Result<&'a mut Command> {
+        Ok(command.env("PATH", command::path_with(Some(self.bin()))?).env("RINGBACK_PEERS", &self.folder))
+    }
+
+    fn bin(&self) -> PathBuf {
+        self.folder.join("bin")
+    }
+
+    fn files(&self) -> PathBuf {
+        self.folder.join("root")
+    }
+
+    fn missing(&self) -> Vec<(&'static str, &'static str)> {
+        let there = |program: &str| command::find(program).is_some() || self.bin().join(program).is_file();
+        PROGRAMS.into_iter().filter(|(program, _)| !there(program)).collect()
+    }
+}
+
+/// Fetches the programs that are missing.
+pub(crate) fn fetch() -> Result<Peers> {
+    let peers = Peers { folder: workspace::target().join("peers") };
+    let missing = peers.missing();
+    if missing.is_empty() {
+        return Ok(peers);
+    }
+    let programs: Vec<_> = missing.iter().map(|(program, _)| *program).collect();
+    if command::find("apt-get").is_none() || command::find("dpkg").is_none() {
+        bail!("the lab needs programs that this machine lacks; install them: {}", programs.join(", "));
+    }
+    eprintln!("setup: the lab lacks {}", programs.join(", "));
+    let packages: BTreeSet<_> = missing.iter().map(|(_, package)| *package).collect();
+    let downloads = peers.folder.join("download");
+    fs::create_dir_all(&downloads).with_context(|| format!("cannot create {}", downloads.display()))?;
+    if let Err(stale) = download(&packages, &downloads) {
+        eprintln!("setup: renewing apt's package lists ({stale:#})");
+        command::output(Command::new("apt-get").args(["-qq", "update"])).context("apt's package lists (needs root)")?;
+        download(&packages, &downloads)?;
+    }
+    unpack_all(&downloads, &peers.files())?;
+    fs::remove_dir(&downloads).with_context(|| format!("cannot remove {}", downloads.display()))?;
+    write_wrappers(&peers)?;
+    let missing = peers.missing();
+    if !missing.is_empty() {
+        let lines: Vec<_> = missing.iter().map(|(program, package)| format!("{program} (package {package})")).collect();
+        bail!("the packages were unpacked but lack: {}", lines.join(", "));
+    }
+    eprintln!("setup: the lab's programs are in {}; remove that folder to be rid of them", peers.folder.display());
+    Ok(peers)
+}
+
+/// Downloads the packages and what they need that the system lacks.
+fn download(packages: &BTreeSet<&str>, folder: &Path) -> Result<()> {
+    let mut wanted = BTreeSet::new();
+    for package in packages {
+        wanted.insert((*package).to_owned());
+        wanted.extend(with_dependencies(package)?);
+    }
+    eprintln!("setup: downloading {}", wanted.iter().map(String::as_str).collect::<Vec<_>>().join(" "));
+    let mut apt = Command::new("apt-get");
+    // The download user may have no access to this folder; whoever calls this writes here as himself.
+    apt.args(["-qq", "-o", "APT::Sandbox::User=root", "download"]).args(&wanted).current_dir(folder);
+    command::output(&mut apt).map(drop)
+}
+
+/// What installing the package would fetch. Asked one by one: mail servers displace one another when installed.
+fn with_dependencies(package: &str) -> Result<Vec<String>> {
+    let mut apt = Command::new("apt-get");
+    apt.args(["-qq", "-y", "-o", "Debug::NoLocking=1", "--no-install-recommends", "--print-uris", "install", package]);
+    let lines = command::output(&mut apt)?;
+    // 'URI' NAME_VERSION_ARCHITECTURE.deb SIZE HASH
+    let files = lines.lines().filter_map(|line| line.split_whitespace().nth(1));
+    Ok(files.filter_map(|file| file.split_once('_')).map(|(name, _)| name.to_owned()).collect())
+}
+
+fn write_wrappers(peers: &Peers) -> Result<()> {
+    let mut libraries = BTreeSet::new();
+    library_folders(&peers.files(), &mut libraries)?;
+    let libraries = libraries.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(":");
+    let state = peers.folder.join("snmp-state").display().to_string();
+    fs::create_dir_all(peers.bin()).with_context(|| format!("cannot create {}", peers.bin().display()))?;
+    for folder in PROGRAM_FOLDERS.map(|folder| peers.files().join(folder)) {
+        let Ok(programs) = fs::read_dir(&folder) else { continue };
+        for program in programs {
+            let program = program?.path();
+            let Some(name) = program.file_name().and_then(|name| name.to_str()) else { continue };
+            // An installed package would be known as `nc` through Debian's alternatives.
+            let name = name.strip_suffix(".openbsd").unwrap_or(name);
+            // MIBS: the packages' MIB files are not where net-snmp looks, and numbers need none. SNMP_PERSISTENT_DIR:
+            // net-snmp would keep its state in the system's folder.
+            let script = format!(
+                "#!/bin/sh\nexport MIBS=\"${{MIBS-}}\" SNMP_PERSISTENT_DIR=\"${{SNMP_PERSISTENT_DIR-{state}}}\"\n\
+                 LD_LIBRARY_PATH='{libraries}' exec '{}' \"$@\"\n",
+                program.display()
+            );
+            let wrapper = peers.bin().join(name);
+            fs::write(&wrapper, script).with_context(|| format!("cannot write {}", wrapper.display()))?;
+            fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755))?;
+        }
+    }
+    Ok(())
+}
+
+/// Every folder under `folder` that holds a shared library.
+fn library_folders(folder: &Path, found: &mut BTreeSet<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            library_folders(&entry.path(), found)?;
+        } else if entry.file_name().to_string_lossy().contains(".so") {
+            found.insert(folder.to_owned());
+        }
+    }
+    Ok(())
+}
