@@ -1,1 +1,36 @@
-//! x
+//! The lab: clients, a gateway and servers in network namespaces, with real programs in them.
+//!
+//! A test builds a [`Lab`], starts programs on its [`Host`]s, and drops it all; nothing of it touches the interfaces or
+//! routes of the machine itself. What a test leaves behind because it was killed is removed by the [reaper](namespace).
+//!
+//! ```text
+//! client1 ──┐                        ┌── server1   10.1.N.2, fd00:1:N::2  clients
+//! client2 ──┤ gateway (the daemon)   ├── server2   10.2.N.2, fd00:2:N::2  servers
+//!           └────────────────────────┘             .1, ::1              the gateway in each network
+//! ```
+
+pub mod attempt;
+pub mod daemon;
+pub mod daemon_config;
+pub mod frame_socket;
+pub mod host;
+pub mod http_server;
+pub mod mail;
+pub mod mail_sink;
+pub mod namespace;
+mod peers;
+pub mod process;
+pub mod topology;
+pub mod wait;
+
+pub use attempt::{Attempt, Fetched};
+pub use daemon::Daemon;
+pub use daemon_config::DaemonConfig;
+pub use frame_socket::FrameSocket;
+pub use host::Host;
+pub use http_server::HttpServer;
+pub use mail::{Mail, Maildir};
+pub use mail_sink::MailSink;
+pub use process::Process;
+pub use topology::{Lab, LabBuilder, Wiring};
+pub use wait::wait_until;

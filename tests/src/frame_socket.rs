@@ -1,0 +1,45 @@
+//! Whole Ethernet frames, for what no ordinary program sends: VLAN tags, forged answers, malformed packets.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use anyhow::{Context, Result, bail};
+use nix::{
+    libc,
+    net::if_::if_nametoindex,
+    sys::socket::{AddressFamily, LinkAddr, MsgFlags, SockFlag, SockType, SockaddrLike, bind, send, socket},
+};
+
+/// A packet socket that is bound to one interface.
+#[derive(Debug)]
+pub struct FrameSocket(OwnedFd);
+
+impl FrameSocket {
+    pub(crate) fn open(interface: &str) -> Result<Self> {
+        let index = if_nametoindex(interface).with_context(|| format!("no interface {interface}"))?;
+        // Protocol 0: it receives nothing.
+        let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None)?;
+        let address = libc::sockaddr_ll {
+            sll_family: libc::AF_PACKET as libc::sa_family_t,
+            sll_protocol: 0,
+            sll_ifindex: index.cast_signed(),
+            sll_hatype: 0,
+            sll_pkttype: 0,
+            sll_halen: 0,
+            sll_addr: [0; 8],
+        };
+        let length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+        // SAFETY: the pointer is to a whole, initialised sockaddr_ll of that length, whose family says what it is.
+        let address = unsafe { LinkAddr::from_raw((&raw const address).cast(), Some(length)) };
+        bind(socket.as_raw_fd(), &address.context("not a link-layer address")?)?;
+        Ok(Self(socket))
+    }
+
+    /// Sends one frame, from the destination MAC address to the last byte of the payload.
+    pub fn send(&self, frame: &[u8]) -> Result<()> {
+        let sent = send(self.0.as_raw_fd(), frame, MsgFlags::empty()).context("cannot send a frame")?;
+        if sent != frame.len() {
+            bail!("sent {sent} of {} bytes of a frame", frame.len());
+        }
+        Ok(())
+    }
+}

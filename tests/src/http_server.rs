@@ -1,0 +1,46 @@
+//! A real web server: nginx.
+
+use std::{fs, net::SocketAddr, time::Duration};
+
+use anyhow::{Context, Result};
+
+use crate::{Attempt, Host, Process, wait_until};
+
+/// nginx on a host's IPv4 and IPv6 address; stopped on drop, and then connections are refused.
+#[derive(Debug)]
+pub struct HttpServer {
+    _nginx: Process,
+}
+
+impl HttpServer {
+    /// Serves a page with the host's name on `port`, and waits until it does.
+    pub fn start(host: &Host, port: u16) -> Result<Self> {
+        let folder = host.folder().join(format!("nginx-{port}"));
+        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        let at = folder.display();
+        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .iter()
+            .map(|kind| format!("{kind}_temp_path {at}/{kind};\n"))
+            .collect();
+        let config = format!(
+            "daemon off;\nmaster_process off;\npid {at}/pid;\nerror_log {at}/error.log;\nevents {{}}\nhttp {{\n\
+             access_log off;\n{temporary}server {{\nlisten {};\nlisten {} ipv6only=on;\n\
+             location / {{ return 200 \"this is {}\\n\"; }}\n}}\n}}\n",
+            host.service_v4(port),
+            host.service_v6(port),
+            host.name(),
+        );
+        let file = folder.join("nginx.conf");
+        fs::write(&file, config).with_context(|| format!("cannot write {}", file.display()))?;
+        let mut command = host.command("nginx");
+        command.arg("-e").arg(folder.join("start.log")).arg("-c").arg(&file).arg("-p").arg(&folder);
+        let mut nginx = host.spawn(&format!("nginx-{port}"), &mut command)?;
+        let accepts =
+            |service: SocketAddr| matches!(host.connect(None, service, Duration::from_secs(1)), Ok(Attempt::Connected));
+        wait_until(&format!("nginx serves on {} port {port}", host.name()), Duration::from_secs(10), || {
+            !nginx.is_running() || (accepts(host.service_v4(port)) && accepts(host.service_v6(port)))
+        })?;
+        anyhow::ensure!(nginx.is_running(), "nginx ended at once: {}", nginx.output());
+        Ok(Self { _nginx: nginx })
+    }
+}
