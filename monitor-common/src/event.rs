@@ -101,6 +101,14 @@ mod user {
         ];
     }
 
+    impl Evidence {
+        /// The evidence with this number.
+        #[must_use]
+        pub fn from_number(number: u32) -> Option<Self> {
+            Self::ALL.into_iter().find(|known| *known as u32 == number)
+        }
+    }
+
     /// Reads the fields of `#[repr(C)]` bytes one after the other.
     struct Fields<'a>(&'a [u8]);
 
@@ -132,7 +140,7 @@ mod user {
             let (kind, evidence) = (fields.u32()?, fields.u32()?);
             Some(Self {
                 kind: EventKind::ALL.into_iter().find(|known| *known as u32 == kind)?,
-                evidence: Evidence::ALL.into_iter().find(|known| *known as u32 == evidence)?,
+                evidence: Evidence::from_number(evidence)?,
                 client: Addr { bytes: fields.take()? },
                 server: Addr { bytes: fields.take()? },
                 seen_ns: fields.u64()?,

@@ -49,12 +49,14 @@ pub mod map {
     pub const EVENTS: &str = "RB_EVENTS";
     /// [`crate::Counter`] to a count per CPU.
     pub const COUNTERS: &str = "RB_COUNTERS";
+    /// Kernel time up to which the daemon has committed what was reported; one entry.
+    pub const COMMITTED: &str = "RB_COMMITTED";
     /// The one timer that finds expired attempts.
     pub const TIMER: &str = "RB_TIMER";
 
     /// Every map that is pinned.
-    pub const PINNED: [&str; 11] =
-        [SETTINGS, WATCH, SERVICES, PENDING, DEADLINES, CURSORS, NOTES, HOSTS, EVENTS, COUNTERS, TIMER];
+    pub const PINNED: [&str; 12] =
+        [SETTINGS, WATCH, SERVICES, PENDING, DEADLINES, CURSORS, NOTES, HOSTS, EVENTS, COUNTERS, COMMITTED, TIMER];
 }
 
 /// Names of the programs in the object.

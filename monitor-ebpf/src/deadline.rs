@@ -14,7 +14,7 @@ use monitor_common::{Attempt, Counter, Evidence, ServiceFlags, Settings};
 use crate::{
     atomic, bucket,
     counters::count,
-    maps::{RB_CURSORS, RB_DEADLINES, RB_SETTINGS, RB_TIMER, Timer},
+    maps::{RB_COMMITTED, RB_CURSORS, RB_DEADLINES, RB_SETTINGS, RB_TIMER, Timer},
     report::{self, Room},
 };
 
@@ -52,6 +52,15 @@ pub(crate) fn enter(attempt: &Attempt, settings: &Settings) -> bool {
 /// Starts the timer, or takes over one that an earlier load of this object left running.
 #[inline(always)]
 pub(crate) fn arm() -> i32 {
+    // New maps: nothing was reported before now.
+    if let Some(committed) = RB_COMMITTED.get_ptr_mut(0) {
+        // SAFETY: a live map value that only the daemon uses, which waits for this program.
+        unsafe {
+            if *committed == 0 {
+                *committed = bpf_ktime_get_ns();
+            }
+        }
+    }
     let Some(timer) = RB_TIMER.get_ptr_mut(0) else { return -1 };
     // SAFETY: the timer of a live map value; the callback has the signature that the kernel calls.
     unsafe {

@@ -43,6 +43,10 @@ pub(crate) static RB_EVENTS: RingBuf<Event, { 1 << 24 }> = RingBuf::new();
 #[btf_map]
 pub(crate) static RB_COUNTERS: PerCpuArray<u64, { Counter::ALL.len() }> = PerCpuArray::new();
 
+/// The daemon's own: it lives as long as the notes that it is compared with.
+#[btf_map]
+pub(crate) static RB_COMMITTED: Array<u64, 1> = Array::new();
+
 /// The timer lives in a map value: the kernel keeps it running while the map is pinned, daemon or not.
 #[repr(C)]
 pub(crate) struct Timer {

@@ -1,1 +1,115 @@
-//! (to come)
+//! The command line: one file per verb, one printer for tables, one exit code per kind of trouble.
+
+mod address;
+mod check;
+mod cleanup;
+mod completions;
+mod exit;
+mod man;
+mod outages;
+mod run;
+mod services;
+mod signal;
+mod status;
+mod table;
+mod test_mail;
+mod time;
+mod waiting;
+
+use std::path::{Path, PathBuf};
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+pub use self::exit::Failure;
+use crate::{
+    config::{self, Config, Presence},
+    control::Client,
+};
+
+/// Where the configuration is looked for.
+const USUAL: &str = "/etc/ringback/ringback.toml";
+
+const EXIT_STATUS: &str = "Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 no daemon answers.";
+
+/// Mails the clients that could not reach a server when it is back.
+#[derive(Debug, Parser)]
+#[command(name = "ringback", version, after_help = EXIT_STATUS)]
+pub struct Cli {
+    /// Configuration file [default: /etc/ringback/ringback.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Watch, decide and mail, until stopped
+    Run(run::Run),
+    /// Say what is wrong with the configuration, or that nothing is
+    Check(check::Check),
+    /// What is down, who waits, is anything lost, does mail go out
+    Status(status::Status),
+    /// Outages, latest first
+    Outages(outages::Outages),
+    /// Clients that wait for a recovery
+    Waiting(waiting::Waiting),
+    /// Services that have answered at least once
+    Services(services::Services),
+    /// The address book: who is told about which client
+    #[command(subcommand)]
+    Address(address::Address),
+    /// Say that a server or service is back
+    Signal(signal::Signal),
+    /// Send one mail, to see whether mail goes out
+    TestMail(test_mail::TestMail),
+    /// Detach the programs and remove everything that is pinned
+    Cleanup(cleanup::Cleanup),
+    /// Print a completion script for a shell
+    Completions(completions::Completions),
+    /// Write the manual pages into a folder
+    #[command(hide = true)]
+    Man(man::Man),
+}
+
+/// What every verb may use.
+pub(crate) struct Context {
+    path: Option<PathBuf>,
+}
+
+impl Context {
+    /// The configuration, checked.
+    fn config(&self) -> Result<Config, Failure> {
+        let presence = if self.path.is_some() { Presence::Required } else { Presence::Optional };
+        config::load(self.path(), presence).map_err(|error| Failure::usage(error.to_string()))
+    }
+
+    fn path(&self) -> &Path {
+        self.path.as_deref().unwrap_or_else(|| Path::new(USUAL))
+    }
+
+    /// A client of the daemon.
+    fn client(&self) -> Result<Client, Failure> {
+        Ok(Client::new(&self.config()?.control.socket))
+    }
+}
+
+/// Runs the command that the arguments ask for.
+pub async fn main(cli: Cli) -> Result<(), Failure> {
+    let context = Context { path: cli.config };
+    match cli.verb {
+        Verb::Run(verb) => verb.run(&context).await,
+        Verb::Check(verb) => verb.run(&context),
+        Verb::Status(verb) => verb.run(&context).await,
+        Verb::Outages(verb) => verb.run(&context).await,
+        Verb::Waiting(verb) => verb.run(&context).await,
+        Verb::Services(verb) => verb.run(&context).await,
+        Verb::Address(verb) => verb.run(&context).await,
+        Verb::Signal(verb) => verb.run(&context).await,
+        Verb::TestMail(verb) => verb.run(&context).await,
+        Verb::Cleanup(verb) => verb.run(&context),
+        Verb::Completions(verb) => verb.run(Cli::command()),
+        Verb::Man(verb) => verb.run(Cli::command()),
+    }
+}

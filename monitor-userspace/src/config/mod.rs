@@ -1,8 +1,12 @@
 //! The configuration file: its keys, defaults, checks and error texts.
 
+mod check;
+mod derived;
 pub mod duration;
 pub mod duration_or_off;
+mod load;
 mod parse;
 mod settings;
 
+pub use load::{ConfigError, Mistake, Presence, load, parse};
 pub use settings::*;

@@ -1,1 +1,18 @@
-//! (to come)
+//! How the daemon is asked and told: an HTTP API on a Unix socket, and the client of it that the command line uses.
+//!
+//! In: requests of operators (`curl --unix-socket` works as well). Out: public structs as JSON whose shape is kept, and
+//! Prometheus metrics. Reads go to the store; what changes the machine goes to the core and is answered after its commit.
+
+mod api;
+mod client;
+mod metrics;
+mod report;
+mod socket;
+
+pub use api::{Context, metrics_router, router};
+pub use client::{Client, ClientError};
+pub use report::{
+    AddressLine, Health, InterfaceLine, Loss, OutageLine, ServiceLine, SignalRequest, StatusReport, Target,
+    TestMailRequest, Word,
+};
+pub use socket::{SocketError, listen};

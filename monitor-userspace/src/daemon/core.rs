@@ -3,7 +3,11 @@
 //! In: kernel events, observations of recovery, commands. Each turn takes what is there, asks the machine, commits its
 //! changes as one transaction, and only then tells the kernel, sends probes, and answers those who wait for the commit.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use monitor_common::{Counter, Event};
@@ -61,8 +65,10 @@ pub(super) struct Core {
     wiring: Wiring,
     /// Whether this path has ever shown an answer (design rule 3); once true, it stays.
     answers_seen: bool,
-    /// Newest kernel time among the events of this turn.
+    /// Newest kernel time among the events that were taken.
     newest: u64,
+    /// How many services are known, as of the last count.
+    services: u64,
     store_error: Option<String>,
 }
 
@@ -106,6 +112,7 @@ impl Core {
             wiring,
             answers_seen: false,
             newest: 0,
+            services: 0,
             store_error: None,
         };
         let learned = core.store.learned_services().await.context("reading the learned services")?;
@@ -119,8 +126,15 @@ impl Core {
     /// after the last commit, and answers of failed services.
     async fn catch_up(&mut self, restored: Actions, services: &[Service]) -> Result<()> {
         let mut turn = Turn::default();
-        for event in self.kernel.uncommitted()? {
+        let mut read = HashSet::new();
+        for event in self.events.take(usize::MAX) {
+            read.insert((event.client, event.server, event.server_port));
             self.take(&event, &mut turn);
+        }
+        for event in self.kernel.uncommitted()? {
+            if !read.contains(&(event.client, event.server, event.server_port)) {
+                self.take(&event, &mut turn);
+            }
         }
         for service in services {
             if let Some(at) = self.kernel.answered_while_failed(*service)? {
@@ -128,8 +142,10 @@ impl Core {
                 self.observe(Observation::Answered { service: *service, client: None, at }, &mut turn);
             }
         }
-        // Last: a failed service that answered meanwhile is marked recovered again by the turn's own marks.
-        turn.actions.marks.splice(0..0, restored.marks);
+        let mut stale = self.kernel.marks_beyond(services)?;
+        stale.extend(restored.marks);
+        // In front: a failed service that answered meanwhile is marked recovered again by the turn's own marks.
+        turn.actions.marks.splice(0..0, stale);
         turn.actions.changes.splice(0..0, restored.changes);
         turn.actions.probes.splice(0..0, restored.probes);
         self.finish(turn).await
@@ -211,12 +227,21 @@ impl Core {
         loop {
             let Turn { actions, learned, committed, failed } = turn;
             if !learned.is_empty() {
-                self.retry(|store| store.learn(learned.clone())).await;
+                self.retry(|store| {
+                    let learned = learned.clone();
+                    async move { store.learn(learned).await }
+                })
+                .await;
             }
             if !actions.changes.is_empty() {
                 self.announce(&actions.changes);
                 let changes = actions.changes;
-                let applied: Applied = self.retry(|store| store.apply(changes.clone())).await;
+                let applied: Applied = self
+                    .retry(|store| {
+                        let changes = changes.clone();
+                        async move { store.apply(changes).await }
+                    })
+                    .await;
                 if applied.letters > 0 {
                     tracing::info!(letters = applied.letters, untold = applied.untold, "people are told");
                     self.wiring.letters.notify_one();
@@ -235,12 +260,7 @@ impl Core {
     }
 
     /// Marks and probes. Answers that slipped in between make another turn (design rule 7).
-    fn act(
-        &mut self,
-        marks: &[Mark],
-        probes: &[Service],
-        failed: &HashMap<Service, MonotonicNs>,
-    ) -> Result<Turn> {
+    fn act(&mut self, marks: &[Mark], probes: &[Service], failed: &HashMap<Service, MonotonicNs>) -> Result<Turn> {
         let mut again = Turn::default();
         for mark in marks {
             if let Err(error) = self.kernel.mark(*mark) {
@@ -330,6 +350,10 @@ impl Core {
 
     fn every_second(&mut self) {
         self.kernel.adjust_clock();
+        match self.kernel.answered_services() {
+            Ok(services) => self.services = services,
+            Err(error) => tracing::error!(%error, "services cannot be counted"),
+        }
         if !self.answers_seen
             && let Err(error) = self.look_for_answers()
         {
@@ -350,6 +374,7 @@ impl Core {
         self.wiring.state.send_modify(|state| {
             state.interfaces = self.kernel.attached().to_vec();
             state.counters = counters;
+            state.services = self.services;
             state.unreadable_events = self.events.unreadable;
             state.tally = self.machine.tally();
             state.answers_seen = self.answers_seen;

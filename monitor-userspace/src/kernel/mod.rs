@@ -7,6 +7,7 @@
 
 mod attach;
 mod bpffs;
+mod catch_up;
 mod clock;
 mod error;
 mod events;
@@ -152,6 +153,13 @@ impl Kernel {
                 Ok((services::service(&key), answered, state))
             })
             .collect()
+    }
+
+    /// How many services have answered at least once.
+    pub fn answered_services(&self) -> Result<u64, KernelError> {
+        let services = self.services()?;
+        let answered = services.iter().filter(|(_, _, state)| state.flags & ServiceFlags::ANSWERED != 0);
+        Ok(answered.count() as u64)
     }
 
     /// Forgets a service that is not failed, to make room.

@@ -1,0 +1,217 @@
+//! `ringback address`: list, add, remove, import, export.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, Subcommand};
+
+use super::{
+    Context, Failure,
+    table::{self, table},
+    time::utc,
+};
+use crate::{
+    config::{ClientNet, Language},
+    control::AddressLine,
+};
+
+/// `ringback address`
+#[derive(Debug, Subcommand)]
+pub(super) enum Address {
+    /// Print the address book
+    List(List),
+    /// Add an entry, or replace the one for the same client
+    Add(Add),
+    /// Remove an entry
+    Remove(Remove),
+    /// Add all entries of a file with lines CLIENT,MAIL[,en|ja]; none if one of them is wrong
+    Import(Import),
+    /// Print the address book in the form that import reads
+    Export,
+}
+
+/// `ringback address list`
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// `ringback address add`
+#[derive(Debug, Args)]
+pub(super) struct Add {
+    /// An address or a network of clients
+    client: ClientNet,
+    /// Who is told
+    mail: String,
+    /// In which language: en or ja
+    #[arg(long, value_parser = language)]
+    language: Option<Language>,
+}
+
+/// `ringback address remove`
+#[derive(Debug, Args)]
+pub(super) struct Remove {
+    /// The entry's address or network
+    client: ClientNet,
+}
+
+/// `ringback address import`
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    /// The file
+    file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn language(text: &str) -> Result<Language, String> {
+    match text {
+        "en" => Ok(Language::En),
+        "ja" => Ok(Language::Ja),
+        _ => Err(format!("`{text}` is not a language: write en or ja")),
+    }
+}
+
+impl Address {
+    pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let client = context.client()?;
+        match self {
+            Self::List(verb) => {
+                let lines: Vec<AddressLine> = client.get("/v1/addresses").await?;
+                table::print(verb.json, &lines, |lines| human(lines))
+            }
+            Self::Add(verb) => {
+                let line = AddressLine {
+                    client: verb.client,
+                    mail: verb.mail,
+                    language: verb.language,
+                    origin: None,
+                    registered: None,
+                };
+                let _: usize = client.post("/v1/addresses", &[line]).await?;
+                Ok(())
+            }
+            Self::Remove(verb) => {
+                let _: bool = client.delete(&format!("/v1/addresses/{}", verb.client)).await?;
+                Ok(())
+            }
+            Self::Import(verb) => {
+                let lines = read(&verb.file)?;
+                let count: usize = client.post("/v1/addresses", &lines).await?;
+                table::print(verb.json, &count, |count| format!("{count} entries imported\n"))
+            }
+            Self::Export => {
+                let lines: Vec<AddressLine> = client.get("/v1/addresses").await?;
+                table::print(false, &lines, |lines| csv(lines))
+            }
+        }
+    }
+}
+
+fn human(lines: &[AddressLine]) -> String {
+    if lines.is_empty() {
+        return "the address book is empty\n".to_owned();
+    }
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            [
+                line.client.to_string(),
+                line.mail.clone(),
+                line.language.map_or("-", word).to_owned(),
+                line.registered.map(utc).unwrap_or_default(),
+            ]
+        })
+        .collect();
+    table(["CLIENT", "MAIL", "LANGUAGE", "REGISTERED"], &lines)
+}
+
+const fn word(language: Language) -> &'static str {
+    match language {
+        Language::En => "en",
+        Language::Ja => "ja",
+    }
+}
+
+fn csv(lines: &[AddressLine]) -> String {
+    let mut text = String::new();
+    for line in lines {
+        let language = line.language.map(|language| format!(",{}", word(language))).unwrap_or_default();
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{},{}{language}", line.client, line.mail);
+    }
+    text
+}
+
+fn read(file: &Path) -> Result<Vec<AddressLine>, Failure> {
+    let shown = file.display();
+    let text = fs::read_to_string(file).map_err(|error| Failure::usage(format!("{shown} cannot be read: {error}")))?;
+    let (mut entries, mut mistakes) = (Vec::new(), Vec::new());
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        match entry(line) {
+            Ok(entry) => entries.push(entry),
+            Err(what) => mistakes.push(format!("{shown}:{}: {what}", index + 1)),
+        }
+    }
+    if mistakes.is_empty() {
+        return Ok(entries);
+    }
+    mistakes.push("nothing was imported".to_owned());
+    Err(Failure::usage(mistakes.join("\n")))
+}
+
+fn entry(line: &str) -> Result<AddressLine, String> {
+    let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+    let (client, mail, lang) = match fields.as_slice() {
+        [client, mail] => (client, mail, None),
+        [client, mail, lang] => (client, mail, Some(lang)),
+        _ => return Err(format!("`{line}` is not CLIENT,MAIL or CLIENT,MAIL,LANGUAGE")),
+    };
+    mail.parse::<lettre::Address>().map_err(|error| format!("`{mail}` is not a mail address: {error}"))?;
+    Ok(AddressLine {
+        client: client.parse()?,
+        mail: (*mail).to_owned(),
+        language: lang.map(|lang| language(lang)).transpose()?,
+        origin: None,
+        registered: None,
+    })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::fs;
+
+    #[test]
+    fn an_import_names_every_wrong_line_and_takes_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("people.csv");
+        fs::write(&file, "# people\n10.1.1.1,sato@example.jp,ja\n10.1.1.x,a@b.c\n10.1.1.2,nobody\n10.1.1.3\n").unwrap();
+        let error = super::read(&file).unwrap_err();
+        assert_eq!(error.status(), 2);
+        let text = error.to_string();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 4, "{text}");
+        assert!(lines[0].contains("people.csv:3: `10.1.1.x` is not an address or network"), "{text}");
+        assert!(lines[1].contains("people.csv:4: `nobody` is not a mail address"), "{text}");
+        assert!(lines[2].contains("people.csv:5: `10.1.1.3` is not CLIENT,MAIL"), "{text}");
+        assert_eq!(lines[3], "nothing was imported");
+    }
+
+    #[test]
+    fn what_is_exported_can_be_imported() {
+        let text = "10.1.1.1,sato@example.jp,ja\n10.2.0.0/16,noc@example.net\n";
+        let lines: Vec<_> = text.lines().map(|line| super::entry(line).unwrap()).collect();
+        assert_eq!(super::csv(&lines), text);
+    }
+}

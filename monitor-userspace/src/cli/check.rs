@@ -1,0 +1,32 @@
+//! `ringback check`
+
+use clap::Args;
+
+use super::{Context, Failure};
+use crate::{daemon, kernel};
+
+/// `ringback check`
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// Print the configuration in force, with all defaults
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
+        let config = context.config()?;
+        let interfaces = daemon::interfaces(&config).map_err(|error| Failure::usage(format!("{error:#}")))?;
+        let present = kernel::existing_interfaces();
+        if let Some(unknown) = interfaces.iter().find(|name| !present.contains(name)) {
+            return Err(Failure::usage(format!(
+                "{}: watch.interfaces: there is no interface `{unknown}`: this host has {}",
+                context.path().display(),
+                present.join(", ")
+            )));
+        }
+        super::table::print(self.json, &config, |_| {
+            format!("{}: no mistakes; watching {}\n", context.path().display(), interfaces.join(", "))
+        })
+    }
+}

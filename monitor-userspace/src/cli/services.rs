@@ -1,0 +1,31 @@
+//! `ringback services`
+
+use clap::Args;
+
+use super::{
+    Context, Failure,
+    table::{self, table},
+    time::utc,
+};
+use crate::control::ServiceLine;
+
+/// `ringback services`
+#[derive(Debug, Args)]
+pub(super) struct Services {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Services {
+    pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let services: Vec<ServiceLine> = context.client()?.get("/v1/services").await?;
+        table::print(self.json, &services, |services| {
+            let lines: Vec<_> = services.iter().map(|line| [line.service.to_string(), utc(line.answered)]).collect();
+            if lines.is_empty() {
+                return "no service has answered yet\n".to_owned();
+            }
+            table(["SERVICE", "ANSWERED"], &lines)
+        })
+    }
+}

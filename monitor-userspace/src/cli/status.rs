@@ -1,0 +1,173 @@
+//! `ringback status`: the first line is the verdict.
+
+use clap::Args;
+
+use super::{
+    Context, Failure,
+    outages::outage_lines,
+    table,
+    time::{lasting, utc},
+};
+use crate::control::{Health, StatusReport};
+
+/// `ringback status`
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Status {
+    pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let report: StatusReport = context.client()?.get("/v1/status").await?;
+        table::print(self.json, &report, text)
+    }
+}
+
+/// The report for a tired operator: what is down, who waits, what is lost, whether mail goes out.
+fn text(report: &StatusReport) -> String {
+    let mut text = String::new();
+    let mut say = |line: String| {
+        text.push_str(&line);
+        text.push('\n');
+    };
+    say(match report.outages.len() {
+        0 => "All is up, as far as Ringback can see.".to_owned(),
+        1 => format!("1 service is down, {}.", waiting(report.waiting_clients)),
+        down => format!("{down} services are down, {}.", waiting(report.waiting_clients)),
+    });
+    if !report.outages.is_empty() {
+        say(String::new());
+        say(outage_lines(&report.outages, report.now).trim_end().to_owned());
+        say(String::new());
+    }
+    let watched: Vec<_> = report
+        .interfaces
+        .iter()
+        .map(|interface| format!("{} ({})", interface.name, format!("{:?}", interface.xdp).to_lowercase()))
+        .collect();
+    say(format!(
+        "Watching:  {}; {} services known; up {}",
+        if watched.is_empty() { "nothing".to_owned() } else { watched.join(", ") },
+        report.services,
+        lasting(report.now.since(report.started))
+    ));
+    say(if report.losses.is_empty() {
+        "Lost:      nothing".to_owned()
+    } else {
+        let losses: Vec<_> = report.losses.iter().map(|loss| format!("{} {}", loss.count, loss.reason)).collect();
+        format!("LOST:      {}", losses.join(", "))
+    });
+    let outbox = &report.outbox;
+    say(match (outbox.queued, outbox.retrying, outbox.dead) {
+        (0, _, 0) => format!("Mail:      goes out; {} delivered", outbox.delivered),
+        (queued, retrying, dead) => {
+            format!(
+                "MAIL:      {queued} queued, {retrying} of them retrying, {dead} given up; {} delivered",
+                outbox.delivered
+            )
+        }
+    });
+    if !report.answers_seen {
+        say("Note:      no answer of any server was seen yet; until one is, silence is not judged (asymmetric routing?)"
+            .to_owned());
+    }
+    if report.health == Health::Degraded {
+        for problem in &report.problems {
+            say(format!("PROBLEM:   {problem}"));
+        }
+    }
+    for letter in &report.dead_letters {
+        say(format!("           given up {}: mail about {}: {}", utc(letter.at), letter.service, letter.reason));
+    }
+    text
+}
+
+fn waiting(clients: u64) -> String {
+    match clients {
+        0 => "nobody waits".to_owned(),
+        1 => "1 client waits".to_owned(),
+        clients => format!("{clients} clients wait"),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::text;
+    use crate::{
+        control::{Health, InterfaceLine, Loss, OutageLine, StatusReport},
+        kernel::XdpMode,
+        outage::{Failure, Level, OutageId, Phase, Tally, UnixMs},
+        store::OutboxCounts,
+    };
+
+    fn report() -> StatusReport {
+        StatusReport {
+            version: "1".to_owned(),
+            started: UnixMs(1_000_000),
+            now: UnixMs(8_200_000),
+            health: Health::Ok,
+            problems: Vec::new(),
+            interfaces: vec![InterfaceLine { name: "eth0".to_owned(), xdp: XdpMode::Native }],
+            outages: Vec::new(),
+            waiting_clients: 0,
+            losses: Vec::new(),
+            outbox: OutboxCounts { delivered: 3, ..OutboxCounts::default() },
+            dead_letters: Vec::new(),
+            services: 12,
+            counters: Vec::new(),
+            ignored: Tally::default(),
+            snmp: Vec::new(),
+            answers_seen: true,
+        }
+    }
+
+    #[test]
+    fn all_is_well_in_four_lines() {
+        assert_eq!(
+            text(&report()),
+            "All is up, as far as Ringback can see.\n\
+             Watching:  eth0 (native); 12 services known; up 2h\n\
+             Lost:      nothing\n\
+             Mail:      goes out; 3 delivered\n"
+        );
+    }
+
+    #[test]
+    fn what_is_down_comes_first_and_what_is_lost_is_loud() {
+        let mut report = report();
+        report.outages.push(OutageLine {
+            outage: OutageId(7),
+            service: "192.0.2.7:443".parse().unwrap(),
+            server_name: Some("www.example.net".to_owned()),
+            phase: Some(Phase::Open),
+            evidence: Failure::Unanswered,
+            level: Level::Service,
+            since: UnixMs(8_000_000),
+            latest: UnixMs(8_100_000),
+            failures: 9,
+            clients: 4,
+            ended: None,
+            ended_by: None,
+            letters: 0,
+        });
+        report.waiting_clients = 4;
+        report.losses.push(Loss { reason: "ring_full".to_owned(), count: 2 });
+        report.outbox.queued = 5;
+        report.outbox.retrying = 5;
+        report.health = Health::Degraded;
+        report.problems.push("5 mails wait for another try: connection refused".to_owned());
+        assert_eq!(
+            text(&report),
+            "1 service is down, 4 clients wait.\n\n\
+             OUTAGE  SERVICE        NAME             STATE  SINCE                 LASTS   CLIENTS  EVIDENCE\n\
+             7       192.0.2.7:443  www.example.net  open   1970-01-01 02:13:20Z  3m 20s  4        unanswered\n\n\
+             Watching:  eth0 (native); 12 services known; up 2h\n\
+             LOST:      2 ring_full\n\
+             MAIL:      5 queued, 5 of them retrying, 0 given up; 3 delivered\n\
+             PROBLEM:   5 mails wait for another try: connection refused\n"
+        );
+    }
+}

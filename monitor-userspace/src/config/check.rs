@@ -1,0 +1,225 @@
+//! What a file can say that parses and yet cannot work. Each mistake is a key and a sentence with the way out.
+
+use std::{
+    collections::HashMap,
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use lettre::message::Mailbox;
+
+use super::{Config, SnmpAuth, SnmpPrivacy, SnmpUser};
+use crate::kernel::watch_rules;
+
+/// Fewest and most attempts that may be pending per CPU.
+const PENDING: (u32, u32) = (1 << 10, 1 << 23);
+
+/// RFC 3414 section 11.2: shorter pass phrases are refused.
+const SHORTEST_PASS_PHRASE: usize = 8;
+
+type Mistakes = Vec<(String, String)>;
+
+/// Every mistake, in the file's order.
+pub(super) fn check(config: &Config) -> Mistakes {
+    let mut mistakes = Vec::new();
+    watch(config, &mut mistakes);
+    recovery(config, &mut mistakes);
+    notify(config, &mut mistakes);
+    store(config, &mut mistakes);
+    addresses(config, &mut mistakes);
+    mistakes
+}
+
+fn say(mistakes: &mut Mistakes, key: &str, what: impl Into<String>) {
+    mistakes.push((key.to_owned(), what.into()));
+}
+
+fn watch(config: &Config, mistakes: &mut Mistakes) {
+    let watch = &config.watch;
+    if watch.servers.is_empty() {
+        say(mistakes, "watch.servers", "names nothing to watch: write [\"auto\"] or a list of addresses");
+    }
+    if let Err(error) = watch_rules(&watch.servers) {
+        let text = error.to_string();
+        say(mistakes, "watch.servers", text.trim_start_matches("watch.servers: "));
+    }
+    if watch.syn_timeout.is_zero() {
+        say(mistakes, "watch.syn_timeout", "is zero, so every attempt would fail: write 3s");
+    }
+    if !(PENDING.0..=PENDING.1).contains(&watch.pending) {
+        let (least, most) = PENDING;
+        say(mistakes, "watch.pending", format!("{} is out of range: write {least} to {most}", watch.pending));
+    }
+    if config.outage.min_failures == 0 {
+        say(mistakes, "outage.min_failures", "is 0, but an outage needs a failure: write 1 or more");
+    }
+    if config.outage.min_clients == 0 {
+        say(mistakes, "outage.min_clients", "is 0, but an outage needs a client: write 1 or more");
+    }
+}
+
+fn recovery(config: &Config, mistakes: &mut Mistakes) {
+    let recovery = &config.recovery;
+    for (index, oid) in recovery.trap_oids.iter().enumerate() {
+        let valid = oid.split('.').count() >= 2 && oid.split('.').all(|arc| arc.parse::<u32>().is_ok());
+        if !valid {
+            let key = format!("recovery.trap_oids[{index}]");
+            say(mistakes, &key, format!("`{oid}` is not an OID: write numbers with dots, such as 1.3.6.1.6.3.1.1.5.1"));
+        }
+    }
+    if let Some(probe) = recovery.probe {
+        if probe.is_zero() {
+            say(mistakes, "recovery.probe", "is zero: write \"off\" or an interval such as 10s");
+        } else if probe > recovery.probe_max {
+            say(mistakes, "recovery.probe", "is longer than recovery.probe_max: raise probe_max or shorten probe");
+        }
+    }
+    if recovery.probe_timeout.is_zero() {
+        say(mistakes, "recovery.probe_timeout", "is zero, so no probe could connect: write 3s");
+    }
+    match (&recovery.signal_listen, &recovery.signal_secret_file) {
+        (Some(_), None) => {
+            say(
+                mistakes,
+                "recovery.signal_listen",
+                "needs recovery.signal_secret_file: a signal must be authenticated",
+            );
+        }
+        (_, Some(file)) => secret(mistakes, "recovery.signal_secret_file", file, 16),
+        (None, None) => {}
+    }
+    for (index, user) in recovery.snmp_user.iter().enumerate() {
+        snmp_user(mistakes, &format!("recovery.snmp_user[{index}]"), user);
+    }
+}
+
+fn snmp_user(mistakes: &mut Mistakes, key: &str, user: &SnmpUser) {
+    match (user.auth, &user.auth_secret_file) {
+        (SnmpAuth::None, None) => {}
+        (SnmpAuth::None, Some(_)) => {
+            say(mistakes, &format!("{key}.auth"), "is missing: write sha256, or leave auth_secret_file out")
+        }
+        (_, None) => say(mistakes, &format!("{key}.auth"), "needs auth_secret_file with the pass phrase"),
+        (_, Some(file)) => secret(mistakes, &format!("{key}.auth_secret_file"), file, SHORTEST_PASS_PHRASE),
+    }
+    match (user.privacy, &user.privacy_secret_file) {
+        (SnmpPrivacy::None, None) => {}
+        (SnmpPrivacy::None, Some(_)) => {
+            say(mistakes, &format!("{key}.privacy"), "is missing: write aes128, or leave privacy_secret_file out");
+        }
+        (_, None) => say(mistakes, &format!("{key}.privacy"), "needs privacy_secret_file with the pass phrase"),
+        (_, Some(file)) => secret(mistakes, &format!("{key}.privacy_secret_file"), file, SHORTEST_PASS_PHRASE),
+    }
+    if user.privacy != SnmpPrivacy::None && user.auth == SnmpAuth::None {
+        say(
+            mistakes,
+            &format!("{key}.privacy"),
+            "needs authentication too (RFC 3414 has no privacy without it): set auth",
+        );
+    }
+    if let Some(engine) = &user.engine_id {
+        let hex = engine.trim_start_matches("0x");
+        if !hex.bytes().all(|digit| digit.is_ascii_hexdigit()) || hex.len() % 2 != 0 || !(10..=64).contains(&hex.len())
+        {
+            say(
+                mistakes,
+                &format!("{key}.engine_id"),
+                format!("`{engine}` is not an engine id: write 5 to 32 bytes in hexadecimal"),
+            );
+        }
+    }
+}
+
+/// A file with a secret: there, readable, long enough, and nobody else's to read.
+fn secret(mistakes: &mut Mistakes, key: &str, file: &Path, shortest: usize) {
+    let shown = file.display();
+    match fs::metadata(file).and_then(|metadata| Ok((metadata, fs::read_to_string(file)?))) {
+        Err(error) => say(mistakes, key, format!("{shown} cannot be read: {error}")),
+        Ok((metadata, _)) if metadata.mode() & 0o007 != 0 => {
+            say(mistakes, key, format!("{shown} can be read by everybody: chmod 640 {shown}"));
+        }
+        Ok((_, text)) if text.trim_end().len() < shortest => {
+            say(mistakes, key, format!("the secret in {shown} is shorter than {shortest} characters"));
+        }
+        Ok(_) => {}
+    }
+}
+
+fn notify(config: &Config, mistakes: &mut Mistakes) {
+    let notify = &config.notify;
+    if let Err(error) = notify.from.parse::<Mailbox>() {
+        say(
+            mistakes,
+            "notify.from",
+            format!("`{}` is not a sender: {error}; write Ringback <ringback@example.net>", notify.from),
+        );
+    }
+    if let Some(from) = notify.envelope_from.as_ref().filter(|from| from.parse::<lettre::Address>().is_err()) {
+        say(mistakes, "notify.envelope_from", format!("`{from}` is not a mail address"));
+    }
+    if let Some(url) = &notify.smtp
+        && let Err(what) = crate::notify::SmtpUrl::parse(url)
+    {
+        say(mistakes, "notify.smtp", what);
+    }
+    match (&notify.smtp_user, &notify.smtp_password_file) {
+        (Some(_), None) => say(mistakes, "notify.smtp_user", "needs notify.smtp_password_file"),
+        (None, Some(_)) => say(mistakes, "notify.smtp_password_file", "needs notify.smtp_user"),
+        (Some(_), Some(file)) => secret(mistakes, "notify.smtp_password_file", file, 1),
+        (None, None) => {}
+    }
+    if let Some(file) = &notify.smtp_ca_file
+        && let Err(error) = fs::read(file)
+    {
+        say(mistakes, "notify.smtp_ca_file", format!("{} cannot be read: {error}", file.display()));
+    }
+    if notify.connections == 0 {
+        say(mistakes, "notify.connections", "is 0, so no mail could be sent: write 1 or more");
+    }
+    if notify.retry.is_zero() || notify.retry > notify.retry_max {
+        say(mistakes, "notify.retry", "must be longer than zero and not longer than notify.retry_max");
+    }
+    if notify.unsubscribe_url.as_ref().is_some_and(|url| !url.starts_with("https://")) {
+        say(mistakes, "notify.unsubscribe_url", "must begin with https:// (RFC 8058 wants it)");
+    }
+    if let Err(error) = crate::notify::Templates::load(notify.template_dir.as_deref()) {
+        say(mistakes, "notify.template_dir", error.to_string());
+    }
+}
+
+fn store(config: &Config, mistakes: &mut Mistakes) {
+    if let Err(what) = config.database() {
+        say(mistakes, "store.url", what);
+    }
+}
+
+fn addresses(config: &Config, mistakes: &mut Mistakes) {
+    let mut seen = HashMap::new();
+    for (index, address) in config.address.iter().enumerate() {
+        if let Err(error) = address.mail.parse::<lettre::Address>() {
+            say(
+                mistakes,
+                &format!("address[{index}].mail"),
+                format!("`{}` is not a mail address: {error}", address.mail),
+            );
+        }
+        if let Some(first) = seen.insert(address.client, index) {
+            let what = format!("{} is already the client of entry {}: keep one", address.client, first + 1);
+            say(mistakes, &format!("address[{index}].client"), what);
+        }
+    }
+}
+
+impl Config {
+    /// The database file.
+    pub fn database(&self) -> Result<PathBuf, String> {
+        match &self.store.url {
+            None => Ok(self.store.state_dir.join("ringback.db")),
+            Some(url) => match url.strip_prefix("sqlite:") {
+                Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
+                _ => Err(format!("`{url}` is not a database: write sqlite:/var/lib/ringback/ringback.db")),
+            },
+        }
+    }
+}

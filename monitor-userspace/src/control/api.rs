@@ -1,0 +1,291 @@
+//! The API's routes.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{Path, Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{delete, get, post},
+};
+use serde::Deserialize;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{
+    metrics,
+    report::{
+        AddressLine, Health, InterfaceLine, Loss, OutageLine, ServiceLine, SignalRequest, StatusReport, Target,
+        TestMailRequest,
+    },
+};
+use crate::{
+    config::{ClientNet, Config},
+    daemon::{Command, State as CoreState},
+    notify::{AddressEntry, Delivery, NotifyError, Origin},
+    outage::{self, Observation, OutageId, UnixMs},
+    recovery::Reported,
+    store::{OutageRecord, Store, StoreError, WaitingClient},
+};
+
+/// What the handlers need of the daemon.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Reads, and changes of the address book.
+    pub store: Store,
+    /// The core's numbers.
+    pub core: watch::Receiver<CoreState>,
+    /// The configuration in force.
+    pub config: watch::Receiver<Arc<Config>>,
+    /// Commands to the core.
+    pub commands: mpsc::Sender<Command>,
+    /// Observations for the core.
+    pub reported: mpsc::Sender<Reported>,
+    /// Counters of the SNMP manager, if it runs.
+    pub snmp: Option<Arc<crate::recovery::snmp::Counters>>,
+    /// When the daemon started.
+    pub started: UnixMs,
+}
+
+/// Most lines of one answer.
+const MOST: u32 = 10_000;
+
+/// Every route.
+pub fn router(context: Context) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/outages", get(outages))
+        .route("/v1/waiting", get(waiting))
+        .route("/v1/services", get(services))
+        .route("/v1/addresses", get(addresses).post(put_addresses))
+        .route("/v1/addresses/{*client}", delete(remove_address))
+        .route("/v1/signal", post(signal))
+        .route("/v1/test-mail", post(test_mail))
+        .route("/metrics", get(metrics_page))
+        .route("/health", get(health))
+        .with_state(context)
+}
+
+/// The metrics alone, for the network.
+pub fn metrics_router(context: Context) -> Router {
+    Router::new().route("/metrics", get(metrics_page)).route("/health", get(health)).with_state(context)
+}
+
+/// An answer that says what went wrong, in one line.
+struct Wrong(StatusCode, String);
+
+impl IntoResponse for Wrong {
+    fn into_response(self) -> Response {
+        (self.0, self.1).into_response()
+    }
+}
+
+impl From<StoreError> for Wrong {
+    fn from(error: StoreError) -> Self {
+        Self(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    }
+}
+
+fn stopping() -> Wrong {
+    Wrong(StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping".to_owned())
+}
+
+async fn status(State(context): State<Context>) -> Result<Json<StatusReport>, Wrong> {
+    Ok(Json(report(&context).await?))
+}
+
+/// Gathers the status.
+async fn report(context: &Context) -> Result<StatusReport, StoreError> {
+    let core = context.core.borrow().clone();
+    let outages: Vec<_> = context.store.outages(false, MOST).await?.into_iter().map(line).collect();
+    let outbox = context.store.outbox_counts().await?;
+    let losses: Vec<_> = core
+        .counters
+        .iter()
+        .filter(|(counter, count)| counter.is_loss() && *count > 0)
+        .map(|(counter, count)| Loss { reason: counter.word().to_owned(), count: *count })
+        .chain(
+            (core.unreadable_events > 0)
+                .then(|| Loss { reason: "events_unreadable".to_owned(), count: core.unreadable_events }),
+        )
+        .collect();
+    let mut problems = Vec::new();
+    if let Some(error) = &core.store_error {
+        problems.push(format!("the store does not take changes: {error}"));
+    }
+    if let Some(error) = outbox.last_error.as_ref().filter(|_| outbox.retrying > 0) {
+        problems.push(format!("{} mails wait for another try: {error}", outbox.retrying));
+    }
+    if outbox.dead > 0 {
+        problems.push(format!("{} mails were given up", outbox.dead));
+    }
+    if core.interfaces.is_empty() {
+        problems.push("no interface is watched".to_owned());
+    }
+    Ok(StatusReport {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started: context.started,
+        now: UnixMs::now(),
+        health: if problems.is_empty() { Health::Ok } else { Health::Degraded },
+        problems,
+        interfaces: core
+            .interfaces
+            .iter()
+            .map(|attached| InterfaceLine { name: attached.name.clone(), xdp: attached.mode })
+            .collect(),
+        waiting_clients: outages.iter().map(|outage| outage.clients).sum(),
+        outages,
+        losses,
+        dead_letters: if outbox.dead > 0 { context.store.dead_letters(10).await? } else { Vec::new() },
+        outbox,
+        services: core.services,
+        counters: core
+            .counters
+            .iter()
+            .map(|(counter, count)| Loss { reason: counter.word().to_owned(), count: *count })
+            .collect(),
+        ignored: core.tally,
+        snmp: context.snmp.as_ref().map(|counters| snmp_lines(counters)).unwrap_or_default(),
+        answers_seen: core.answers_seen,
+    })
+}
+
+fn snmp_lines(counters: &crate::recovery::snmp::Counters) -> Vec<Loss> {
+    counters.words().into_iter().map(|(word, count)| Loss { reason: word.to_owned(), count }).collect()
+}
+
+fn line(record: OutageRecord) -> OutageLine {
+    OutageLine {
+        outage: record.outage.id,
+        service: record.outage.service,
+        server_name: record.server_name,
+        phase: record.ended.is_none().then_some(record.outage.phase),
+        evidence: record.outage.evidence,
+        level: record.outage.level,
+        since: record.outage.since,
+        latest: record.outage.latest,
+        failures: record.outage.failures,
+        clients: record.clients,
+        ended: record.ended,
+        ended_by: record
+            .ended
+            .map(|_| record.recovery.map_or_else(|| "discarded".to_owned(), |recovery| recovery.word().to_owned())),
+        letters: record.letters,
+    }
+}
+
+#[derive(Deserialize)]
+struct OutageQuery {
+    #[serde(default)]
+    ended: bool,
+    limit: Option<u32>,
+}
+
+async fn outages(
+    State(context): State<Context>,
+    Query(query): Query<OutageQuery>,
+) -> Result<Json<Vec<OutageLine>>, Wrong> {
+    let limit = query.limit.unwrap_or(100).min(MOST);
+    Ok(Json(context.store.outages(query.ended, limit).await?.into_iter().map(line).collect()))
+}
+
+#[derive(Deserialize)]
+struct WaitingQuery {
+    outage: Option<i64>,
+    limit: Option<u32>,
+}
+
+async fn waiting(
+    State(context): State<Context>,
+    Query(query): Query<WaitingQuery>,
+) -> Result<Json<Vec<WaitingClient>>, Wrong> {
+    let limit = query.limit.unwrap_or(1000).min(MOST);
+    Ok(Json(context.store.waiting(query.outage.map(OutageId), limit).await?))
+}
+
+async fn services(State(context): State<Context>) -> Result<Json<Vec<ServiceLine>>, Wrong> {
+    let services = context.store.learned_services().await?;
+    Ok(Json(services.into_iter().map(|(service, answered)| ServiceLine { service, answered }).collect()))
+}
+
+async fn addresses(State(context): State<Context>) -> Result<Json<Vec<AddressLine>>, Wrong> {
+    let entries = context.store.addresses().await?;
+    let lines = entries.into_iter().map(|entry| AddressLine {
+        client: entry.client,
+        mail: entry.mail,
+        language: entry.language,
+        origin: Some(entry.origin),
+        registered: Some(entry.registered),
+    });
+    Ok(Json(lines.collect()))
+}
+
+async fn put_addresses(
+    State(context): State<Context>,
+    Json(lines): Json<Vec<AddressLine>>,
+) -> Result<Json<usize>, Wrong> {
+    let now = UnixMs::now();
+    let mut entries = Vec::with_capacity(lines.len());
+    for line in lines {
+        if let Err(error) = line.mail.parse::<lettre::Address>() {
+            return Err(Wrong(StatusCode::BAD_REQUEST, format!("`{}` is not a mail address: {error}", line.mail)));
+        }
+        entries.push(AddressEntry {
+            client: line.client,
+            mail: line.mail,
+            language: line.language,
+            origin: Origin::Operator,
+            registered: now,
+        });
+    }
+    let count = entries.len();
+    context.store.put_addresses(entries).await?;
+    context.commands.send(Command::AddressesChanged).await.map_err(|_| stopping())?;
+    Ok(Json(count))
+}
+
+async fn remove_address(State(context): State<Context>, Path(client): Path<String>) -> Result<Json<bool>, Wrong> {
+    let client: ClientNet = client.parse().map_err(|what| Wrong(StatusCode::BAD_REQUEST, what))?;
+    if !context.store.remove_address(client).await? {
+        return Err(Wrong(StatusCode::NOT_FOUND, format!("{client} is not in the address book")));
+    }
+    context.commands.send(Command::AddressesChanged).await.map_err(|_| stopping())?;
+    Ok(Json(true))
+}
+
+async fn signal(
+    State(context): State<Context>,
+    Json(request): Json<SignalRequest>,
+) -> Result<(StatusCode, Json<bool>), Wrong> {
+    let target = match request.target {
+        Target::Server(host) => outage::Target::Host(host),
+        Target::Service(service) => outage::Target::Service(service),
+    };
+    let (committed, done) = oneshot::channel();
+    let observation = Observation::Signal { target, at: UnixMs::now() };
+    context.reported.send(Reported { observation, committed }).await.map_err(|_| stopping())?;
+    done.await.map_err(|_| stopping())?;
+    Ok((StatusCode::ACCEPTED, Json(true)))
+}
+
+async fn test_mail(
+    State(context): State<Context>,
+    Json(request): Json<TestMailRequest>,
+) -> Result<Json<String>, Wrong> {
+    let config = context.config.borrow().clone();
+    let bad = |error: NotifyError| Wrong(StatusCode::BAD_GATEWAY, error.to_string());
+    let delivery = Delivery::new(&config.notify, &config.store.state_dir).map_err(bad)?;
+    delivery.send_test(&request.to).await.map(Json).map_err(bad)
+}
+
+async fn health(State(context): State<Context>) -> Result<(StatusCode, Json<Health>), Wrong> {
+    let health = report(&context).await?.health;
+    let status = if health == Health::Ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Ok((status, Json(health)))
+}
+
+async fn metrics_page(State(context): State<Context>) -> Result<Response, Wrong> {
+    let text = metrics::encode(&report(&context).await?);
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(axum::http::header::CONTENT_TYPE, kind)], text).into_response())
+}

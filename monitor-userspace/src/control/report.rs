@@ -1,0 +1,164 @@
+//! What `--json` prints and the API answers. Fields are added, never renamed or removed.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    config::{ClientNet, Language},
+    kernel::XdpMode,
+    notify::Origin,
+    outage::{Failure, Level, OutageId, Phase, Service, Tally, UnixMs},
+    store::{DeadLetter, OutboxCounts},
+};
+
+/// `ringback status`: what is down, who waits, whether anything is lost, whether mail goes out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// Version of the daemon.
+    pub version: String,
+    /// When it started.
+    pub started: UnixMs,
+    /// When this was written.
+    pub now: UnixMs,
+    /// Whether all is well with Ringback itself.
+    pub health: Health,
+    /// Why it is not; empty when it is.
+    pub problems: Vec<String>,
+    /// Watched interfaces.
+    pub interfaces: Vec<InterfaceLine>,
+    /// Outages that are not over, latest first.
+    pub outages: Vec<OutageLine>,
+    /// Clients that wait, in all of them.
+    pub waiting_clients: u64,
+    /// What was lost since the maps were made, by reason; empty is good.
+    pub losses: Vec<Loss>,
+    /// Mail.
+    pub outbox: OutboxCounts,
+    /// Mails that were given up, latest first; at most ten.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Services that have answered at least once.
+    pub services: u64,
+    /// Every kernel counter.
+    pub counters: Vec<Loss>,
+    /// What was seen and not acted on, by reason.
+    pub ignored: Tally,
+    /// What the SNMP manager did with what it received, by reason; empty while it is off.
+    pub snmp: Vec<Loss>,
+    /// Whether this path ever showed an answer; if not, silence cannot be judged (asymmetric routing?).
+    pub answers_seen: bool,
+}
+
+/// Whether Ringback itself works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    /// Everything does.
+    Ok,
+    /// Something does not; see the problems.
+    Degraded,
+}
+
+/// A count and its reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// The counter's word.
+    pub reason: Word,
+    /// How often.
+    pub count: u64,
+}
+
+/// A counter's word.
+pub type Word = String;
+
+/// A watched interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceLine {
+    /// Its name.
+    pub name: String,
+    /// How XDP runs on it.
+    pub xdp: XdpMode,
+}
+
+/// An outage in `status` and `outages`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutageLine {
+    /// Its id.
+    pub outage: OutageId,
+    /// The failed service.
+    pub service: Service,
+    /// The server's name by reverse DNS.
+    pub server_name: Option<String>,
+    /// Where it stands; absent for one that is over.
+    pub phase: Option<Phase>,
+    /// First evidence.
+    pub evidence: Failure,
+    /// Strongest level of evidence.
+    pub level: Level,
+    /// First failed attempt.
+    pub since: UnixMs,
+    /// Latest failed attempt.
+    pub latest: UnixMs,
+    /// Failed attempts.
+    pub failures: u64,
+    /// Clients that wait, or waited at its end.
+    pub clients: u64,
+    /// When it ended.
+    pub ended: Option<UnixMs>,
+    /// What ended it: a word of recovery evidence, or `discarded`.
+    pub ended_by: Option<Word>,
+    /// Mails that were written at its end.
+    pub letters: u64,
+}
+
+/// A known service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceLine {
+    /// `address:port`.
+    pub service: Service,
+    /// When it last answered.
+    pub answered: UnixMs,
+}
+
+/// A line of the address book.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressLine {
+    /// An address or a network.
+    pub client: ClientNet,
+    /// Who is told.
+    pub mail: String,
+    /// In which language.
+    #[serde(default)]
+    pub language: Option<Language>,
+    /// Where it comes from; ignored in requests.
+    #[serde(default)]
+    pub origin: Option<Origin>,
+    /// When it was registered; ignored in requests.
+    #[serde(default)]
+    pub registered: Option<UnixMs>,
+}
+
+/// What a signal speaks of: one of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// A host with all its services.
+    Server(IpAddr),
+    /// One service.
+    Service(Service),
+}
+
+/// `ringback signal` (F-13).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignalRequest {
+    /// What is back.
+    #[serde(flatten)]
+    pub target: Target,
+}
+
+/// `ringback test-mail`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestMailRequest {
+    /// The recipient.
+    pub to: String,
+}

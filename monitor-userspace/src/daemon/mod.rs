@@ -1,0 +1,179 @@
+//! Wires the tasks together: start, reload, shutdown.
+//!
+//! Order of start: store, kernel, core, then what feeds it and what it feeds. Order of shutdown: what feeds the core,
+//! the core (which commits what is in the ring buffer), the outbox (which finishes what is on its way).
+
+mod core;
+mod state;
+mod supervise;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify as Wake, mpsc, watch},
+};
+use tokio_util::sync::CancellationToken;
+
+pub use self::core::Command;
+use self::{
+    core::{Core, Wiring},
+    supervise::Tasks,
+};
+pub use state::State;
+
+use crate::{
+    config::{self, Config, Presence},
+    control,
+    kernel::{self, Kernel},
+    notify::{Delivery, Names, Outbox},
+    outage::UnixMs,
+    recovery::{probe, signal::Signals},
+    store::Store,
+};
+
+/// Observations of recovery that wait for the core; senders wait when it is full.
+const REPORTED: usize = 1024;
+
+/// Commands that wait for the core.
+const COMMANDS: usize = 16;
+
+/// Probes and name look-ups that wait; more are left out and asked for again.
+const WANTED: usize = 4096;
+
+/// How long ended outages and letters are kept.
+const HISTORY: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// The interfaces to watch: configured, or those of the default routes.
+pub fn interfaces(config: &Config) -> Result<Vec<String>> {
+    if !config.watch.interfaces.is_empty() {
+        return Ok(config.watch.interfaces.clone());
+    }
+    let names = kernel::default_route_interfaces();
+    if names.is_empty() {
+        bail!("no interface to watch: there is no default route; name interfaces in watch.interfaces");
+    }
+    Ok(names)
+}
+
+/// Runs the daemon until SIGTERM or SIGINT. `path` is read again at SIGHUP.
+pub async fn run(config: Config, path: PathBuf) -> Result<()> {
+    let interfaces = interfaces(&config)?;
+    let socket = control::listen(&config.control.socket).await?;
+    let database = config.database().map_err(anyhow::Error::msg)?;
+    let store = Store::open(&database)?;
+    store.set_letter_lifetime(config.notify.lifetime);
+    store.replace_config_addresses(config.address_entries(UnixMs::now())).await.context("writing the address book")?;
+    store.prune(UnixMs::now().before(HISTORY)).await.context("forgetting old outages")?;
+    let delivery = Delivery::new(&config.notify, &config.store.state_dir)?;
+    let names = Names::new(&config.notify);
+
+    let (reports, reported) = mpsc::channel(REPORTED);
+    let (commands, command_queue) = mpsc::channel(COMMANDS);
+    let (probes, probe_queue) = mpsc::channel(WANTED);
+    let (opened, opened_queue) = mpsc::channel(WANTED);
+    let (state, state_view) = watch::channel(State::default());
+    let letters = Arc::new(Wake::new());
+
+    // Bound before the kernel is touched: a port that is taken must not leave programs behind.
+    let snmp = supervise::snmp(&config, &store, &reports).await?;
+    let signals = match (config.recovery.signal_listen, config.recovery.signal_secret_file.clone()) {
+        (Some(addr), Some(secret)) => Some(Signals::bind(addr, secret, reports.clone()).await?),
+        _ => None,
+    };
+    let metrics = match config.control.metrics_listen {
+        Some(addr) => Some(
+            TcpListener::bind(addr)
+                .await
+                .with_context(|| format!("cannot serve metrics on {addr}: check control.metrics_listen"))?,
+        ),
+        None => None,
+    };
+
+    let (kernel, events) = Kernel::start(&config.watch, &interfaces).await?;
+    let wiring = Wiring { reported, commands: command_queue, probes, opened, letters: Arc::clone(&letters), state };
+    let core = Core::start(&config, kernel, events, store.clone(), wiring).await?;
+
+    let config = Arc::new(config);
+    let (config_sender, config_view) = watch::channel(Arc::clone(&config));
+    let context = control::Context {
+        store: store.clone(),
+        core: state_view,
+        config: config_view,
+        commands: commands.clone(),
+        reported: reports.clone(),
+        snmp: snmp.as_ref().map(|snmp| snmp.counters()),
+        started: UnixMs::now(),
+    };
+
+    let feeding = CancellationToken::new();
+    let deciding = CancellationToken::new();
+    let telling = CancellationToken::new();
+    let mut tasks = Tasks::default();
+    tasks.spawn("core", core.run(deciding.clone()));
+    tasks.spawn("control socket", supervise::serve(socket, control::router(context.clone()), feeding.clone()));
+    if let Some(listener) = metrics {
+        let router = control::metrics_router(context);
+        tasks.spawn("metrics", supervise::serve(listener, router, feeding.clone()));
+    }
+    if let Some(signals) = signals {
+        let run = signals.run(feeding.clone());
+        tasks.spawn("signals", async { Ok(run.await?) });
+    }
+    if let Some(snmp) = snmp {
+        let run = snmp.run(feeding.clone());
+        tasks.spawn("SNMP manager", async { Ok(run.await?) });
+    }
+    let run = probe::run(probe_queue, reports, config.recovery.probe_timeout, feeding.clone());
+    tasks.spawn("probes", async {
+        run.await;
+        Ok(())
+    });
+    let run = supervise::name_servers(opened_queue, names.clone(), store.clone(), feeding.clone());
+    tasks.spawn("names", async {
+        run.await;
+        Ok(())
+    });
+    let outbox = Outbox::new(&config.notify, delivery, store.clone(), names, letters);
+    let run = outbox.run(telling.clone());
+    tasks.spawn("outbox", async {
+        run.await;
+        Ok(())
+    });
+
+    supervise::ready();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
+    let result = supervise::until_stopped(&mut tasks, || {
+        let (path, commands, store, config_sender) = (&path, &commands, &store, &config_sender);
+        async move { reload(path, commands, store, config_sender).await }
+    })
+    .await;
+    supervise::stopping();
+    feeding.cancel();
+    deciding.cancel();
+    tasks.finished("core").await?;
+    telling.cancel();
+    tasks.all_finished().await?;
+    tracing::info!("stopped");
+    result
+}
+
+/// SIGHUP: the new configuration comes into force whole, or the old one stays. What is bound or connected (listeners,
+/// mail server, store) keeps its settings until a restart.
+async fn reload(
+    path: &std::path::Path,
+    commands: &mpsc::Sender<Command>,
+    store: &Store,
+    in_force: &watch::Sender<Arc<Config>>,
+) -> Result<()> {
+    let presence =
+        if in_force.borrow().as_ref() == &Config::default() { Presence::Optional } else { Presence::Required };
+    let config = config::load(path, presence)?;
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    store.replace_config_addresses(config.address_entries(UnixMs::now())).await?;
+    commands.send(Command::Reload(Box::new(config.clone()), answer)).await.context("the core has stopped")?;
+    answered.await.context("the core has stopped")??;
+    in_force.send_replace(Arc::new(config));
+    Ok(())
+}

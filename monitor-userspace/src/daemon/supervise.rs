@@ -1,0 +1,161 @@
+//! Tasks, signals of the operating system, and the word to systemd.
+
+use std::{convert::Infallible, time::Duration};
+
+use anyhow::{Context as _, Result, anyhow};
+use axum::{Router, serve::Listener};
+use sd_notify::NotifyState;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::Config,
+    notify::Names,
+    outage::{OutageId, Service},
+    recovery::{Reported, snmp},
+    store::Store,
+};
+
+/// The daemon's tasks by name: one that ends by itself ends the daemon.
+#[derive(Default)]
+pub(super) struct Tasks {
+    running: JoinSet<(&'static str, Result<()>)>,
+    done: Vec<&'static str>,
+}
+
+impl Tasks {
+    pub(super) fn spawn(&mut self, name: &'static str, task: impl Future<Output = Result<()>> + Send + 'static) {
+        self.running.spawn(async move { (name, task.await.with_context(|| format!("the {name} task"))) });
+    }
+
+    /// The next task that ends.
+    async fn next(&mut self) -> Option<Result<&'static str>> {
+        let ended = self.running.join_next().await?;
+        Some(match ended {
+            Ok((name, result)) => {
+                self.done.push(name);
+                result.map(|()| name)
+            }
+            Err(error) => Err(anyhow!(error).context("a task panicked")),
+        })
+    }
+
+    /// Waits until this task has ended; the first error of any.
+    pub(super) async fn finished(&mut self, name: &str) -> Result<()> {
+        while !self.done.contains(&name) {
+            match self.next().await {
+                Some(ended) => drop(ended?),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until every task has ended; the first error of any.
+    pub(super) async fn all_finished(&mut self) -> Result<()> {
+        while let Some(ended) = self.next().await {
+            ended?;
+        }
+        Ok(())
+    }
+}
+
+/// Waits for SIGTERM or SIGINT, or for a task that ends; reloads at SIGHUP; feeds the watchdog.
+pub(super) async fn until_stopped<F>(tasks: &mut Tasks, mut reload: impl FnMut() -> F) -> Result<()>
+where
+    F: Future<Output = Result<()>>,
+{
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let mut watchdog = watchdog();
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hang_up.recv() => match reload().await {
+                Ok(()) => tracing::info!("reloaded"),
+                Err(error) => tracing::error!("not reloaded, the old configuration stays: {error:#}"),
+            },
+            ended = tasks.next() => {
+                let name = ended.unwrap_or(Ok("last"))?;
+                return Err(anyhow!("the {name} task ended"));
+            }
+            _ = watchdog.tick() => tell(&[NotifyState::Watchdog]),
+        }
+    }
+}
+
+/// Half of what systemd allows, or an hour where nobody watches.
+fn watchdog() -> tokio::time::Interval {
+    let pause = sd_notify::watchdog_enabled().map_or(Duration::from_secs(3600), |limit| limit / 2);
+    let mut interval = interval(pause.max(Duration::from_millis(100)));
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+/// Tells systemd that the daemon watches.
+pub(super) fn ready() {
+    tell(&[NotifyState::Ready]);
+}
+
+/// Tells systemd that the daemon stops.
+pub(super) fn stopping() {
+    tell(&[NotifyState::Stopping]);
+}
+
+fn tell(states: &[NotifyState<'_>]) {
+    // Not run by systemd, or systemd does not listen: nothing depends on it.
+    let _ = sd_notify::notify(states);
+}
+
+/// The SNMP manager, if it is configured.
+pub(super) async fn snmp(
+    config: &Config,
+    store: &Store,
+    reports: &mpsc::Sender<Reported>,
+) -> Result<Option<snmp::Receiver>> {
+    if config.recovery.trap_listen.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(snmp::Receiver::bind(&config.recovery, store.clone(), reports.clone()).await?))
+}
+
+/// Serves HTTP until `cancel`.
+pub(super) async fn serve<L>(listener: L, router: Router, cancel: CancellationToken) -> Result<()>
+where
+    L: Listener,
+    L::Addr: std::fmt::Debug,
+{
+    let served: Result<(), Infallible> = tokio::select! {
+        () = cancel.cancelled() => Ok(()),
+        result = axum::serve(listener, router) => return result.context("serving"),
+    };
+    Ok(served?)
+}
+
+/// Looks up the names of servers whose outage has opened, so that they are there when the letters are written (F-16).
+pub(super) async fn name_servers(
+    mut opened: mpsc::Receiver<(OutageId, Service)>,
+    names: Names,
+    store: Store,
+    cancel: CancellationToken,
+) {
+    loop {
+        let (outage, service) = tokio::select! {
+            () = cancel.cancelled() => return,
+            Some(next) = opened.recv() => next,
+            else => return,
+        };
+        if let Some(name) = names.lookup(service.addr()).await
+            && let Err(error) = store.set_server_name(outage, name).await
+        {
+            tracing::warn!(%error, "the server's name is not kept");
+        }
+    }
+}
