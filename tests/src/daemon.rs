@@ -79,6 +79,13 @@ impl<'lab> Daemon<'lab> {
         command.output().context("cannot start ringback")
     }
 
+    /// The same with another configuration file; ended when it has not ended by itself after ten seconds.
+    pub fn ringback_with(&self, config: &Path, args: &[&str]) -> Result<Output> {
+        let mut command: Command = self.host.command("timeout");
+        command.arg("10").arg(binary()?).args(args).arg("--config").arg(config);
+        command.output().context("cannot start ringback")
+    }
+
     /// The same with `--json`, parsed; whatever the exit status.
     pub fn json(&self, args: &[&str]) -> Result<Value> {
         let output = self.ringback(&[args, &["--json"]].concat())?;

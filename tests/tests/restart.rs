@@ -1,0 +1,138 @@
+//! kill -9, restarts and reloads: nothing that happened is lost, nobody is told twice.
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::Result;
+use lab::{Attempt, Daemon, DaemonConfig, Host, HttpServer, Lab, MailSink, wait_until};
+use serde_json::Value;
+
+const LIMIT: Duration = Duration::from_secs(15);
+const MAIL: &str = "sato@example.test";
+
+fn config(lab: &Lab) -> DaemonConfig {
+    DaemonConfig::new().text("watch.syn_timeout", "500ms").address(lab.client(1).v4(), MAIL)
+}
+
+fn learn(daemon: &Daemon<'_>, client: &Host, service: SocketAddr) -> Result<()> {
+    assert_eq!(client.connect(None, service, LIMIT)?, Attempt::Connected);
+    daemon.wait_for(&["services"], LIMIT, |services| services.to_string().contains(&service.to_string()))?;
+    Ok(())
+}
+
+// proves: F-1 F-3
+#[test]
+fn attempts_that_fail_while_no_daemon_lives_are_found_by_the_next_one() -> Result<()> {
+    let lab = Lab::builder().clients(3).build()?;
+    let server = lab.server(1);
+    let _nginx = HttpServer::start(server, 80)?;
+    let service = server.service_v4(80);
+    let mut daemon = Daemon::start(lab.gateway(), config(&lab))?;
+    learn(&daemon, lab.client(1), service)?;
+    daemon.kill9()?;
+    server.fall_silent()?;
+    for client in lab.clients() {
+        assert_eq!(client.connect(None, service, Duration::from_millis(900))?, Attempt::TimedOut);
+    }
+    daemon.launch()?;
+    let waiting =
+        daemon.wait_for(&["waiting"], LIMIT, |waiting| waiting.as_array().is_some_and(|lines| lines.len() == 3))?;
+    for client in lab.clients() {
+        assert!(waiting.to_string().contains(&client.v4().to_string()), "{waiting:#}");
+    }
+    Ok(())
+}
+
+// proves: F-12 F-15
+#[test]
+fn an_outage_goes_on_over_a_restart_and_an_answer_meanwhile_ends_it() -> Result<()> {
+    for hard in [false, true] {
+        let lab = Lab::builder().build()?;
+        let (client, server) = (lab.client(1), lab.server(1));
+        let nginx = HttpServer::start(server, 80)?;
+        let service = server.service_v4(80);
+        let mut daemon = Daemon::start(lab.gateway(), config(&lab))?;
+        learn(&daemon, client, service)?;
+        drop(nginx);
+        assert_eq!(client.connect(None, service, LIMIT)?, Attempt::Refused);
+        daemon.wait_for(&["status"], LIMIT, |status| status["waiting_clients"] == 1)?;
+        if hard {
+            daemon.kill9()?;
+        } else {
+            assert!(daemon.sigterm()?.success());
+        }
+        let _nginx = HttpServer::start(server, 80)?;
+        assert_eq!(client.connect(None, service, LIMIT)?, Attempt::Connected);
+        daemon.launch()?;
+        let maildir = daemon.maildir();
+        wait_until("the mail is written", LIMIT, || maildir.mails().is_ok_and(|mails| mails.len() == 1))?;
+        let status = daemon.status()?;
+        assert_eq!(status["outages"], Value::Array(Vec::new()), "{status:#}");
+    }
+    Ok(())
+}
+
+// proves: F-15
+#[test]
+fn killed_between_closing_and_mailing_each_client_is_told_exactly_once() -> Result<()> {
+    let lab = Lab::builder().build()?;
+    let (client, server) = (lab.client(1), lab.server(1));
+    let nginx = HttpServer::start(server, 80)?;
+    let service = server.service_v4(80);
+    // Nobody listens yet: the letter is in the outbox and cannot leave.
+    let config = config(&lab)
+        .text("notify.smtp", "smtp://127.0.0.1:2525")
+        .text("notify.retry", "300ms")
+        .text("notify.retry_max", "1s");
+    let mut daemon = Daemon::start(lab.gateway(), config)?;
+    learn(&daemon, client, service)?;
+    drop(nginx);
+    assert_eq!(client.connect(None, service, LIMIT)?, Attempt::Refused);
+    daemon.wait_for(&["status"], LIMIT, |status| status["waiting_clients"] == 1)?;
+    let _nginx = HttpServer::start(server, 80)?;
+    assert_eq!(client.connect(None, service, LIMIT)?, Attempt::Connected);
+    daemon.wait_for(&["status"], LIMIT, |status| status["outbox"]["queued"] == 1)?;
+    daemon.kill9()?;
+    let sink = MailSink::start(lab.gateway(), 2525)?;
+    daemon.launch()?;
+    daemon.wait_for(&["status"], LIMIT, |status| status["outbox"]["delivered"] == 1)?;
+    daemon.kill9()?;
+    daemon.launch()?;
+    daemon.wait_for(&["status"], LIMIT, |status| status["outbox"]["queued"] == 0)?;
+    assert_eq!(sink.mails()?.len(), 1);
+    Ok(())
+}
+
+#[test]
+fn a_reload_takes_the_new_configuration_and_a_wrong_one_changes_nothing() -> Result<()> {
+    let lab = Lab::builder().build()?;
+    let (client, server) = (lab.client(1), lab.server(1));
+    let _nginx = HttpServer::start(server, 80)?;
+    let daemon = Daemon::start(lab.gateway(), config(&lab))?;
+    learn(&daemon, client, server.service_v4(80))?;
+    daemon.write_config(config(&lab).address(lab.server(1).v4(), "new@example.test"))?;
+    daemon.sighup()?;
+    daemon.wait_for(&["address", "list"], LIMIT, |lines| lines.to_string().contains("new@example.test"))?;
+    daemon.write_config(config(&lab).text("watch.syn_timeout", "soon"))?;
+    daemon.sighup()?;
+    wait_until("the refusal is logged", LIMIT, || daemon.log().contains("the old configuration stays"))?;
+    assert!(daemon.log().contains("`soon` is not a duration"), "{}", daemon.log());
+    Ok(())
+}
+
+#[test]
+fn cleanup_leaves_nothing_behind() -> Result<()> {
+    let lab = Lab::builder().build()?;
+    let mut daemon = Daemon::start(lab.gateway(), config(&lab))?;
+    daemon.kill9()?;
+    let attached = |lab: &Lab| -> Result<bool> {
+        let output = lab.gateway().command("ip").args(["-details", "link"]).output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).contains("xdp"))
+    };
+    assert!(attached(&lab)?, "pinned links outlive the daemon");
+    let output = daemon.ringback(&["cleanup"])?;
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stdout).contains("link_xdp_"));
+    wait_until("the programs are detached", LIMIT, || attached(&lab).is_ok_and(|attached| !attached))?;
+    assert!(!daemon.pin_dir().exists());
+    Ok(())
+}
