@@ -191,7 +191,7 @@ impl Outbox {
             tasks.spawn(lane(Arc::clone(&self.delivery), Arc::clone(&queue), outcomes.clone(), self.rate.clone()));
         }
         drop(outcomes);
-        let recorder = tokio::spawn(record(self.store.clone(), results));
+        let recorder = tokio::spawn(record(self.store.clone(), results, Arc::clone(&self.wake)));
         self.hand_out(letters, &cancel).await;
         while tasks.join_next().await.is_some() {}
         // The recorder ends when the last lane has dropped its sender.
@@ -285,8 +285,8 @@ async fn lane(
 }
 
 /// Records outcomes, as many as there are at a time, until it works: a delivered letter that is not recorded is
-/// delivered again.
-async fn record(store: Store, mut results: mpsc::Receiver<(LetterId, Outcome)>) {
+/// delivered again. Wakes the worker for letters that are due again before their lease would end.
+async fn record(store: Store, mut results: mpsc::Receiver<(LetterId, Outcome)>, wake: Arc<Wake>) {
     let mut batch = Vec::new();
     while results.recv_many(&mut batch, TAKE as usize).await > 0 {
         while let Err(error) = store.record(batch.clone()).await {
@@ -295,6 +295,9 @@ async fn record(store: Store, mut results: mpsc::Receiver<(LetterId, Outcome)>) 
                 return;
             }
             sleep(STORE_PAUSE).await;
+        }
+        if batch.iter().any(|(_, outcome)| matches!(outcome, Outcome::Retry { .. })) {
+            wake.notify_one();
         }
         batch.clear();
     }
