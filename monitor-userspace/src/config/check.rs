@@ -7,10 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lettre::message::Mailbox;
-
 use super::{Config, SnmpAuth, SnmpPrivacy, SnmpUser};
-use crate::kernel::watch_rules;
+use crate::{kernel::watch_rules, notify::Delivery};
 
 /// Fewest and most attempts that may be pending per CPU.
 const PENDING: (u32, u32) = (1 << 10, 1 << 23);
@@ -148,31 +146,8 @@ fn secret(mistakes: &mut Mistakes, key: &str, file: &Path, shortest: usize) {
 
 fn notify(config: &Config, mistakes: &mut Mistakes) {
     let notify = &config.notify;
-    if let Err(error) = notify.from.parse::<Mailbox>() {
-        say(
-            mistakes,
-            "notify.from",
-            format!("`{}` is not a sender: {error}; write Ringback <ringback@example.net>", notify.from),
-        );
-    }
-    if let Some(from) = notify.envelope_from.as_ref().filter(|from| from.parse::<lettre::Address>().is_err()) {
-        say(mistakes, "notify.envelope_from", format!("`{from}` is not a mail address"));
-    }
-    if let Some(url) = &notify.smtp
-        && let Err(what) = crate::notify::SmtpUrl::parse(url)
-    {
-        say(mistakes, "notify.smtp", what);
-    }
-    match (&notify.smtp_user, &notify.smtp_password_file) {
-        (Some(_), None) => say(mistakes, "notify.smtp_user", "needs notify.smtp_password_file"),
-        (None, Some(_)) => say(mistakes, "notify.smtp_password_file", "needs notify.smtp_user"),
-        (Some(_), Some(file)) => secret(mistakes, "notify.smtp_password_file", file, 1),
-        (None, None) => {}
-    }
-    if let Some(file) = &notify.smtp_ca_file
-        && let Err(error) = fs::read(file)
-    {
-        say(mistakes, "notify.smtp_ca_file", format!("{} cannot be read: {error}", file.display()));
+    if let Some(file) = &notify.smtp_password_file {
+        secret(mistakes, "notify.smtp_password_file", file, 1);
     }
     if notify.connections == 0 {
         say(mistakes, "notify.connections", "is 0, so no mail could be sent: write 1 or more");
@@ -180,11 +155,14 @@ fn notify(config: &Config, mistakes: &mut Mistakes) {
     if notify.retry.is_zero() || notify.retry > notify.retry_max {
         say(mistakes, "notify.retry", "must be longer than zero and not longer than notify.retry_max");
     }
-    if notify.unsubscribe_url.as_ref().is_some_and(|url| !url.starts_with("https://")) {
-        say(mistakes, "notify.unsubscribe_url", "must begin with https:// (RFC 8058 wants it)");
-    }
-    if let Err(error) = crate::notify::Templates::load(notify.template_dir.as_deref()) {
-        say(mistakes, "notify.template_dir", error.to_string());
+    if let Err(error) = Delivery::new(notify, &config.store.state_dir) {
+        let text = error.to_string();
+        match text.strip_prefix("notify.").and_then(|rest| rest.split_once([' ', ':'])) {
+            Some((key, rest)) => {
+                say(mistakes, &format!("notify.{key}"), rest.trim_start_matches([' ', ':', '=']));
+            }
+            None => say(mistakes, "notify.template_dir", text),
+        }
     }
 }
 

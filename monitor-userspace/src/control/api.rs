@@ -22,7 +22,7 @@ use super::{
 use crate::{
     config::{ClientNet, Config},
     daemon::{Command, State as CoreState},
-    notify::{AddressEntry, Delivery, NotifyError, Origin},
+    notify::{AddressEntry, Delivery, Origin, sample},
     outage::{self, Observation, OutageId, UnixMs},
     recovery::Reported,
     store::{OutageRecord, Store, StoreError, WaitingClient},
@@ -273,9 +273,17 @@ async fn test_mail(
     Json(request): Json<TestMailRequest>,
 ) -> Result<Json<String>, Wrong> {
     let config = context.config.borrow().clone();
-    let bad = |error: NotifyError| Wrong(StatusCode::BAD_GATEWAY, error.to_string());
-    let delivery = Delivery::new(&config.notify, &config.store.state_dir).map_err(bad)?;
-    delivery.send_test(&request.to).await.map(Json).map_err(bad)
+    if let Err(error) = request.to.parse::<lettre::Address>() {
+        return Err(Wrong(StatusCode::BAD_REQUEST, format!("`{}` is not a mail address: {error}", request.to)));
+    }
+    let delivery = Delivery::new(&config.notify, &config.store.state_dir)
+        .map_err(|error| Wrong(StatusCode::BAD_REQUEST, error.to_string()))?;
+    let letter = sample::test_mail(request.to, None, UnixMs::now());
+    delivery
+        .deliver_now(&letter)
+        .await
+        .map_err(|error| Wrong(StatusCode::BAD_GATEWAY, format!("{}: {error}", delivery.destination())))?;
+    Ok(Json(format!("{} took the mail to {}", delivery.destination(), letter.to)))
 }
 
 async fn health(State(context): State<Context>) -> Result<(StatusCode, Json<Health>), Wrong> {

@@ -27,7 +27,7 @@ use crate::{
     config::{self, Config, Presence},
     control,
     kernel::{self, Kernel},
-    notify::{Delivery, Names, Outbox},
+    notify::{Delivery, OutboxWorker},
     outage::UnixMs,
     recovery::{probe, signal::Signals},
     store::Store,
@@ -66,8 +66,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     store.set_letter_lifetime(config.notify.lifetime);
     store.replace_config_addresses(config.address_entries(UnixMs::now())).await.context("writing the address book")?;
     store.prune(UnixMs::now().before(HISTORY)).await.context("forgetting old outages")?;
-    let delivery = Delivery::new(&config.notify, &config.store.state_dir)?;
-    let names = Names::new(&config.notify);
+    let delivery = Arc::new(Delivery::new(&config.notify, &config.store.state_dir)?);
 
     let (reports, reported) = mpsc::channel(REPORTED);
     let (commands, command_queue) = mpsc::channel(COMMANDS);
@@ -130,17 +129,13 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         run.await;
         Ok(())
     });
-    let run = supervise::name_servers(opened_queue, names.clone(), store.clone(), feeding.clone());
+    let run = supervise::name_servers(opened_queue, Arc::clone(delivery.names()), store.clone(), feeding.clone());
     tasks.spawn("names", async {
         run.await;
         Ok(())
     });
-    let outbox = Outbox::new(&config.notify, delivery, store.clone(), names, letters);
-    let run = outbox.run(telling.clone());
-    tasks.spawn("outbox", async {
-        run.await;
-        Ok(())
-    });
+    let run = OutboxWorker::new(store.clone(), delivery, letters).run(telling.clone());
+    tasks.spawn("outbox", async { Ok(run.await?) });
 
     supervise::ready();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");

@@ -1,6 +1,6 @@
 //! Tasks, signals of the operating system, and the word to systemd.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow};
 use axum::{Router, serve::Listener};
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
-    notify::Names,
+    notify::ServerNames,
     outage::{OutageId, Service},
     recovery::{Reported, snmp},
     store::Store,
@@ -142,7 +142,7 @@ where
 /// Looks up the names of servers whose outage has opened, so that they are there when the letters are written (F-16).
 pub(super) async fn name_servers(
     mut opened: mpsc::Receiver<(OutageId, Service)>,
-    names: Names,
+    names: Arc<ServerNames>,
     store: Store,
     cancel: CancellationToken,
 ) {
@@ -152,7 +152,7 @@ pub(super) async fn name_servers(
             Some(next) = opened.recv() => next,
             else => return,
         };
-        if let Some(name) = names.lookup(service.addr()).await
+        if let Some(name) = names.name_of(service.addr()).await
             && let Err(error) = store.set_server_name(outage, name).await
         {
             tracing::warn!(%error, "the server's name is not kept");

@@ -2,48 +2,36 @@
 //!
 //! In: letters that a closing transaction wrote to the outbox. Out: one SMTP message (or Maildir file) per recipient,
 //! and what became of it, recorded in the store.
+//!
+//! `worker` takes due letters from the `outbox`, `pacing` holds back what would be a stampede, `lane`s try them in
+//! parallel over `smtp` or into the `maildir`, `verdict` decides what a try means. `message` puts `template`s into
+//! words.
 
 mod address_book;
+mod civil_time;
+mod delivery;
+mod error;
+mod implicit_tls;
+mod lane;
+mod letter_key;
 mod maildir;
 mod message;
 mod outbox;
-mod retry;
+mod pacing;
+mod phrase;
+mod placeholder;
+mod relay;
+pub mod sample;
 mod server_name;
 mod smtp;
-mod templates;
-
-use std::{io, path::PathBuf};
+mod template;
+mod verdict;
+mod worker;
 
 pub use address_book::{AddressBook, AddressEntry, Origin};
-pub use outbox::{Delivery, Outbox};
-pub use server_name::Names;
-pub use smtp::{Security, SmtpError, SmtpUrl};
-pub use templates::{TemplateError, Templates};
-
-/// Why mail cannot go out as configured.
-#[derive(Debug, thiserror::Error)]
-pub enum NotifyError {
-    /// The sender is not one.
-    #[error("notify.from: `{0}` is not a sender: write Ringback <ringback@example.net>")]
-    From(String),
-    /// The recipient of a test mail is not one.
-    #[error("`{0}` is not a mail address")]
-    Recipient(String),
-    /// The Maildir cannot be made or written.
-    #[error("the Maildir {path} cannot be written: {source}; check store.state_dir, or set notify.smtp")]
-    Maildir {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The mail server cannot be used.
-    #[error(transparent)]
-    Smtp(#[from] SmtpError),
-    /// A template is wrong.
-    #[error(transparent)]
-    Template(#[from] TemplateError),
-    /// A test mail was not taken.
-    #[error("the mail was not taken: {0}")]
-    Delivery(String),
-}
+pub use delivery::{Delivery, NotDelivered};
+pub use error::NotifyError;
+pub use outbox::Outbox;
+pub use server_name::{LOOKUP_LIMIT, ServerNames};
+pub use template::TemplateError;
+pub use worker::OutboxWorker;

@@ -1,4 +1,7 @@
-//! The server's name by reverse DNS (F-16).
+//! Server address -> server name, by reverse DNS (F-16).
+//!
+//! A lookup never holds a mail up for longer than [`LOOKUP_LIMIT`], and never fails: without a usable name the letter
+//! gives the plain address.
 
 use std::{
     collections::HashMap,
@@ -8,77 +11,148 @@ use std::{
 };
 
 use hickory_resolver::{
-    Resolver, TokioResolver,
+    TokioResolver,
     config::{ConnectionConfig, NameServerConfig, ResolverConfig},
     net::runtime::TokioRuntimeProvider,
-    proto::rr::RData,
+    proto::rr::{Name, RData},
 };
-use tokio::time::timeout;
+use tokio::sync::OnceCell;
 
-use super::message::clean_name;
-use crate::config::Notify;
+use crate::config;
 
-/// A mail does not wait longer for a name than this.
-const LIMIT: Duration = Duration::from_secs(2);
+/// The longest time that a letter waits for a name.
+pub const LOOKUP_LIMIT: Duration = Duration::from_secs(2);
+/// How long an answer, and the lack of one, is believed.
+const KEPT: Duration = Duration::from_secs(300);
+/// Answers kept at the same time.
+const KEPT_MAX: usize = 4096;
 
-/// How long an answer, also "none", is believed.
-const KEEP: Duration = Duration::from_secs(300);
-
-/// Most answers that are kept.
-const MOST: usize = 4096;
-
-/// Looks names up, and keeps the answers for a while.
-#[derive(Clone)]
-pub struct Names {
+/// Looks server names up and remembers them for a while.
+#[derive(Default)]
+pub struct ServerNames {
     resolver: Option<TokioResolver>,
-    known: Arc<Mutex<HashMap<IpAddr, (Option<String>, Instant)>>>,
+    kept: Mutex<HashMap<IpAddr, Kept>>,
 }
 
-impl Names {
-    /// Names as the settings say: the system's name servers, one of the operator's, or none.
+/// One answer; the cell lets several lanes wait for one lookup.
+struct Kept {
+    answer: Arc<OnceCell<Option<String>>>,
+    until: Instant,
+}
+
+impl std::fmt::Debug for ServerNames {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerNames").field("lookups", &self.resolver.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl ServerNames {
+    /// By `dns_server`, else by the system's resolver configuration. A machine without a usable one gets no names.
     #[must_use]
-    pub fn new(settings: &Notify) -> Self {
-        let resolver = settings.reverse_dns.then(|| resolver(settings.dns_server)).flatten();
-        Self { resolver, known: Arc::default() }
+    pub fn new(settings: &config::Notify) -> Self {
+        if !settings.reverse_dns {
+            return Self::default();
+        }
+        let builder = match settings.dns_server {
+            Some(server) => Ok(TokioResolver::builder_with_config(only(server), TokioRuntimeProvider::default())),
+            None => TokioResolver::builder_tokio(),
+        };
+        let resolver = builder.and_then(|mut builder| {
+            builder.options_mut().timeout = LOOKUP_LIMIT;
+            builder.build()
+        });
+        match resolver {
+            Ok(resolver) => Self { resolver: Some(resolver), kept: Mutex::default() },
+            Err(error) => {
+                tracing::warn!(%error, "no reverse DNS: mails give plain addresses; set notify.dns_server or reverse_dns = false");
+                Self::default()
+            }
+        }
     }
 
-    /// The name of the host at `addr`, if it has one and the name server says so in time.
-    pub async fn lookup(&self, addr: IpAddr) -> Option<String> {
+    /// The name of `server`, if reverse DNS gives one that may stand in a mail.
+    pub async fn name_of(&self, server: IpAddr) -> Option<String> {
         let resolver = self.resolver.as_ref()?;
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&addr).cloned();
-        if let Some((name, until)) = known
-            && until > Instant::now()
-        {
-            return name;
-        }
-        let name = match timeout(LIMIT, resolver.reverse_lookup(addr)).await {
-            Ok(Ok(lookup)) => lookup.answers().iter().find_map(|record| match &record.data {
-                RData::PTR(name) => clean_name(&name.0.to_ascii()).map(str::to_owned),
+        let cell = self.cell(server);
+        cell.get_or_init(|| async {
+            let answer = tokio::time::timeout(LOOKUP_LIMIT, resolver.reverse_lookup(server)).await.ok()?.ok()?;
+            answer.answers().iter().find_map(|record| match &record.data {
+                RData::PTR(name) => printable(&name.0),
                 _ => None,
-            }),
-            Ok(Err(_)) | Err(_) => None,
-        };
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST {
-            known.clear();
+            })
+        })
+        .await
+        .clone()
+    }
+
+    fn cell(&self, server: IpAddr) -> Arc<OnceCell<Option<String>>> {
+        let now = Instant::now();
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT_MAX {
+            kept.retain(|_, entry| entry.until > now);
+            if kept.len() >= KEPT_MAX {
+                kept.clear();
+            }
         }
-        known.insert(addr, (name.clone(), Instant::now() + KEEP));
-        name
+        let entry = kept.entry(server).or_insert_with(|| Kept { answer: Arc::default(), until: now + KEPT });
+        if entry.until <= now {
+            *entry = Kept { answer: Arc::default(), until: now + KEPT };
+        }
+        Arc::clone(&entry.answer)
     }
 }
 
-fn resolver(server: Option<SocketAddr>) -> Option<TokioResolver> {
-    let built = match server {
-        None => Resolver::builder_tokio().and_then(|builder| builder.build()),
-        Some(addr) => {
-            let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
-                connection.port = addr.port();
-                connection
-            });
-            let server = NameServerConfig::new(addr.ip(), true, connections.into());
-            let config = ResolverConfig::from_name_servers(vec![server]);
-            Resolver::builder_with_config(config, TokioRuntimeProvider::default()).build()
-        }
+fn only(server: SocketAddr) -> ResolverConfig {
+    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+        connection.port = server.port();
+        connection
+    });
+    ResolverConfig::from_name_servers(vec![NameServerConfig::new(server.ip(), true, connections.into())])
+}
+
+fn printable(name: &Name) -> Option<String> {
+    let labels: Option<Vec<&str>> = name.iter().map(|label| std::str::from_utf8(label).ok()).collect();
+    labels.map(|labels| labels.join(".")).filter(|name| is_host_name(name))
+}
+
+/// Whether `name` can stand in a mail: what RFC 1123 allows in host names, and the underscore that people use. Whoever
+/// owns the reverse zone chooses the bytes of a name; anything else (line ends, spaces, marks that turn the writing
+/// direction) could make a letter say what Ringback does not.
+pub(super) fn is_host_name(name: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
-    built.inspect_err(|error| tracing::warn!(%error, "no reverse DNS; mails show plain addresses")).ok()
+    name.len() <= 253 && name.split('.').all(label)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_odd_bytes_are_no_names() {
+        assert!(is_host_name("www.example.net"));
+        assert!(is_host_name("xn--wgv71a.jp"));
+        for odd in ["", "a..b", "a b", "www.example.net\r\nBcc: x", "a\u{202e}b", "日本.jp", &"a".repeat(64)] {
+            assert!(!is_host_name(odd), "{odd:?}");
+        }
+        let odd = Name::from_labels([&b"www\r\nBcc: evil"[..], b"example", b"net"]).unwrap();
+        assert_eq!(printable(&odd), None);
+        let plain = Name::from_labels([&b"www"[..], b"example", b"net"]).unwrap();
+        assert_eq!(printable(&plain).as_deref(), Some("www.example.net"));
+    }
+
+    // proves: F-16
+    #[tokio::test]
+    async fn a_name_server_that_says_nothing_costs_the_limit_once() {
+        let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let settings = config::Notify { dns_server: Some(silent.local_addr().unwrap()), ..Default::default() };
+        let names = ServerNames::new(&settings);
+        let server = "192.0.2.7".parse().unwrap();
+        let start = Instant::now();
+        let (first, second) = tokio::join!(names.name_of(server), names.name_of(server));
+        assert_eq!((first, second, names.name_of(server).await), (None, None, None));
+        assert!(start.elapsed() < LOOKUP_LIMIT + Duration::from_millis(1500), "{:?}", start.elapsed());
+    }
 }

@@ -1,195 +1,211 @@
-//! One connection to the mail server (F-20, RFC 5321).
+//! One SMTP session: opened with the privacy that the settings ask for, used for many messages, one recipient each.
 //!
-//! lettre's pool writes each command in two segments without `TCP_NODELAY`, which costs 40 ms a step; a connection of
-//! our own does not.
+//! lettre gives the commands and the answers' grammar; connection, order of commands and what an answer means for the
+//! letter are here. (Its pool is not used: it leaves Nagle's algorithm on, and drops the session at every refusal.)
 
-use std::{fs, io, path::PathBuf, time::Duration};
+use std::{future::Future, net::SocketAddr, time::Duration};
 
-use lettre::{
-    address::Envelope,
-    transport::smtp::{
-        authentication::{Credentials, Mechanism},
-        client::{AsyncSmtpConnection, Certificate, TlsParameters},
-        extension::ClientId,
-    },
+use lettre::Address;
+use lettre::transport::smtp::{
+    Error,
+    authentication::Mechanism,
+    client::AsyncSmtpConnection,
+    commands::{Data, Mail, Rcpt, Rset},
+    extension::{Extension, MailParameter},
 };
 use tokio::{net::TcpStream, time::timeout};
 
-use super::retry::Trouble;
-use crate::config::Notify;
+use super::{
+    implicit_tls::ImplicitTls,
+    message::Written,
+    relay::{Encryption, Relay},
+    verdict::Attempt,
+};
 
-/// Connecting, and each mail, may take this long (RFC 5321 section 4.5.3.2 allows minutes; a relay next door needs less).
-const LIMIT: Duration = Duration::from_secs(60);
+/// The longest time to get a session: connection, TLS, login.
+const OPEN_LIMIT: Duration = Duration::from_secs(30);
+/// The longest time for one message. RFC 5321 section 4.5.3.2 allows minutes per command; a relay that needs them is
+/// better asked again later.
+const MESSAGE_LIMIT: Duration = Duration::from_secs(120);
+/// The longest time for a farewell.
+const QUIT_LIMIT: Duration = Duration::from_secs(2);
+/// Messages per connection: mail servers count (OpenSMTPD closes after 100 by default) and balance by connection.
+const MESSAGES_PER_SESSION: u32 = 100;
 
-/// How the connection is protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Security {
-    /// `smtp://`: STARTTLS when the server offers it.
-    Opportunistic,
-    /// `smtp+starttls://`: STARTTLS or nothing.
-    StartTls,
-    /// `smtps://`: TLS from the first byte (RFC 8314).
-    Tls,
+/// An open session, between two messages.
+pub(super) struct Session {
+    connection: AsyncSmtpConnection,
+    sent: u32,
 }
 
-/// `notify.smtp`, taken apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SmtpUrl {
-    /// How the connection is protected.
-    pub security: Security,
-    /// Name or address of the server.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
+/// What came of one message, and whether the session can take another.
+pub(super) enum Handed {
+    /// It can.
+    AndOpen(Attempt),
+    /// It cannot.
+    AndClosed(Attempt),
+    /// The mail server had closed the session since the last message; this one was not begun.
+    NotBegun,
 }
 
-impl SmtpUrl {
-    /// Takes `smtp://mail.example.net:25` apart; the port may be left out.
-    pub fn parse(url: &str) -> Result<Self, String> {
-        let wrong = || {
-            format!("`{url}` is not a mail server: write smtp://host:25, smtp+starttls://host:587 or smtps://host:465")
-        };
-        let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
-        let (security, usual) = match scheme {
-            "smtp" => (Security::Opportunistic, 25),
-            "smtp+starttls" => (Security::StartTls, 587),
-            "smtps" => (Security::Tls, 465),
-            _ => return Err(wrong()),
-        };
-        let rest = rest.trim_end_matches('/');
-        let (host, port) = match rest.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => (host, port.parse().map_err(|_| wrong())?),
-            _ => (rest, usual),
-        };
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        if host.is_empty() || host.contains(['@', '/', ' ']) || port == 0 {
-            return Err(wrong());
+impl Session {
+    /// A session with `relay`, or why there is none.
+    pub(super) async fn open(relay: &Relay) -> Result<Self, String> {
+        match timeout(OPEN_LIMIT, open(relay)).await {
+            Ok(Ok(connection)) => Ok(Self { connection, sent: 0 }),
+            Ok(Err(reason)) => Err(format!("mail server {relay}: {}", shown(&reason))),
+            Err(_) => Err(format!("mail server {relay}: no session within {} s", OPEN_LIMIT.as_secs())),
         }
-        Ok(Self { security, host: host.to_owned(), port })
     }
-}
 
-/// Why the mail server cannot be used as configured.
-#[derive(Debug, thiserror::Error)]
-pub enum SmtpError {
-    /// The URL is wrong.
-    #[error("notify.smtp: {0}")]
-    Url(String),
-    /// A file cannot be read.
-    #[error("{key}: {path} cannot be read: {source}")]
-    File {
-        /// Which setting.
-        key: &'static str,
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The certificates or the name are of no use for TLS.
-    #[error("TLS to the mail server cannot be set up: {0}; check notify.smtp and notify.smtp_ca_file")]
-    Tls(lettre::transport::smtp::Error),
-}
-
-/// All that is needed to connect.
-#[derive(Clone)]
-pub(super) struct Relay {
-    url: SmtpUrl,
-    tls: TlsParameters,
-    credentials: Option<Credentials>,
-    hello: ClientId,
-}
-
-impl Relay {
-    pub(super) fn new(settings: &Notify, url: &str) -> Result<Self, SmtpError> {
-        let url = SmtpUrl::parse(url).map_err(SmtpError::Url)?;
-        let mut tls = TlsParameters::builder(url.host.clone());
-        if let Some(path) = &settings.smtp_ca_file {
-            let unreadable = |source| SmtpError::File { key: "notify.smtp_ca_file", path: path.clone(), source };
-            let pem = fs::read(path).map_err(unreadable)?;
-            tls = tls.add_root_certificate(Certificate::from_pem(&pem).map_err(SmtpError::Tls)?);
-        }
-        let credentials = match (&settings.smtp_user, &settings.smtp_password_file) {
-            (Some(user), Some(path)) => {
-                let key = "notify.smtp_password_file";
-                let unreadable = |source| SmtpError::File { key, path: path.clone(), source };
-                let password = fs::read_to_string(path).map_err(unreadable)?;
-                Some(Credentials::new(user.clone(), password.trim_end().to_owned()))
+    /// Hands one message over.
+    pub(super) async fn hand_over(&mut self, message: &Written) -> Handed {
+        match timeout(MESSAGE_LIMIT, self.transaction(message)).await {
+            Ok(handed) => handed,
+            Err(_) => {
+                Handed::AndClosed(Attempt::Deferred(format!("mail server silent for {} s", MESSAGE_LIMIT.as_secs())))
             }
-            _ => None,
-        };
-        let tls = tls.build().map_err(SmtpError::Tls)?;
-        Ok(Self { url, tls, credentials, hello: ClientId::default() })
-    }
-
-    /// A connection that is ready for mails.
-    pub(super) async fn connect(&self) -> Result<Connection, Trouble> {
-        timeout(LIMIT, self.handshake()).await.unwrap_or_else(|_| Err(Trouble::too_slow("the mail server", LIMIT)))
-    }
-
-    async fn handshake(&self) -> Result<Connection, Trouble> {
-        let SmtpUrl { security, host, port } = &self.url;
-        let mut smtp = match security {
-            Security::Tls => {
-                let tls = Some(self.tls.clone());
-                AsyncSmtpConnection::connect_tokio1((host.as_str(), *port), Some(LIMIT), &self.hello, tls, None).await?
-            }
-            Security::Opportunistic | Security::StartTls => {
-                let stream = TcpStream::connect((host.as_str(), *port))
-                    .await
-                    .map_err(|error| Trouble::network(format!("{host}:{port}: {error}")))?;
-                stream.set_nodelay(true).map_err(|error| Trouble::network(error.to_string()))?;
-                AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello).await?
-            }
-        };
-        if *security != Security::Tls && (*security == Security::StartTls || smtp.can_starttls()) {
-            smtp.starttls(self.tls.clone(), &self.hello).await?;
-        }
-        if let Some(credentials) = &self.credentials {
-            let local = ["localhost", "127.0.0.1", "::1"].contains(&host.as_str());
-            if !smtp.is_encrypted() && !local {
-                return Err(Trouble::network(format!("{host} offers no TLS: the password is not sent in the clear")));
-            }
-            smtp.auth(&[Mechanism::Plain, Mechanism::Login], credentials).await?;
-        }
-        Ok(Connection { smtp })
-    }
-}
-
-/// See [`Relay::connect`].
-pub(super) struct Connection {
-    smtp: AsyncSmtpConnection,
-}
-
-impl Connection {
-    /// Sends one mail. After an error the connection is closed.
-    pub(super) async fn send(&mut self, envelope: &Envelope, mail: &[u8]) -> Result<(), Trouble> {
-        match timeout(LIMIT, self.smtp.send(envelope, mail)).await {
-            Ok(result) => Ok(result.map(drop)?),
-            Err(_) => Err(Trouble::too_slow("the mail server", LIMIT)),
         }
     }
 
+    /// Whether the next message wants a new session.
+    pub(super) const fn is_used_up(&self) -> bool {
+        self.sent >= MESSAGES_PER_SESSION
+    }
+
+    /// Says goodbye.
     pub(super) async fn quit(mut self) {
-        // The mails are delivered; a server that does not say goodbye changes nothing.
-        let _ = timeout(Duration::from_secs(1), self.smtp.quit()).await;
+        // Every answer of the mail server, and none, is fine now.
+        let _ = timeout(QUIT_LIMIT, self.connection.quit()).await;
+    }
+
+    async fn transaction(&mut self, message: &Written) -> Handed {
+        let (from, to) = (message.envelope.from().cloned(), message.envelope.to());
+        let mut parameters = Vec::new();
+        let ascii = |address: &Address| AsRef::<str>::as_ref(address).is_ascii();
+        if !from.iter().chain(to).all(ascii) {
+            if !self.connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+                return Handed::AndOpen(Attempt::Deferred("the mail server does not offer SMTPUTF8".to_owned()));
+            }
+            parameters.push(MailParameter::SmtpUtfEight);
+        }
+        if let Err(error) = self.connection.command(Mail::new(from, parameters)).await {
+            if self.sent > 0 && error.status().is_none() {
+                return Handed::NotBegun;
+            }
+            return self.answered(&error).await;
+        }
+        self.sent += 1;
+        for recipient in to {
+            if let Err(error) = self.connection.command(Rcpt::new(recipient.clone(), Vec::new())).await {
+                return self.answered(&error).await;
+            }
+        }
+        if let Err(error) = self.connection.command(Data).await {
+            return self.answered(&error).await;
+        }
+        // lettre ends the data with CRLF of its own.
+        let data = message.bytes.strip_suffix(b"\r\n").unwrap_or(&message.bytes);
+        match self.connection.message(data).await {
+            Ok(_) => Handed::AndOpen(Attempt::Accepted),
+            Err(error) => self.answered(&error).await,
+        }
+    }
+
+    /// What a refusal or failure means; after a refusal the transaction is taken back (RSET), so that the session can
+    /// go on.
+    async fn answered(&mut self, error: &Error) -> Handed {
+        let attempt = meaning(error);
+        let code = error.status().map(u16::from);
+        if matches!(code, None | Some(421)) || matches!(attempt, Attempt::NoSession(_)) {
+            return Handed::AndClosed(attempt);
+        }
+        match self.connection.command(Rset).await {
+            Ok(_) => Handed::AndOpen(attempt),
+            Err(_) => Handed::AndClosed(attempt),
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{Security, SmtpUrl};
+/// What a failed command of a transaction says of the letter.
+fn meaning(error: &Error) -> Attempt {
+    let reason = shown(error);
+    match error.status().map(u16::from) {
+        // RFC 4954 section 6: "log in first", "not this way". They speak of our settings, not of the letter.
+        Some(530 | 534 | 535 | 538) => Attempt::NoSession(reason),
+        _ if error.is_permanent() => Attempt::Refused(reason),
+        _ => Attempt::Deferred(reason),
+    }
+}
 
-    #[test]
-    fn a_mail_server_is_a_scheme_a_host_and_perhaps_a_port() {
-        let url = |security, host: &str, port| Ok(SmtpUrl { security, host: host.to_owned(), port });
-        assert_eq!(SmtpUrl::parse("smtp://mail.example.net"), url(Security::Opportunistic, "mail.example.net", 25));
-        assert_eq!(SmtpUrl::parse("smtp+starttls://10.0.0.1:2525/"), url(Security::StartTls, "10.0.0.1", 2525));
-        assert_eq!(SmtpUrl::parse("smtps://[2001:db8::1]:465"), url(Security::Tls, "2001:db8::1", 465));
-        assert_eq!(SmtpUrl::parse("smtps://[2001:db8::1]"), url(Security::Tls, "2001:db8::1", 465));
-        for wrong in
-            ["mail.example.net:25", "http://mail", "smtp://", "smtp://mail:x", "smtp://u:p@mail", "smtp://mail:0"]
-        {
-            assert!(SmtpUrl::parse(wrong).is_err(), "{wrong}");
+#[derive(Debug, thiserror::Error)]
+enum OpenError {
+    #[error("cannot look the host up: {0}")]
+    Lookup(std::io::Error),
+    #[error("the host has no address")]
+    NoAddress,
+    #[error("cannot connect to {0}: {1}")]
+    Connect(SocketAddr, std::io::Error),
+    #[error("TLS: {0}")]
+    Tls(Error),
+    #[error("no STARTTLS offered: write smtp:// to do without, or smtps:// for a port with TLS from the start")]
+    NoStartTls,
+    #[error("login refused: {0}")]
+    Login(Error),
+    #[error("no encryption offered, so the password is not sent: write smtp+starttls:// or smtps://")]
+    PasswordInClear,
+    #[error(transparent)]
+    Smtp(#[from] Error),
+}
+
+async fn open(relay: &Relay) -> Result<AsyncSmtpConnection, OpenError> {
+    let (stream, peer) = connect(relay).await?;
+    let (mut connection, mut encrypted) = if relay.encryption == Encryption::Implicit {
+        let stream = ImplicitTls::over(stream, peer, relay.tls.clone()).await.map_err(OpenError::Tls)?;
+        (AsyncSmtpConnection::connect_with_transport(Box::new(stream), &relay.hello).await?, true)
+    } else {
+        (AsyncSmtpConnection::connect_with_transport(Box::new(stream), &relay.hello).await?, false)
+    };
+    match relay.encryption {
+        Encryption::StartTls if !connection.can_starttls() => return Err(OpenError::NoStartTls),
+        Encryption::StartTls | Encryption::WhenOffered if connection.can_starttls() => {
+            connection.starttls(relay.tls.clone(), &relay.hello).await.map_err(OpenError::Tls)?;
+            encrypted = true;
+        }
+        _ => {}
+    }
+    if let Some(credentials) = &relay.credentials {
+        // On this machine nobody is in between, and local relays rarely have certificates.
+        if !encrypted && !peer.ip().is_loopback() {
+            return Err(OpenError::PasswordInClear);
+        }
+        connection.auth(&[Mechanism::Plain, Mechanism::Login], credentials).await.map_err(OpenError::Login)?;
+    }
+    Ok(connection)
+}
+
+async fn connect(relay: &Relay) -> Result<(TcpStream, SocketAddr), OpenError> {
+    let mut failed = OpenError::NoAddress;
+    for addr in tokio::net::lookup_host((relay.host.as_str(), relay.port)).await.map_err(OpenError::Lookup)? {
+        match or_timed_out(TcpStream::connect(addr)).await {
+            Ok(stream) => {
+                // Commands and answers alternate: waiting for more to send only costs time.
+                stream.set_nodelay(true).map_err(|error| OpenError::Connect(addr, error))?;
+                return Ok((stream, addr));
+            }
+            Err(error) => failed = OpenError::Connect(addr, error),
         }
     }
+    Err(failed)
+}
+
+/// A host with several addresses gets a part of [`OPEN_LIMIT`] for each.
+async fn or_timed_out(connecting: impl Future<Output = std::io::Result<TcpStream>>) -> std::io::Result<TcpStream> {
+    timeout(OPEN_LIMIT / 3, connecting).await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
+}
+
+/// An answer as the store and `ringback status` keep it: one line, not too long. What a mail server writes is not ours.
+fn shown(error: &impl std::fmt::Display) -> String {
+    const LONGEST: usize = 300;
+    error.to_string().chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

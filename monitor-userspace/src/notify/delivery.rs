@@ -1,0 +1,166 @@
+//! Everything that the settings say about sending: made once per configuration, shared by the lanes.
+
+use std::{path::Path, sync::Arc};
+
+use super::{
+    error::NotifyError,
+    letter_key::letter_key,
+    maildir::Maildir,
+    message::Composer,
+    relay::Relay,
+    server_name::ServerNames,
+    smtp::{Handed, Session},
+    verdict::{Attempt, Backoff},
+};
+use crate::{config, store::Letter};
+
+/// The folder of the Maildir under the state directory.
+const MAILDIR: &str = "mail";
+
+/// How letters are worded, and where they go.
+#[derive(Debug)]
+pub struct Delivery {
+    composer: Composer,
+    way: Way,
+    names: Arc<ServerNames>,
+    pub(super) backoff: Backoff,
+    pub(super) connections: u16,
+    pub(super) rate: u32,
+}
+
+#[derive(Clone, Debug)]
+enum Way {
+    Smtp(Arc<Relay>),
+    Maildir(Maildir),
+}
+
+/// Why one letter could not be delivered now.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotDelivered(String);
+
+impl Delivery {
+    /// Reads templates, password and certificates, and checks addresses and URLs: `ringback check` calls this too. Sends
+    /// nothing and makes no file.
+    ///
+    /// # Errors
+    /// The first setting that mail cannot be sent with.
+    pub fn new(settings: &config::Notify, state_dir: &Path) -> Result<Self, NotifyError> {
+        let way = match Relay::new(settings)? {
+            Some(relay) => Way::Smtp(Arc::new(relay)),
+            None => Way::Maildir(Maildir::new(state_dir.join(MAILDIR))),
+        };
+        Ok(Self {
+            composer: Composer::new(settings)?,
+            way,
+            names: Arc::new(ServerNames::new(settings)),
+            backoff: Backoff::new(settings),
+            connections: settings.connections.max(1),
+            rate: settings.rate,
+        })
+    }
+
+    /// Where mails go, for people: `mail.example.net:25` or the Maildir's path.
+    #[must_use]
+    pub fn destination(&self) -> String {
+        match &self.way {
+            Way::Smtp(relay) => relay.to_string(),
+            Way::Maildir(maildir) => maildir.path().display().to_string(),
+        }
+    }
+
+    /// The names of servers. Asking when an outage opens makes the answer ready when it ends.
+    #[must_use]
+    pub fn names(&self) -> &Arc<ServerNames> {
+        &self.names
+    }
+
+    /// Delivers one letter now, once, on a connection of its own: for `ringback test-mail`.
+    ///
+    /// # Errors
+    /// What the mail server or the file system said.
+    pub async fn deliver_now(&self, letter: &Letter) -> Result<(), NotDelivered> {
+        let mut carrier = self.carrier();
+        let attempt = carrier.carry(self, letter).await;
+        carrier.rest().await;
+        match attempt {
+            Attempt::Accepted => Ok(()),
+            Attempt::Refused(reason) | Attempt::Deferred(reason) | Attempt::NoSession(reason) => {
+                Err(NotDelivered(reason))
+            }
+        }
+    }
+
+    pub(super) fn carrier(&self) -> Carrier {
+        match &self.way {
+            Way::Smtp(relay) => Carrier::Smtp { relay: Arc::clone(relay), session: None },
+            Way::Maildir(maildir) => Carrier::Maildir(maildir.clone()),
+        }
+    }
+}
+
+/// Carries letters one after the other; keeps its connection between them.
+pub(super) enum Carrier {
+    Smtp { relay: Arc<Relay>, session: Option<Box<Session>> },
+    Maildir(Maildir),
+}
+
+impl Carrier {
+    /// Whether a connection is open that should not be kept for long.
+    pub(super) const fn is_open(&self) -> bool {
+        matches!(self, Self::Smtp { session: Some(_), .. })
+    }
+
+    /// Closes the connection, if there is one.
+    pub(super) async fn rest(&mut self) {
+        if let Self::Smtp { session, .. } = self
+            && let Some(session) = session.take()
+        {
+            session.quit().await;
+        }
+    }
+
+    /// One try to deliver `letter`.
+    pub(super) async fn carry(&mut self, delivery: &Delivery, letter: &Letter) -> Attempt {
+        let message = match delivery.composer.write(letter) {
+            Ok(message) => message,
+            Err(error) => return Attempt::Refused(error.to_string()),
+        };
+        match self {
+            Self::Maildir(maildir) => {
+                let (maildir, key) = (maildir.clone(), letter_key(letter));
+                let path = maildir.path().display().to_string();
+                let written = tokio::task::spawn_blocking(move || maildir.deliver(&key, &message.bytes)).await;
+                let failed = match written {
+                    Ok(Ok(())) => return Attempt::Accepted,
+                    Ok(Err(error)) => error.to_string(),
+                    Err(error) => error.to_string(),
+                };
+                // A full disk or wrong rights: nothing that speaks of this letter.
+                Attempt::NoSession(format!("cannot write a mail into {path}: {failed}"))
+            }
+            Self::Smtp { relay, session } => loop {
+                let mut open = match session.take() {
+                    Some(open) => open,
+                    None => match Session::open(relay).await {
+                        Ok(open) => Box::new(open),
+                        Err(reason) => return Attempt::NoSession(reason),
+                    },
+                };
+                match open.hand_over(&message).await {
+                    Handed::AndOpen(attempt) => {
+                        if open.is_used_up() {
+                            open.quit().await;
+                        } else {
+                            *session = Some(open);
+                        }
+                        return attempt;
+                    }
+                    Handed::AndClosed(attempt) => return attempt,
+                    // Happens on a used session only, so at most once here.
+                    Handed::NotBegun => {}
+                }
+            },
+        }
+    }
+}

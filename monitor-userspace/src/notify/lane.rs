@@ -1,0 +1,121 @@
+//! One of the parallel ways to the mail server: takes a letter, tries it once, says what became of it.
+
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::{
+    sync::{Mutex, mpsc},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    delivery::Delivery,
+    outbox::Outbox,
+    verdict::{Attempt, expired, outcome},
+};
+use crate::{
+    outage::UnixMs,
+    store::{Letter, LetterId, Outcome},
+};
+
+/// How long an unused connection is kept for the next letter.
+const IDLE: Duration = Duration::from_secs(5);
+/// Long enough to mean "for ever" to a timer.
+const FOR_EVER: Duration = Duration::from_secs(365 * 86_400);
+
+/// Takes letters from a queue that all lanes share.
+pub(super) struct Lane<O> {
+    pub(super) delivery: Arc<Delivery>,
+    pub(super) outbox: O,
+    pub(super) letters: Arc<Mutex<mpsc::Receiver<Letter>>>,
+    pub(super) results: mpsc::Sender<(LetterId, Outcome)>,
+    pub(super) cancel: CancellationToken,
+}
+
+impl<O: Outbox> Lane<O> {
+    /// Until cancelled; a letter that was begun is finished first.
+    pub(super) async fn run(self) {
+        let mut carrier = self.delivery.carrier();
+        loop {
+            let patience = if carrier.is_open() { IDLE } else { FOR_EVER };
+            let next = async { self.letters.lock().await.recv().await };
+            let letter = tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => break,
+                letter = timeout(patience, next) => letter,
+            };
+            let mut letter = match letter {
+                Ok(Some(letter)) => letter,
+                Ok(None) => break,
+                Err(_) => {
+                    carrier.rest().await;
+                    continue;
+                }
+            };
+            let id = letter.id;
+            let (became, rest) = match expired(&letter, now()) {
+                Some(dead) => (dead, false),
+                None => {
+                    self.name_servers(&mut letter).await;
+                    let attempt = carrier.carry(&self.delivery, &letter).await;
+                    let rest = matches!(attempt, Attempt::NoSession(_));
+                    (outcome(&letter, attempt, now(), self.delivery.backoff), rest)
+                }
+            };
+            tell(&letter, &became);
+            if self.results.send((id, became)).await.is_err() {
+                break;
+            }
+            if rest {
+                // The mail server, not the letter, is the trouble. The other letters stay queued, untried; each lane
+                // asks once per pause, however many letters there are.
+                tokio::select! {
+                    () = self.cancel.cancelled() => break,
+                    () = tokio::time::sleep(self.delivery.backoff.first()) => {}
+                }
+            }
+        }
+        carrier.rest().await;
+    }
+
+    /// Fills in names that are not known yet (F-16), and keeps them.
+    async fn name_servers(&self, letter: &mut Letter) {
+        let mut asked: Option<(IpAddr, Option<String>)> = None;
+        for service in letter.services.iter_mut().filter(|service| service.server_name.is_none()) {
+            let addr = service.service.addr();
+            let name = match &asked {
+                Some((known, name)) if *known == addr => name.clone(),
+                _ => self.delivery.names().name_of(addr).await,
+            };
+            asked = Some((addr, name.clone()));
+            let Some(name) = name else { continue };
+            if let Err(error) = self.outbox.set_server_name(service.outage, name.clone()).await {
+                tracing::warn!(outage = %service.outage, %error, "server name not kept");
+            }
+            service.server_name = Some(name);
+        }
+    }
+}
+
+/// Says what became of a letter; who it was for, and answers that may quote that, only when debugging.
+fn tell(letter: &Letter, became: &Outcome) {
+    let (letter_id, outage) = (letter.id.0, letter.outage.0);
+    match became {
+        Outcome::Delivered { .. } => tracing::info!(letter = letter_id, outage, "letter delivered"),
+        Outcome::Retry { at, .. } => tracing::info!(letter = letter_id, outage, retry_at_ms = at.0, "letter put off"),
+        Outcome::Dead { .. } => tracing::warn!(letter = letter_id, outage, "letter given up"),
+    }
+    if let Outcome::Retry { reason, .. } | Outcome::Dead { reason, .. } = became {
+        tracing::debug!(letter = letter_id, to = letter.to, reason, "letter not delivered");
+    }
+}
+
+/// The wall clock.
+pub(super) fn now() -> UnixMs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

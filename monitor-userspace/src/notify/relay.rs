@@ -1,0 +1,235 @@
+//! `notify.smtp` and the keys around it -> where mail is handed over, and how that is kept private.
+
+use std::{
+    fs,
+    net::{IpAddr, Ipv6Addr},
+    path::Path,
+};
+
+use lettre::transport::smtp::{
+    authentication::Credentials,
+    client::{Certificate, TlsParameters},
+    extension::ClientId,
+};
+
+use super::{error::NotifyError, server_name::is_host_name};
+use crate::config;
+
+/// When the connection to the mail server is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encryption {
+    /// `smtp://`: when the server offers STARTTLS. Without a login, any certificate will do (RFC 7435): a mail server
+    /// that could be impersonated with a false certificate could as well offer no STARTTLS.
+    WhenOffered,
+    /// `smtp+starttls://`: by STARTTLS or not at all, with a valid certificate.
+    StartTls,
+    /// `smtps://`: from the first byte, with a valid certificate.
+    Implicit,
+}
+
+/// The mail server that takes our mails (F-20).
+#[derive(Clone)]
+pub(super) struct Relay {
+    /// Host name or address, without brackets.
+    pub(super) host: String,
+    /// TCP port.
+    pub(super) port: u16,
+    pub(super) encryption: Encryption,
+    pub(super) tls: TlsParameters,
+    pub(super) credentials: Option<Credentials>,
+    /// What we call ourselves in EHLO.
+    pub(super) hello: ClientId,
+}
+
+impl std::fmt::Debug for Relay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self} {:?}", self.encryption)
+    }
+}
+
+/// `mail.example.net:25`, as messages name it.
+impl std::fmt::Display for Relay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl Relay {
+    /// The configured mail server; `None`: there is none, mails go into a Maildir.
+    pub(super) fn new(settings: &config::Notify) -> Result<Option<Self>, NotifyError> {
+        let credentials = credentials(settings)?;
+        let Some(url) = &settings.smtp else {
+            return match credentials {
+                Some(_) => Err(NotifyError::Alone { present: "smtp_user", absent: "smtp" }),
+                None => Ok(None),
+            };
+        };
+        let (encryption, host, port) = parse(url)?;
+        let mut tls = TlsParameters::builder(host.clone());
+        if let Some(path) = &settings.smtp_ca_file {
+            tls = tls.add_root_certificate(certificate(path)?);
+        } else if encryption == Encryption::WhenOffered && credentials.is_none() {
+            tls = tls.dangerous_accept_invalid_certs(true).dangerous_accept_invalid_hostnames(true);
+        }
+        let tls = tls.build_rustls().map_err(|error| NotifyError::Tls(error.to_string()))?;
+        Ok(Some(Self { host, port, encryption, tls, credentials, hello: hello() }))
+    }
+}
+
+fn parse(url: &str) -> Result<(Encryption, String, u16), NotifyError> {
+    let wrong = |reason| {
+        // A password that somebody wrote into the URL must not reach the log.
+        let shown = match (url.split_once("://"), url.rsplit_once('@')) {
+            (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}"),
+            _ => url.to_owned(),
+        };
+        NotifyError::Url { value: shown, reason }
+    };
+    let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong("no scheme"))?;
+    let (encryption, default_port) = match scheme {
+        "smtp" => (Encryption::WhenOffered, 25),
+        "smtp+starttls" => (Encryption::StartTls, 587),
+        "smtps" => (Encryption::Implicit, 465),
+        _ => return Err(wrong("unknown scheme")),
+    };
+    if rest.contains('@') {
+        return Err(wrong("user and password belong into smtp_user and smtp_password_file"));
+    }
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let (host, port) = match rest.strip_prefix('[') {
+        Some(bracketed) => {
+            let (addr, port) = bracketed.split_once(']').ok_or_else(|| wrong("`[` without `]`"))?;
+            addr.parse::<Ipv6Addr>().map_err(|_| wrong("no IPv6 address in the brackets"))?;
+            (addr, port)
+        }
+        None => rest.find(':').map_or((rest, ""), |colon| rest.split_at(colon)),
+    };
+    if host.parse::<IpAddr>().is_err() && !is_host_name(host.strip_suffix('.').unwrap_or(host)) {
+        return Err(wrong("no host name"));
+    }
+    let port = match port.strip_prefix(':') {
+        Some(port) => port.parse().ok().filter(|port| *port != 0).ok_or_else(|| wrong("not a port"))?,
+        None if port.is_empty() => default_port,
+        None => return Err(wrong("not a port")),
+    };
+    Ok((encryption, host.to_owned(), port))
+}
+
+fn credentials(settings: &config::Notify) -> Result<Option<Credentials>, NotifyError> {
+    match (&settings.smtp_user, &settings.smtp_password_file) {
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(NotifyError::Alone { present: "smtp_user", absent: "smtp_password_file" }),
+        (None, Some(_)) => Err(NotifyError::Alone { present: "smtp_password_file", absent: "smtp_user" }),
+        (Some(user), Some(path)) => {
+            let text = fs::read_to_string(path).map_err(|source| NotifyError::Unreadable {
+                key: "smtp_password_file",
+                path: path.clone(),
+                source,
+            })?;
+            // Editors and `echo` end the line; no password does.
+            let password = text.trim_end_matches(['\r', '\n']);
+            if password.is_empty() {
+                return Err(NotifyError::NoPassword { path: path.clone() });
+            }
+            Ok(Some(Credentials::new(user.clone(), password.to_owned())))
+        }
+    }
+}
+
+fn certificate(path: &Path) -> Result<Certificate, NotifyError> {
+    let pem = fs::read(path).map_err(|source| NotifyError::Unreadable {
+        key: "smtp_ca_file",
+        path: path.to_owned(),
+        source,
+    })?;
+    let wrong = || NotifyError::Certificate { path: path.to_owned() };
+    if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {
+        return Err(wrong());
+    }
+    Certificate::from_pem(&pem).map_err(|_| wrong())
+}
+
+/// This machine's name; `[127.0.0.1]` when it has no usable one.
+fn hello() -> ClientId {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim_end();
+    if is_host_name(name) { ClientId::Domain(name.to_owned()) } else { ClientId::default() }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn error(settings: config::Notify) -> String {
+        Relay::new(&settings).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn urls_name_encryption_host_and_port() {
+        for (url, encryption, host, port) in [
+            ("smtp://mail.example.net", Encryption::WhenOffered, "mail.example.net", 25),
+            ("smtp://192.0.2.1:2525/", Encryption::WhenOffered, "192.0.2.1", 2525),
+            ("smtp+starttls://mail.example.net", Encryption::StartTls, "mail.example.net", 587),
+            ("smtps://[2001:db8::1]", Encryption::Implicit, "2001:db8::1", 465),
+            ("smtps://[2001:db8::1]:4650", Encryption::Implicit, "2001:db8::1", 4650),
+        ] {
+            assert_eq!(parse(url).unwrap(), (encryption, host.to_owned(), port), "{url}");
+        }
+    }
+
+    #[test]
+    fn wrong_urls_say_what_is_wrong() {
+        for (url, reason) in [
+            ("mail.example.net", "no scheme"),
+            ("http://mail.example.net", "unknown scheme"),
+            ("smtp://", "no host name"),
+            ("smtp://a b", "no host name"),
+            ("smtp://host:0", "not a port"),
+            ("smtp://host:99999", "not a port"),
+            ("smtp://[::1", "`[` without `]`"),
+            ("smtp://[::1]25", "not a port"),
+            ("smtp://[host]:25", "no IPv6 address"),
+        ] {
+            let text = parse(url).unwrap_err().to_string();
+            assert!(text.contains(reason) && text.contains(url) && text.contains("smtps://host:465"), "{url}: {text}");
+        }
+        let text = parse("smtp://me:secret@host").unwrap_err().to_string();
+        assert!(text.contains("smtp_password_file") && !text.contains("secret"), "{text}");
+    }
+
+    #[test]
+    fn half_a_login_and_unreadable_files_are_errors() {
+        let with = |change: fn(&mut config::Notify)| {
+            let mut settings = config::Notify { smtp: Some("smtp://h".to_owned()), ..Default::default() };
+            change(&mut settings);
+            error(settings)
+        };
+        let absent = || Some(PathBuf::from("/absent/file"));
+        assert!(with(|s| s.smtp_user = Some("me".to_owned())).contains("smtp_password_file is not"));
+        assert!(with(|s| s.smtp_password_file = Some(PathBuf::from("/x"))).contains("smtp_user is not"));
+        let text = error(config::Notify {
+            smtp: Some("smtp://h".to_owned()),
+            smtp_user: Some("me".to_owned()),
+            smtp_password_file: absent(),
+            ..Default::default()
+        });
+        assert_eq!(text, "notify.smtp_password_file: cannot read /absent/file: No such file or directory (os error 2)");
+        let text =
+            error(config::Notify { smtp: Some("smtp://h".to_owned()), smtp_ca_file: absent(), ..Default::default() });
+        assert!(text.starts_with("notify.smtp_ca_file: cannot read /absent/file"), "{text}");
+        let not_pem = tempfile::NamedTempFile::new().unwrap();
+        let text = error(config::Notify {
+            smtp: Some("smtp://h".to_owned()),
+            smtp_ca_file: Some(not_pem.path().to_owned()),
+            ..Default::default()
+        });
+        assert!(text.contains("holds no certificate"), "{text}");
+    }
+}

@@ -1,0 +1,190 @@
+//! The outbox worker: due letters to the lanes, outcomes back to the store in batches.
+//!
+//! It never forgets a letter: what it took and did not record is due again when its lease is over, or at the next start.
+
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    sync::{Mutex, Notify, mpsc},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    delivery::Delivery,
+    lane::{Lane, now},
+    outbox::Outbox,
+    pacing::Pacer,
+};
+use crate::store::{Letter, LetterId, Outcome, StoreError};
+
+/// Letters read from the store at once.
+const TAKE: usize = 512;
+/// Letters in memory at most: those that lanes have, and those that the pacer holds back. With more than this held for
+/// one service, letters about others wait too.
+const IN_HAND: usize = 8192;
+/// How long the store keeps a letter from being given out again. One that takes longer is not begun twice (the worker
+/// knows what it has); this only frees letters whose worker was lost without the process.
+const LEASE: Duration = Duration::from_secs(3 * 3600);
+/// Pause after the store failed.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// The store is asked again for letters that are due at this time at the earliest; new ones come with a wake-up.
+const STORE_REST: Duration = Duration::from_millis(5);
+/// The store is asked at least this often: nobody relies on a wake-up that got lost, or on a clock that does not jump.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// Delivers what is due until it is cancelled.
+pub struct OutboxWorker<O> {
+    outbox: O,
+    delivery: Arc<Delivery>,
+    wake: Arc<Notify>,
+}
+
+/// The worker while it runs.
+struct Running<O> {
+    outbox: O,
+    pacer: Pacer,
+    queue: mpsc::Sender<Letter>,
+    /// Taken, and its outcome not yet recorded.
+    in_hand: HashSet<LetterId>,
+    /// To be recorded.
+    outcomes: Vec<(LetterId, Outcome)>,
+    /// When to ask the store for letters.
+    look: Instant,
+}
+
+impl<O: Outbox> OutboxWorker<O> {
+    /// `wake`: whoever adds letters to the outbox calls `notify_one` on it after the commit.
+    #[must_use]
+    pub fn new(outbox: O, delivery: Arc<Delivery>, wake: Arc<Notify>) -> Self {
+        Self { outbox, delivery, wake }
+    }
+
+    /// Runs until `cancel`; then finishes the letters that lanes have begun, records them and returns. Only one worker
+    /// may run on an outbox: at its start it frees what an earlier one had taken.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`]; other errors of the store are logged, and what failed is done again.
+    pub async fn run(self, cancel: CancellationToken) -> Result<(), StoreError> {
+        self.outbox.release_leases().await?;
+        // Room for everything in hand: handing over and reporting back never wait.
+        let (queue, letters) = mpsc::channel(IN_HAND);
+        let (results_in, mut results) = mpsc::channel(IN_HAND);
+        let letters = Arc::new(Mutex::new(letters));
+        let mut lanes = JoinSet::new();
+        for _ in 0..self.delivery.connections {
+            let lane = Lane {
+                delivery: Arc::clone(&self.delivery),
+                outbox: self.outbox.clone(),
+                letters: Arc::clone(&letters),
+                results: results_in.clone(),
+                cancel: cancel.clone(),
+            };
+            lanes.spawn(lane.run());
+        }
+        drop(results_in);
+        let mut running = Running {
+            outbox: self.outbox,
+            pacer: Pacer::new(self.delivery.rate),
+            queue,
+            in_hand: HashSet::new(),
+            outcomes: Vec::new(),
+            look: Instant::now(),
+        };
+        loop {
+            let wait_until = match running.step().await {
+                Ok(instant) => instant,
+                Err(StoreError::Closed) => return Err(StoreError::Closed),
+                Err(error) => {
+                    tracing::error!(%error, "outbox");
+                    Instant::now() + STORE_PAUSE
+                }
+            };
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => break,
+                got = results.recv_many(&mut running.outcomes, TAKE) => {
+                    if got == 0 {
+                        tracing::error!("every lane to the mail server has ended; no mail is sent until a restart");
+                        break;
+                    }
+                }
+                () = self.wake.notified() => running.look = Instant::now(),
+                () = tokio::time::sleep_until(wait_until.into()) => {}
+            }
+        }
+        drop(running.queue);
+        while results.recv_many(&mut running.outcomes, TAKE).await > 0 {}
+        while lanes.join_next().await.is_some() {}
+        if running.outcomes.is_empty() { Ok(()) } else { running.outbox.record(running.outcomes).await }
+    }
+}
+
+impl<O: Outbox> Running<O> {
+    /// Records, releases, takes; returns when there is something to do again if nothing happens before.
+    async fn step(&mut self) -> Result<Instant, StoreError> {
+        self.record().await?;
+        for letter in self.pacer.release() {
+            self.hand_out(letter);
+        }
+        if self.look <= Instant::now() {
+            self.take().await?;
+        }
+        Ok(self.pacer.next().map_or(self.look, |held| held.min(self.look)))
+    }
+
+    async fn record(&mut self) -> Result<(), StoreError> {
+        if self.outcomes.is_empty() {
+            return Ok(());
+        }
+        self.outbox.record(self.outcomes.clone()).await?;
+        let now_due = |outcome: &Outcome| matches!(outcome, Outcome::Retry { .. });
+        let retry = self.outcomes.iter().any(|(_, outcome)| now_due(outcome));
+        let was_full = self.is_full();
+        for (id, _) in self.outcomes.drain(..) {
+            self.in_hand.remove(&id);
+        }
+        if retry || (was_full && !self.is_full()) {
+            self.look = Instant::now();
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self) -> Result<(), StoreError> {
+        if self.is_full() {
+            self.look = Instant::now() + LOOK;
+            return Ok(());
+        }
+        let limit = TAKE.min(IN_HAND - self.in_hand.len());
+        let letters = self.outbox.take_due(now(), u32::try_from(limit).unwrap_or(u32::MAX), LEASE).await?;
+        let all_taken = letters.len() < limit;
+        for letter in letters {
+            if self.in_hand.insert(letter.id)
+                && let Some(letter) = self.pacer.admit(letter)
+            {
+                self.hand_out(letter);
+            }
+        }
+        if all_taken {
+            let due = self.outbox.next_due().await?;
+            let wait = due.map_or(LOOK, |due| due.since(now()).clamp(STORE_REST, LOOK));
+            self.look = Instant::now() + wait;
+        }
+        Ok(())
+    }
+
+    fn hand_out(&mut self, letter: Letter) {
+        if let Err(error) = self.queue.try_send(letter) {
+            // Cannot happen: the queue has room for all that is in hand. Its lease would bring the letter back.
+            tracing::error!(%error, "letter not handed to a lane");
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.in_hand.len() >= IN_HAND
+    }
+}
