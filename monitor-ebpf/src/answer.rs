@@ -24,7 +24,7 @@ pub(crate) fn client_ack_counts() -> bool {
 /// A SYN/ACK of this attempt.
 #[inline(always)]
 pub(crate) fn syn_ack(attempt: &mut Attempt) {
-    if !answered(attempt, Evidence::SynAck) {
+    if rb_answer(attempt, 0) == 0 {
         count(Counter::AnswersUnmatched);
     }
 }
@@ -32,11 +32,19 @@ pub(crate) fn syn_ack(attempt: &mut Attempt) {
 /// What may be the client's ACK of this attempt's handshake.
 #[inline(always)]
 pub(crate) fn client_ack(attempt: &mut Attempt) {
-    answered(attempt, Evidence::ClientAck);
+    rb_answer(attempt, 1);
 }
 
-/// Whether this attempt was seen, and is answered now.
+/// Whether this attempt was seen, and is answered now: 1, else 0. A global function, as [`crate::syn::rb_syn`] is.
+#[unsafe(no_mangle)]
 #[inline(never)]
+pub extern "C" fn rb_answer(attempt: *mut Attempt, by_client: u32) -> u32 {
+    let evidence = if by_client == 0 { Evidence::SynAck } else { Evidence::ClientAck };
+    // SAFETY: the caller's attempt, on its stack.
+    u32::from(unsafe { attempt.as_mut() }.is_some_and(|attempt| answered(attempt, evidence)))
+}
+
+#[inline(always)]
 fn answered(attempt: &mut Attempt, evidence: Evidence) -> bool {
     let Some(settings) = RB_SETTINGS.get(0) else { return false };
     attempt.hash = bucket::hash(attempt, settings);

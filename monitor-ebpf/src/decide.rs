@@ -102,7 +102,9 @@ fn by_flags(src: Addr, dst: Addr, tcp: &Tcp, side: Side, ifindex: u32) {
     let from_server = |seq| attempt(dst, src, dest, source, seq, ifindex);
     match tcp.flags & (FIN | SYN | RST | ACK) {
         // A SYN that leaves was seen when it arrived, or is this host's own.
-        SYN if side == Side::Ingress => syn::seen(&mut from_client(tcp.seq.get())),
+        SYN if side == Side::Ingress => {
+            syn::rb_syn(&mut from_client(tcp.seq.get()));
+        }
         // Answer and refusal acknowledge the SYN's sequence number + 1 (RFC 9293 sections 3.5 and 3.5.2); a lone RST,
         // or one that acknowledges something else, is nothing.
         flags if flags == SYN | ACK => answer::syn_ack(&mut from_server(tcp.ack.get().wrapping_sub(1))),

@@ -138,7 +138,7 @@ pub(crate) struct Ipv6 {
     version_class: u8,
     _class_flow: [u8; 3],
     pub(crate) payload_len: Be16,
-    next_header: u8,
+    pub(crate) next_header: u8,
     pub(crate) hop_limit: u8,
     pub(crate) src: Addr6,
     pub(crate) dst: Addr6,

@@ -10,7 +10,8 @@ use crate::{
     maps::{RB_EVENTS, RB_NOTES, RB_SERVICES, RB_SETTINGS, RB_WATCH},
 };
 
-/// One client is reported at most this often per failed service; attempts in between are counted in its note.
+/// One client is reported at most this often per service that is marked failed; attempts in between are counted in its
+/// note.
 const NOTE_INTERVAL_NS: u64 = 200_000_000;
 
 /// Whether a report found room.
@@ -37,7 +38,8 @@ pub(crate) fn failed(attempt: &Attempt, evidence: Evidence, standing: u32, last_
             found.mark_reported();
             return Room::Yes;
         }
-        if now.wrapping_sub(note.reported_ns) < NOTE_INTERVAL_NS {
+        // Only while the service is marked: the note of an outage that is over must not hide the begin of the next one.
+        if matches!(evidence, Evidence::KnownFailed) && now.wrapping_sub(note.reported_ns) < NOTE_INTERVAL_NS {
             if found.mark_reported() {
                 note.seq = attempt.seq;
                 note.client_port = attempt.client_port;
@@ -90,8 +92,28 @@ pub(crate) fn failed(attempt: &Attempt, evidence: Evidence, standing: u32, last_
 
 /// Reports evidence (RST, ICMP) on an attempt that is pending, or that was reported with other evidence before.
 /// Returns whether it matched an attempt that was seen (design rule 1).
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn more_evidence(attempt: &mut Attempt, evidence: Evidence) -> bool {
+    rb_evidence(attempt, evidence as u32) != 0
+}
+
+/// A global function, as [`crate::syn::rb_syn`] is; `evidence` is the number of an [`Evidence`] that RST or ICMP gives.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn rb_evidence(attempt: *mut Attempt, evidence: u32) -> u32 {
+    let evidence = match evidence {
+        2 => Evidence::Refused,
+        3 => Evidence::HostUnreachable,
+        4 => Evidence::NetUnreachable,
+        5 => Evidence::PortUnreachable,
+        _ => Evidence::Prohibited,
+    };
+    // SAFETY: the caller's attempt, on its stack.
+    u32::from(unsafe { attempt.as_mut() }.is_some_and(|attempt| matches(attempt, evidence)))
+}
+
+#[inline(always)]
+fn matches(attempt: &mut Attempt, evidence: Evidence) -> bool {
     let Some(settings) = RB_SETTINGS.get(0) else { return false };
     // SAFETY: no arguments. The answer came within moments of the SYN; only a silent attempt needs the exact time of its
     // SYN (design rule 2).

@@ -19,8 +19,21 @@ struct Wanted {
 }
 
 /// Takes a SYN that arrived.
+///
+/// A global function in BPF's sense: the verifier checks it once, by itself, and not again for each way that leads here.
+/// What it is given may therefore be null, as far as the verifier knows.
+#[unsafe(no_mangle)]
 #[inline(never)]
-pub(crate) fn seen(attempt: &mut Attempt) {
+pub extern "C" fn rb_syn(attempt: *mut Attempt) -> u32 {
+    // SAFETY: the caller's attempt, on its stack.
+    if let Some(attempt) = unsafe { attempt.as_mut() } {
+        seen(attempt);
+    }
+    0
+}
+
+#[inline(always)]
+fn seen(attempt: &mut Attempt) {
     let Some(wanted) = wanted(attempt) else { return };
     let Some(settings) = RB_SETTINGS.get(0) else { return };
     // SAFETY: no arguments.

@@ -96,7 +96,7 @@ fn snmp_user(mistakes: &mut Mistakes, key: &str, user: &SnmpUser) {
     match (user.auth, &user.auth_secret_file) {
         (SnmpAuth::None, None) => {}
         (SnmpAuth::None, Some(_)) => {
-            say(mistakes, &format!("{key}.auth"), "is missing: write sha256, or leave auth_secret_file out")
+            say(mistakes, &format!("{key}.auth"), "is missing: write sha256, or leave auth_secret_file out");
         }
         (_, None) => say(mistakes, &format!("{key}.auth"), "needs auth_secret_file with the pass phrase"),
         (_, Some(file)) => secret(mistakes, &format!("{key}.auth_secret_file"), file, SHORTEST_PASS_PHRASE),

@@ -115,15 +115,9 @@ fn tell(states: &[NotifyState<'_>]) {
 }
 
 /// The SNMP manager, if it is configured.
-pub(super) async fn snmp(
-    config: &Config,
-    store: &Store,
-    reports: &mpsc::Sender<Reported>,
-) -> Result<Option<snmp::Receiver>> {
-    if config.recovery.trap_listen.is_none() {
-        return Ok(None);
-    }
-    Ok(Some(snmp::Receiver::bind(&config.recovery, store.clone(), reports.clone()).await?))
+pub(super) async fn snmp(config: &Config, reports: &mpsc::Sender<Reported>) -> Result<Option<snmp::Receiver>> {
+    let Some(addr) = config.recovery.trap_listen else { return Ok(None) };
+    Ok(Some(snmp::Receiver::bind(addr, &config.recovery, reports.clone()).await?))
 }
 
 /// Serves HTTP until `cancel`.

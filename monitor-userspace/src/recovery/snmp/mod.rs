@@ -1,45 +1,14 @@
 //! The SNMP manager: traps and informs of recovered servers (F-10).
+//!
+//! In: datagrams of agents. Out: observations for the core, acknowledgements of informs after the commit, and a count
+//! for each datagram. `message` decodes, `meaning` says what an OID means, `speaker` who is spoken for, `receiver` does
+//! the I/O.
 
 mod counters;
+mod meaning;
+mod message;
+mod receiver;
+mod speaker;
 
 pub use counters::Counters;
-
-use std::{io, sync::Arc};
-
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
-
-use super::Reported;
-use crate::{config::RecoverySettings, store::Store};
-
-/// Why traps cannot be received.
-#[derive(Debug, thiserror::Error)]
-pub enum SnmpError {}
-
-/// Receives traps and informs.
-pub struct Receiver {
-    counters: Arc<Counters>,
-}
-
-impl Receiver {
-    /// Listens.
-    pub async fn bind(
-        _settings: &RecoverySettings,
-        _store: Store,
-        _reported: mpsc::Sender<Reported>,
-    ) -> Result<Self, SnmpError> {
-        Ok(Self { counters: Arc::default() })
-    }
-
-    /// What became of each datagram.
-    #[must_use]
-    pub fn counters(&self) -> Arc<Counters> {
-        Arc::clone(&self.counters)
-    }
-
-    /// Receives until `cancel`.
-    pub async fn run(self, cancel: CancellationToken) -> io::Result<()> {
-        cancel.cancelled().await;
-        Ok(())
-    }
-}
+pub use receiver::{Receiver, SnmpError};
