@@ -39,7 +39,7 @@ pub use watch_list::watch_rules;
 
 use self::object::Pinning;
 use crate::{
-    config::Watch,
+    config::{Watch, WatchEntry},
     outage::{Mark, MonotonicNs, Service, UnixMs},
 };
 
@@ -48,6 +48,7 @@ pub struct Kernel {
     ebpf: Ebpf,
     attached: Vec<Attached>,
     clock: Clock,
+    watched: Vec<WatchEntry>,
 }
 
 impl Kernel {
@@ -70,7 +71,7 @@ impl Kernel {
         let mut ebpf = object::load(watch, pinning)?;
         object::configure(&mut ebpf, watch)?;
         let events = Events::new(&mut ebpf)?;
-        let mut kernel = Self { ebpf, attached: Vec::new(), clock: Clock::now() };
+        let mut kernel = Self { ebpf, attached: Vec::new(), clock: Clock::now(), watched: watch.servers.clone() };
         kernel.put_watch_list(watch)?;
         kernel.run(program::ARM, &[0; 64])?;
         Ok((kernel, events))
@@ -129,7 +130,10 @@ impl Kernel {
     }
 
     fn mark_service(&mut self, service: Service, failed_ns: u64) -> Result<(), KernelError> {
-        let request = MarkRequest { key: key(service), failed_ns, set: 0, clear: 0 };
+        // The mark makes an entry for a service that never answered: it must not lose that it is listed.
+        let listed = watch_list::standing(&self.watched, service) == Some(true);
+        let set = if listed { ServiceFlags::LISTED } else { 0 };
+        let request = MarkRequest { key: key(service), failed_ns, set, clear: 0 };
         match self.run(program::MARK, &request.frame())? {
             0 => Ok(()),
             _ => Err(KernelError::ServicesFull(service)),
@@ -190,6 +194,7 @@ impl Kernel {
 
     fn put_watch_list(&mut self, watch: &Watch) -> Result<(), KernelError> {
         let rules = watch_rules(&watch.servers)?;
+        self.watched.clone_from(&watch.servers);
         let map = self.ebpf.map_mut(map::WATCH).ok_or(KernelError::MapMissing(map::WATCH))?;
         let mut trie: LpmTrie<&mut MapData, Addr, WatchRule> =
             map.try_into().map_err(|source| KernelError::map(map::WATCH, source))?;

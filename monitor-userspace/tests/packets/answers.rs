@@ -1,0 +1,132 @@
+//! SYN/ACKs, RSTs and the client's own ACK.
+
+use monitor_common::{Counter, EventKind, Evidence};
+use ringback::{config::Watch, outage::Mark};
+
+use crate::{
+    Bed,
+    frame::{ACK, FIN, RST, SYN, Tcp},
+    service, watch,
+};
+
+fn syn() -> Tcp {
+    Tcp::syn("10.0.1.5", 4000, "10.0.2.7", 80, u32::MAX)
+}
+
+// proves: F-3 F-9
+#[tokio::test]
+async fn an_answered_attempt_is_never_reported_and_its_service_is_learned_once() {
+    for egress in [false, true] {
+        let mut bed = Bed::new();
+        for port in [4000, 4001] {
+            let syn = Tcp { sport: port, ..syn() };
+            bed.arrives(&syn.bytes());
+            let answer = syn.answer(SYN | ACK).bytes();
+            if egress {
+                bed.leaves(&answer)
+            } else {
+                bed.arrives(&answer)
+            };
+        }
+        assert_eq!(bed.count(Counter::Answers), 2);
+        assert_eq!(bed.events(), [(EventKind::Learned, Evidence::SynAck)]);
+        assert!(bed.kernel.last_answer(service("10.0.2.7:80")).unwrap().is_some());
+        // A later attempt's deadline passes after theirs did.
+        bed.arrives(&Tcp::syn("10.0.1.5", 4002, "10.0.2.9", 80, 1).bytes());
+        bed.counted(Counter::UnknownService, 1).await;
+        assert_eq!((bed.count(Counter::Expired), bed.events().len()), (1, 0));
+    }
+}
+
+// proves: F-3
+#[tokio::test]
+async fn only_the_sequence_number_plus_one_is_an_answer() {
+    let mut bed = Bed::new();
+    bed.arrives(&syn().bytes());
+    for ack in [u32::MAX, 1, 7] {
+        bed.arrives(&Tcp { ack, ..syn().answer(SYN | ACK) }.bytes());
+    }
+    bed.arrives(&Tcp { sport: 81, ..syn().answer(SYN | ACK) }.bytes());
+    assert_eq!((bed.count(Counter::Answers), bed.count(Counter::AnswersUnmatched)), (0, 4));
+    assert_eq!(bed.next().await.evidence, Evidence::Unanswered);
+}
+
+#[tokio::test]
+async fn a_service_that_answered_somebody_after_the_syn_is_not_failed() {
+    let mut bed = Bed::new();
+    bed.arrives(&syn().bytes());
+    let other = Tcp { sport: 4001, ..syn() };
+    bed.arrives(&other.bytes());
+    bed.arrives(&other.answer(SYN | ACK).bytes());
+    bed.counted(Counter::Isolated, 1).await;
+    assert_eq!(bed.events(), [(EventKind::Learned, Evidence::SynAck)]);
+}
+
+// proves: F-12
+#[tokio::test]
+async fn an_answer_of_a_failed_service_is_reported_with_its_client() {
+    let mut bed = Bed::new();
+    bed.kernel.mark(Mark::Failed(service("10.0.2.7:80"))).unwrap();
+    bed.arrives(&syn().bytes());
+    bed.arrives(&syn().answer(SYN | ACK).bytes());
+    let events = bed.events.take(9);
+    assert_eq!(events[1].kind, EventKind::Answered);
+    assert_eq!(std::net::IpAddr::from(events[1].client), syn().src);
+}
+
+// proves: F-6
+#[tokio::test]
+async fn a_refusal_counts_if_it_acknowledges_the_syn() {
+    let mut bed = Bed::new();
+    bed.arrives(&syn().bytes());
+    for nothing in
+        [syn().answer(RST), Tcp { ack: 5, ..syn().answer(RST | ACK) }, Tcp { sport: 81, ..syn().answer(RST | ACK) }]
+    {
+        bed.arrives(&nothing.bytes());
+    }
+    assert_eq!((bed.count(Counter::Refusals), bed.events().len()), (0, 0));
+    bed.leaves(&syn().answer(RST | ACK).bytes());
+    assert_eq!(bed.events(), [(EventKind::Failed, Evidence::Refused)]);
+    // Seen again on its way through: the same word about the same attempt.
+    bed.arrives(&syn().answer(RST | ACK).bytes());
+    assert_eq!(bed.events(), []);
+}
+
+#[tokio::test]
+async fn a_refusal_after_a_report_is_more_evidence_on_the_same_attempt() {
+    let mut bed = Bed::new();
+    bed.kernel.mark(Mark::Failed(service("10.0.2.7:80"))).unwrap();
+    bed.arrives(&syn().bytes());
+    bed.arrives(&syn().answer(RST | ACK).bytes());
+    let events = bed.events.take(9);
+    assert_eq!((events[0].evidence, events[0].attempts), (Evidence::KnownFailed, 1));
+    assert_eq!((events[1].evidence, events[1].attempts), (Evidence::Refused, 0));
+}
+
+#[tokio::test]
+async fn the_clients_own_ack_is_an_answer_only_where_the_operator_says_so() {
+    for counts in [false, true] {
+        let mut bed = Bed::with(&Watch { client_ack: counts, ..watch() });
+        bed.arrives(&syn().bytes());
+        let ack = Tcp { flags: ACK, seq: syn().seq.wrapping_add(1), ack: 78, ..syn() };
+        bed.arrives(&ack.bytes());
+        assert_eq!(bed.count(Counter::Answers), u64::from(counts));
+        let expected = if counts { Evidence::ClientAck } else { Evidence::Unanswered };
+        assert_eq!(bed.next().await.evidence, expected);
+    }
+}
+
+#[tokio::test]
+async fn odd_flags_are_nothing() {
+    let bed = Bed::new();
+    for flags in [0, FIN, SYN | FIN, SYN | RST, SYN | ACK | RST, FIN | ACK, 0x3f] {
+        bed.arrives(&Tcp { flags, ..syn() }.bytes());
+    }
+    assert_eq!(bed.count(Counter::Attempts), 0);
+    // ECN set-up (RFC 3168) and data in the SYN (RFC 7413) are an attempt all the same.
+    bed.arrives(&Tcp { flags: SYN | 0xc0, payload: 100, ..syn() }.bytes());
+    assert_eq!(bed.count(Counter::Attempts), 1);
+    // What this host sends is no client's attempt.
+    bed.leaves(&Tcp { sport: 4001, ..syn() }.bytes());
+    assert_eq!(bed.count(Counter::Attempts), 1);
+}

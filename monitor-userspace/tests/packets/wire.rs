@@ -1,0 +1,65 @@
+//! What stands between Ethernet and TCP: VLAN tags, IP options, extension headers, fragments.
+
+use monitor_common::Counter;
+
+use crate::{
+    Bed,
+    frame::{ACK, SYN, Tcp},
+};
+
+fn v4() -> Tcp {
+    Tcp::syn("10.0.1.5", 4000, "10.0.2.7", 80, 9)
+}
+
+fn v6() -> Tcp {
+    Tcp::syn("fd00:1::5", 4000, "fd00::7", 80, 9)
+}
+
+/// Attempts and answers that the bed counts for the SYN and its answer.
+fn seen(syn: &Tcp) -> (u64, u64) {
+    let bed = Bed::new();
+    bed.arrives(&syn.bytes());
+    bed.arrives(&syn.answer(SYN | ACK).bytes());
+    (bed.count(Counter::Attempts), bed.count(Counter::Answers))
+}
+
+// proves: F-9
+#[tokio::test]
+async fn vlan_and_qinq_tags_are_looked_behind_and_three_are_not() {
+    for ip in [v4(), v6()] {
+        for tags in [vec![], vec![0x8100], vec![0x88a8, 0x8100], vec![0x8100, 0x8100]] {
+            assert_eq!(seen(&Tcp { tags: tags.clone(), ..ip.clone() }), (1, 1), "{tags:x?}");
+        }
+        assert_eq!(seen(&Tcp { tags: vec![0x8100; 3], ..ip }), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn ip_options_and_extension_headers_are_looked_behind() {
+    for words in 1..=10 {
+        assert_eq!(seen(&Tcp { options: vec![1; words * 4], ..v4() }), (1, 1), "{words} words");
+    }
+    // Hop-by-hop, destination options of 16 bytes, routing, an atomic fragment.
+    let chains: [(u8, Vec<u8>); 4] = [
+        (0, vec![6, 0, 1, 4, 0, 0, 0, 0]),
+        (60, [vec![6, 1], vec![0; 14]].concat()),
+        (0, [vec![43, 0, 1, 4, 0, 0, 0, 0], vec![6, 0, 0, 0, 0, 0, 0, 0]].concat()),
+        (44, vec![6, 0, 0, 1, 0, 0, 0, 9]),
+    ];
+    for (first, chain) in chains {
+        let syn = Tcp { first_extension: Some(first), options: chain, ..v6() };
+        assert_eq!(seen(&syn), (1, 1), "{:?}", syn.first_extension);
+    }
+}
+
+#[tokio::test]
+async fn later_fragments_and_headers_that_are_not_walked_are_ignored() {
+    assert_eq!(seen(&Tcp { fragment: 0x2000, ..v4() }), (1, 1), "the first fragment has the ports");
+    assert_eq!(seen(&Tcp { fragment: 0x0001, ..v4() }), (0, 0));
+    let later = Tcp { first_extension: Some(44), options: vec![6, 0, 0, 9, 0, 0, 0, 9], ..v6() };
+    assert_eq!(seen(&later), (0, 0));
+    let encrypted = Tcp { first_extension: Some(50), options: vec![0; 8], ..v6() };
+    assert_eq!(seen(&encrypted), (0, 0));
+    let endless = Tcp { first_extension: Some(0), options: [0, 0, 1, 4, 0, 0, 0, 0].repeat(9), ..v6() };
+    assert_eq!(seen(&endless), (0, 0));
+}
