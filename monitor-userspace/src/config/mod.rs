@@ -6,6 +6,8 @@ pub mod duration;
 pub mod duration_or_off;
 mod load;
 mod parse;
+#[cfg(test)]
+mod sample_tests;
 mod settings;
 
 pub use load::{ConfigError, Mistake, Presence, load, parse};
