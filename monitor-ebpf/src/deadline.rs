@@ -15,7 +15,7 @@ use crate::{
     atomic, bucket,
     counters::count,
     maps::{RB_COMMITTED, RB_CURSORS, RB_DEADLINES, RB_SETTINGS, RB_TIMER, Timer},
-    report::{self, Room},
+    report::{self, Case, NEVER, Room},
 };
 
 /// Between two looks at the rings: an expired attempt is reported at most this much late.
@@ -156,7 +156,8 @@ fn expire(attempt: &Attempt, settings: &Settings) -> Room {
         }
         return Room::Yes;
     }
-    let room = report::failed(attempt, Evidence::Unanswered, standing, last_answer_ns, &found);
+    let case = Case { evidence: Evidence::Unanswered, standing, last_answer_ns, fold_since_ns: NEVER };
+    let room = report::failed(attempt, &case, &found);
     if room == Room::Yes {
         count(Counter::Expired);
     }

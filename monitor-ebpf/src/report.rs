@@ -21,9 +21,22 @@ pub(crate) enum Room {
     Full,
 }
 
+/// What a failed attempt is reported with.
+pub(crate) struct Case {
+    pub(crate) evidence: Evidence,
+    pub(crate) standing: u32,
+    pub(crate) last_answer_ns: u64,
+    /// Since when reports of the same client may be folded: when the service was marked failed. The note of an outage that
+    /// is over must not hide the begin of the next one.
+    pub(crate) fold_since_ns: u64,
+}
+
+/// No report is folded: the service is not marked.
+pub(crate) const NEVER: u64 = u64::MAX;
+
 /// Reports a failed attempt, unless somebody else has claimed its slot or its client was reported a moment ago.
 #[inline(never)]
-pub(crate) fn failed(attempt: &Attempt, evidence: Evidence, standing: u32, last_answer_ns: u64, found: &Found) -> Room {
+pub(crate) fn failed(attempt: &Attempt, case: &Case, found: &Found) -> Room {
     // SAFETY: no arguments.
     let now = unsafe { bpf_ktime_get_ns() };
     let key =
@@ -38,8 +51,7 @@ pub(crate) fn failed(attempt: &Attempt, evidence: Evidence, standing: u32, last_
             found.mark_reported();
             return Room::Yes;
         }
-        // Only while the service is marked: the note of an outage that is over must not hide the begin of the next one.
-        if matches!(evidence, Evidence::KnownFailed) && now.wrapping_sub(note.reported_ns) < NOTE_INTERVAL_NS {
+        if note.reported_ns >= case.fold_since_ns && now.wrapping_sub(note.reported_ns) < NOTE_INTERVAL_NS {
             if found.mark_reported() {
                 note.seq = attempt.seq;
                 note.client_port = attempt.client_port;
@@ -62,16 +74,16 @@ pub(crate) fn failed(attempt: &Attempt, evidence: Evidence, standing: u32, last_
     // SAFETY: reserved for this event; written field by field, so that no copy of it stands on the small stack.
     unsafe {
         (*event).kind = EventKind::Failed;
-        (*event).evidence = evidence;
+        (*event).evidence = case.evidence;
         (*event).client = attempt.client;
         (*event).server = attempt.server;
         (*event).seen_ns = attempt.seen_ns;
         (*event).at_ns = now;
-        (*event).last_answer_ns = last_answer_ns;
+        (*event).last_answer_ns = case.last_answer_ns;
         (*event).client_port = attempt.client_port;
         (*event).server_port = attempt.server_port;
         (*event).attempts = attempts;
-        (*event).standing = standing;
+        (*event).standing = case.standing;
         (*event).ifindex = attempt.ifindex;
     }
     entry.submit(0);
@@ -80,7 +92,7 @@ pub(crate) fn failed(attempt: &Attempt, evidence: Evidence, standing: u32, last_
         reported_ns: now,
         seq: attempt.seq,
         unreported: 0,
-        evidence: evidence as u32,
+        evidence: case.evidence as u32,
         client_port: attempt.client_port,
         _pad: 0,
     };
@@ -128,7 +140,7 @@ fn matches(attempt: &mut Attempt, evidence: Evidence) -> bool {
             count(Counter::UnknownService);
             found.take();
         } else {
-            failed(attempt, evidence, standing, last_answer_ns, found);
+            failed(attempt, &Case { evidence, standing, last_answer_ns, fold_since_ns: NEVER }, found);
         }
         return true;
     }

@@ -8,14 +8,15 @@ use crate::{
     counters::count,
     deadline,
     maps::{RB_SERVICES, RB_SETTINGS, RB_WATCH},
-    report,
+    report::{self, Case},
 };
 
 /// What is known of the service that a SYN asks for.
 struct Wanted {
     standing: u32,
     last_answer_ns: u64,
-    failed: bool,
+    /// When it was marked failed; 0: it is not.
+    failed_ns: u64,
 }
 
 /// Takes a SYN that arrived.
@@ -44,7 +45,7 @@ fn seen(attempt: &mut Attempt) {
     let found = match remembered {
         Remembered::New(found) => {
             count(Counter::Attempts);
-            if !wanted.failed {
+            if wanted.failed_ns == 0 {
                 if !deadline::enter(attempt, settings) {
                     found.take();
                 }
@@ -55,13 +56,19 @@ fn seen(attempt: &mut Attempt) {
         Remembered::Again(found) => {
             count(Counter::Retransmits);
             // The service may have been marked failed after this attempt began: it is noted now (F-4).
-            if !wanted.failed || found.was.is_reported() {
+            if wanted.failed_ns == 0 || found.was.is_reported() {
                 return;
             }
             found
         }
     };
-    report::failed(attempt, Evidence::KnownFailed, wanted.standing, wanted.last_answer_ns, &found);
+    let case = Case {
+        evidence: Evidence::KnownFailed,
+        standing: wanted.standing,
+        last_answer_ns: wanted.last_answer_ns,
+        fold_since_ns: wanted.failed_ns,
+    };
+    report::failed(attempt, &case, &found);
 }
 
 /// Whether the SYN's service is watched, from the table of services (the common case) or from the watch list.
@@ -74,7 +81,7 @@ fn wanted(attempt: &Attempt) -> Option<Wanted> {
         return Some(Wanted {
             standing: service.flags,
             last_answer_ns: service.last_answer_ns,
-            failed: service.failed_ns != 0,
+            failed_ns: service.failed_ns,
         });
     }
     let rule = RB_WATCH.get(&Key::new(128, attempt.server))?;
@@ -82,5 +89,5 @@ fn wanted(attempt: &Attempt) -> Option<Wanted> {
     if !listed && rule.learn == 0 {
         return None;
     }
-    Some(Wanted { standing: if listed { ServiceFlags::LISTED } else { 0 }, last_answer_ns: 0, failed: false })
+    Some(Wanted { standing: if listed { ServiceFlags::LISTED } else { 0 }, last_answer_ns: 0, failed_ns: 0 })
 }

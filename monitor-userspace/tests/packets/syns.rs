@@ -90,6 +90,17 @@ async fn the_begin_of_a_new_outage_is_not_hidden_by_the_report_of_an_old_one() {
 }
 
 #[tokio::test]
+async fn the_reports_of_an_old_outage_do_not_fold_those_of_a_new_one() {
+    let mut bed = Bed::new();
+    for seq in 1..3 {
+        bed.kernel.mark(Mark::Failed(service("10.0.2.7:80"))).unwrap();
+        bed.arrives(&Tcp::syn("10.0.1.5", 4000, "10.0.2.7", 80, seq).bytes());
+        assert_eq!(bed.events(), [(EventKind::Failed, Evidence::KnownFailed)], "outage {seq}");
+        bed.kernel.mark(Mark::Recovered(service("10.0.2.7:80"))).unwrap();
+    }
+}
+
+#[tokio::test]
 async fn when_every_deadline_is_taken_the_loss_is_counted() {
     let bed = Bed::with(&Watch { syn_timeout: Duration::from_secs(60), ..watch() });
     // Runs of the program go over the CPUs as the scheduler likes: more than all of them can hold.
