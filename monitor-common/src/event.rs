@@ -66,7 +66,8 @@ pub struct Event {
     pub client_port: u16,
     /// Port of the service; 0 for [`EventKind::HostSeen`].
     pub server_port: u16,
-    /// Attempts that this report stands for; 0: more evidence on an attempt that was reported before.
+    /// Attempts that this report stands for; 0: more evidence on an attempt that was reported before. Of an answer:
+    /// attempts that were reported as failed and are answered after all.
     pub attempts: u32,
     /// Why the service may have an outage: [`crate::ServiceFlags`].
     pub standing: u32,

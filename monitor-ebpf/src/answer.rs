@@ -7,7 +7,7 @@ use crate::{
     bucket,
     counters::count,
     maps::{RB_SERVICES, RB_SETTINGS, RB_WATCH},
-    report,
+    report::{self, Word},
 };
 
 /// Set when the object is loaded: whether the client's own ACK of the handshake is an answer (design rule 3).
@@ -67,10 +67,15 @@ fn answered(attempt: &mut Attempt, evidence: Evidence) -> bool {
     let flags = service.flags;
     service.last_answer_ns = now;
     if service.failed_ns != 0 {
-        report::plain(attempt, EventKind::Answered, evidence, flags, before);
+        let attempts = if found.was.is_reported() { report::withdraw(attempt) } else { 0 };
+        let word = Word { kind: EventKind::Answered, evidence, standing: flags, last_answer_ns: before, attempts };
+        report::plain(attempt, &word);
     }
-    if flags & ServiceFlags::ANSWERED == 0 && report::plain(attempt, EventKind::Learned, evidence, flags, before) {
-        service.flags = flags | ServiceFlags::ANSWERED;
+    if flags & ServiceFlags::ANSWERED == 0 {
+        let word = Word { kind: EventKind::Learned, evidence, standing: flags, last_answer_ns: before, attempts: 0 };
+        if report::plain(attempt, &word) {
+            service.flags = flags | ServiceFlags::ANSWERED;
+        }
     }
     true
 }
@@ -86,7 +91,8 @@ fn learn(attempt: &Attempt, evidence: Evidence) {
         count(Counter::ServicesFull);
         return;
     }
-    if !report::plain(attempt, EventKind::Learned, evidence, flags, 0) {
+    let word = Word { kind: EventKind::Learned, evidence, standing: flags, last_answer_ns: 0, attempts: 0 };
+    if !report::plain(attempt, &word) {
         // Not told: the next answer tells it.
         let _ = RB_SERVICES.remove(&key);
     }

@@ -6,7 +6,7 @@ use monitor_common::{Addr, Attempt, EventKind, Evidence};
 use crate::{
     frame::{Arp, ETH_P_IP, Frame, Ipv6, NeighbourAdvertisement},
     maps::RB_HOSTS,
-    report,
+    report::{self, Word},
 };
 
 /// ICMPv6 type (RFC 4861 section 4.4).
@@ -57,7 +57,8 @@ fn spoke(host: Addr, evidence: Evidence, ifindex: u32) {
         listed: 0,
         ifindex,
     };
-    if report::plain(&no_attempt, EventKind::HostSeen, evidence, 0, 0) {
+    let word = Word { kind: EventKind::HostSeen, evidence, standing: 0, last_answer_ns: 0, attempts: 0 };
+    if report::plain(&no_attempt, &word) {
         state.reported_ns = now;
     }
 }

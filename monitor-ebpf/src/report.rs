@@ -155,11 +155,28 @@ fn matches(attempt: &mut Attempt, evidence: Evidence) -> bool {
     }
     if note.evidence != evidence as u32 {
         let (standing, last_answer_ns) = standing(attempt);
-        if plain(attempt, EventKind::Failed, evidence, standing, last_answer_ns) {
+        let word = Word { kind: EventKind::Failed, evidence, standing, last_answer_ns, attempts: 0 };
+        if plain(attempt, &word) {
             note.evidence = evidence as u32;
         }
     }
     true
+}
+
+/// An attempt that was reported as failed is answered after all: how many reported attempts to take back, 1 or, where it
+/// was only counted in the note, 0.
+#[inline(never)]
+pub(crate) fn withdraw(attempt: &Attempt) -> u32 {
+    let key =
+        NoteKey { client: attempt.client, server: attempt.server, server_port: attempt.server_port, _pad: [0; 3] };
+    let Some(note) = RB_NOTES.get_ptr_mut(&key) else { return 1 };
+    // SAFETY: a live map value; each field is read and written whole.
+    let note = unsafe { &mut *note };
+    if note.seq == attempt.seq && note.client_port == attempt.client_port && note.unreported > 0 {
+        note.unreported -= 1;
+        return 0;
+    }
+    1
 }
 
 /// Why a service may have an outage, and when it last answered.
@@ -173,15 +190,18 @@ pub(crate) fn standing(attempt: &Attempt) -> (u32, u64) {
     (if listed { ServiceFlags::LISTED } else { 0 }, 0)
 }
 
-/// Reports what needs no claim, at the time that `attempt` says. Returns whether there was room.
+/// What needs no claim on an attempt.
+pub(crate) struct Word {
+    pub(crate) kind: EventKind,
+    pub(crate) evidence: Evidence,
+    pub(crate) standing: u32,
+    pub(crate) last_answer_ns: u64,
+    pub(crate) attempts: u32,
+}
+
+/// Reports it, at the time that `attempt` says. Returns whether there was room.
 #[inline(never)]
-pub(crate) fn plain(
-    attempt: &Attempt,
-    kind: EventKind,
-    evidence: Evidence,
-    standing: u32,
-    last_answer_ns: u64,
-) -> bool {
+pub(crate) fn plain(attempt: &Attempt, word: &Word) -> bool {
     let Some(mut entry) = RB_EVENTS.reserve(0) else {
         count(Counter::RingFull);
         return false;
@@ -189,17 +209,17 @@ pub(crate) fn plain(
     let event = entry.as_mut_ptr();
     // SAFETY: as above.
     unsafe {
-        (*event).kind = kind;
-        (*event).evidence = evidence;
+        (*event).kind = word.kind;
+        (*event).evidence = word.evidence;
         (*event).client = attempt.client;
         (*event).server = attempt.server;
         (*event).seen_ns = attempt.seen_ns;
         (*event).at_ns = attempt.seen_ns;
-        (*event).last_answer_ns = last_answer_ns;
+        (*event).last_answer_ns = word.last_answer_ns;
         (*event).client_port = attempt.client_port;
         (*event).server_port = attempt.server_port;
-        (*event).attempts = 0;
-        (*event).standing = standing;
+        (*event).attempts = word.attempts;
+        (*event).standing = word.standing;
         (*event).ifindex = attempt.ifindex;
     }
     entry.submit(0);

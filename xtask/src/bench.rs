@@ -18,6 +18,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     setup::toolchain()?;
     let peers = setup::peers::fetch()?;
     let mut bench = command::cargo()?;
-    bench.args(["run", "--release", "--package", "ringback-tests", "--bin", "bench", "--"]).args(&args.bench);
+    // What is measured runs in the kernel: its object is a release build whatever the profile of the program around it.
+    bench.args(["run", "--package", "ringback-tests", "--bin", "bench", "--"]).args(&args.bench);
     command::run_shown(peers.show_to(&mut bench)?)
 }

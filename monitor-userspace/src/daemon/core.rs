@@ -209,6 +209,11 @@ impl Core {
                 turn.learned.push((service, at));
             }
             Report::Observed { observation, .. } => {
+                if let Observation::Answered { service, client: Some(client), .. } = observation
+                    && event.attempts > 0
+                {
+                    self.observe(Observation::Withdrawn { service, client, attempts: event.attempts }, turn);
+                }
                 if let Observation::Failed(attempt) = &observation {
                     turn.failed.insert(attempt.service, attempt.seen);
                 }
@@ -234,7 +239,7 @@ impl Core {
                 .await;
             }
             if !actions.changes.is_empty() {
-                self.announce(&actions.changes);
+                self.announce(&actions);
                 let changes = actions.changes;
                 let applied: Applied = self
                     .retry(|store| {
@@ -309,10 +314,15 @@ impl Core {
     }
 
     /// Says in the log what opens and closes, and has the names of new outages' servers looked up.
-    fn announce(&self, changes: &[Change]) {
-        for change in changes {
+    fn announce(&self, actions: &Actions) {
+        let mut opened: HashSet<Service> = actions
+            .marks
+            .iter()
+            .filter_map(|mark| if let Mark::Failed(service) = mark { Some(*service) } else { None })
+            .collect();
+        for change in &actions.changes {
             match change {
-                Change::Put(outage) if outage.phase == Phase::Open => {
+                Change::Put(outage) if outage.phase == Phase::Open && opened.remove(&outage.service) => {
                     tracing::info!(outage = %outage.id, service = %outage.service, evidence = %outage.evidence, "outage");
                     // Full: the name is looked up when the first letter is written.
                     let _ = self.wiring.opened.try_send((outage.id, outage.service));

@@ -71,6 +71,15 @@ pub enum Change {
         /// Evidence of this attempt; a `KnownFailed` never replaces a more telling one.
         evidence: Failure,
     },
+    /// Take attempts back that did not fail after all; a client without any left leaves the list.
+    Withdraw {
+        /// Whose list.
+        outage: OutageId,
+        /// Whose attempts.
+        client: ClientAddr,
+        /// How many.
+        attempts: u32,
+    },
     /// The client got through by itself meanwhile (design rule 8): it is not told when `skip_connected` is on, unless
     /// it fails again later ([`Change::Wait`] clears the mark).
     Connected {

@@ -77,6 +77,9 @@ impl Machine {
         match observation {
             Observation::Failed(attempt) => self.failed(now, &attempt, &mut actions),
             Observation::Answered { service, client, at } => self.answered(service, client, at, &mut actions),
+            Observation::Withdrawn { service, client, attempts } => {
+                self.withdrawn(service, client, attempts, &mut actions);
+            }
             Observation::HostSeen { host, evidence, at } => self.host_seen(host, evidence, at, &mut actions),
             Observation::Trap { host, at } => self.trap(now, host, at, &mut actions),
             Observation::Signal { target, at } => self.signal(target, at, &mut actions),

@@ -72,6 +72,15 @@ pub enum Observation {
         /// When.
         at: UnixMs,
     },
+    /// An attempt that was reported as failed, because its service was, is answered after all: it did not fail.
+    Withdrawn {
+        /// Who answered.
+        service: Service,
+        /// Whose attempt it was.
+        client: ClientAddr,
+        /// How many attempts to take back.
+        attempts: u32,
+    },
     /// The host sent ARP or a neighbour advertisement (F-11). `evidence` is [`Recovery::Arp`] or
     /// [`Recovery::NeighbourAdvertisement`].
     HostSeen {

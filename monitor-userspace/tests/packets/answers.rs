@@ -23,9 +23,9 @@ async fn an_answered_attempt_is_never_reported_and_its_service_is_learned_once()
             bed.arrives(&syn.bytes());
             let answer = syn.answer(SYN | ACK).bytes();
             if egress {
-                bed.leaves(&answer)
+                bed.leaves(&answer);
             } else {
-                bed.arrives(&answer)
+                bed.arrives(&answer);
             };
         }
         assert_eq!(bed.count(Counter::Answers), 2);
@@ -72,6 +72,14 @@ async fn an_answer_of_a_failed_service_is_reported_with_its_client() {
     let events = bed.events.take(9);
     assert_eq!(events[1].kind, EventKind::Answered);
     assert_eq!(std::net::IpAddr::from(events[1].client), syn().src);
+    // The SYN was noted at once (F-4); it did not fail after all.
+    assert_eq!((events[0].attempts, events[1].attempts), (1, 1));
+    // One that was only counted in the client's note is taken back there.
+    let again = Tcp { sport: 4001, ..syn() };
+    bed.arrives(&again.bytes());
+    bed.arrives(&again.answer(SYN | ACK).bytes());
+    let events = bed.events.take(9);
+    assert_eq!((events.len(), events[0].kind, events[0].attempts), (1, EventKind::Answered, 0));
 }
 
 // proves: F-6

@@ -38,9 +38,9 @@ async fn each_code_is_the_evidence_that_its_rfc_says() {
                 bed.arrives(&syn.bytes());
                 let icmp = syn.unreachable(*code, quoted);
                 if egress {
-                    bed.leaves(&icmp)
+                    bed.leaves(&icmp);
                 } else {
-                    bed.arrives(&icmp)
+                    bed.arrives(&icmp);
                 };
                 let expected: Vec<_> = evidence.iter().map(|evidence| (EventKind::Failed, *evidence)).collect();
                 assert_eq!(bed.events(), expected, "code {code} for {client}");

@@ -126,7 +126,9 @@ impl Outside {
                     prop_assert!(self.outages.contains_key(outage), "a list without an outage");
                     self.waiting.insert((*outage, *client));
                 }
-                Change::Connected { outage, .. } => prop_assert!(self.outages.contains_key(outage)),
+                Change::Withdraw { outage, .. } | Change::Connected { outage, .. } => {
+                    prop_assert!(self.outages.contains_key(outage));
+                }
                 Change::Close(closing) => {
                     prop_assert!(!closing.outages.is_empty() && closing.outages.is_sorted());
                     for id in &closing.outages {
@@ -171,6 +173,7 @@ fn at(observation: Observation, now: UnixMs) -> Observation {
     match observation {
         Observation::Failed(attempt) => Observation::Failed(FailedAttempt { at: now, ..attempt }),
         Observation::Answered { service, client, .. } => Observation::Answered { service, client, at: now },
+        Observation::Withdrawn { .. } => observation,
         Observation::HostSeen { host, evidence, .. } => Observation::HostSeen { host, evidence, at: now },
         Observation::Trap { host, .. } => Observation::Trap { host, at: now },
         Observation::Signal { target, .. } => Observation::Signal { target, at: now },

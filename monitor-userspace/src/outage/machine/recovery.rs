@@ -18,6 +18,13 @@ impl Machine {
         self.recovered(vec![id], Recovery::Answered, at, actions);
     }
 
+    /// F-4 notes a SYN to a failed service at once; the one that is answered then did not fail.
+    pub(super) fn withdrawn(&mut self, service: Service, client: ClientAddr, attempts: u32, actions: &mut Actions) {
+        if let Some(outage) = self.ledger.of_service(service) {
+            actions.changes.push(Change::Withdraw { outage, client, attempts });
+        }
+    }
+
     /// F-11: says that the host is there, and nothing of a service that failed on a host that was there.
     pub(super) fn host_seen(&mut self, host: IpAddr, evidence: Recovery, at: UnixMs, actions: &mut Actions) {
         let (of_host, of_service): (Vec<_>, Vec<_>) = self

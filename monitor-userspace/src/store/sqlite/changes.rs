@@ -25,6 +25,7 @@ pub(in crate::store) fn apply(
                 let attempt = Attempt { at: *at, count: *attempts, evidence: *evidence };
                 wait(session.conn, *outage, *client, &attempt)?;
             }
+            Change::Withdraw { outage, client, attempts } => withdraw(session.conn, *outage, *client, *attempts)?,
             Change::Connected { outage, client, at } => connected(session.conn, *outage, *client, *at)?,
             Change::Close(closing) => {
                 let closed = closing::close(session, closing, letter_lifetime)?;
@@ -101,6 +102,19 @@ fn wait(conn: &Connection, outage: OutageId, client: ClientAddr, attempt: &Attem
         .execute((outage, client, attempt.at, attempt.count, attempt.evidence, Failure::KnownFailed))?;
     if known == 0 {
         tracing::warn!(%outage, "attempt_for_ended_outage");
+    }
+    Ok(())
+}
+
+fn withdraw(conn: &Connection, outage: OutageId, client: ClientAddr, attempts: u32) -> Result<(), StoreError> {
+    let gone = conn
+        .prepare_cached("DELETE FROM waiting WHERE outage = ?1 AND client = ?2 AND attempts <= ?3")?
+        .execute((outage, client, attempts))?;
+    if gone > 0 {
+        conn.prepare_cached("UPDATE outage SET clients = clients - 1 WHERE id = ?1")?.execute([outage])?;
+    } else {
+        conn.prepare_cached("UPDATE waiting SET attempts = attempts - ?3 WHERE outage = ?1 AND client = ?2")?
+            .execute((outage, client, attempts))?;
     }
     Ok(())
 }

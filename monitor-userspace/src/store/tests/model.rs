@@ -70,6 +70,15 @@ impl Model {
                 }
             }
             Change::Wait { .. } => {}
+            Change::Withdraw { outage, client, attempts } => {
+                let key = (*outage, *client);
+                if let Some(entry) = self.waiting.get_mut(&key) {
+                    entry.attempts = entry.attempts.saturating_sub(u64::from(*attempts));
+                    if entry.attempts == 0 {
+                        self.waiting.remove(&key);
+                    }
+                }
+            }
             Change::Connected { outage, client, at } => {
                 if let Some(entry) = self.waiting.get_mut(&(*outage, *client)) {
                     entry.connected = Some(*at);
@@ -137,6 +146,8 @@ fn change() -> impl Strategy<Value = Change> {
         16 => (id(), who(), at(), 1..4_u32, evidence)
             .prop_map(|(outage, client, at, attempts, evidence)| Change::Wait { outage, client, at, attempts, evidence }),
         3 => (id(), who(), at()).prop_map(|(outage, client, at)| Change::Connected { outage, client, at }),
+        2 => (id(), who(), 1..3_u32)
+            .prop_map(|(outage, client, attempts)| Change::Withdraw { outage, client, attempts }),
         2 => closing,
         1 => (id(), at()).prop_map(|(outage, at)| Change::Discard { outage, at }),
         1 => (0..6_i64).prop_map(|at| Change::Purge { older_than: UnixMs(at) }),
