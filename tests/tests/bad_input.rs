@@ -17,7 +17,8 @@ fn run(daemon: &Daemon<'_>, lab: &Lab, config: &str) -> Result<(Option<i32>, Str
 fn each_mistake_gets_a_line_that_says_what_where_and_what_to_do() -> Result<()> {
     let lab = Lab::builder().build()?;
     let _nginx = HttpServer::start(lab.server(1), 80)?;
-    let daemon = Daemon::start(lab.gateway(), DaemonConfig::new())?;
+    let config = DaemonConfig::new().text("recovery.trap_listen", "127.0.0.1:162");
+    let daemon = Daemon::start(lab.gateway(), config)?;
     let folder = lab.folder().display().to_string();
     let own = |more: &str| {
         format!(
@@ -34,6 +35,11 @@ fn each_mistake_gets_a_line_that_says_what_where_and_what_to_do() -> Result<()> 
         (own("watch.syn_timeout = 'soon'"), 2, "`soon` is not a duration: write 500ms, 3s, 10m or 24h"),
         (own("watch.interfaces = ['lo']\nstore.url = 'sqlite:FOLDER/junk.db'"), 1, "cannot use the database"),
         (own("watch.interfaces = ['lo']\nrecovery.trap_listen = '10.9.9.9:1162'"), 1, "10.9.9.9:1162"),
+        (
+            own("watch.interfaces = ['lo']\nrecovery.trap_listen = '127.0.0.1:162'"),
+            1,
+            "UDP port 162 on 127.0.0.1 is taken",
+        ),
         (
             format!(
                 "watch.interfaces = ['lo']\nwatch.pin_dir = '{folder}/pins'\ncontrol.socket = '{folder}/o.sock'\nstore.state_dir = '{folder}/o'"

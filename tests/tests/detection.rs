@@ -237,3 +237,41 @@ fn bpftool_prints_the_pinned_maps_with_field_names() -> Result<()> {
     }
     Ok(())
 }
+
+/// A SYN of the client to the service in one VLAN, or in a VLAN within one (the tags' EtherTypes, outermost first).
+fn tagged_syn(client: &Host, to: SocketAddr, tags: &[u16], port: u16) -> Vec<u8> {
+    let mut frame = vec![0xff; 6];
+    frame.extend([2, 0, 0, 0, 0, 9]);
+    for tag in tags {
+        frame.extend(tag.to_be_bytes());
+        frame.extend([0, 42]);
+    }
+    frame.extend([0x08, 0x00, 0x45, 0, 0, 40, 0, 1, 0, 0, 64, 6, 0, 0]);
+    for addr in [client.v4(), to.ip()] {
+        if let std::net::IpAddr::V4(addr) = addr {
+            frame.extend(addr.octets());
+        }
+    }
+    frame.extend(port.to_be_bytes());
+    frame.extend(to.port().to_be_bytes());
+    frame.extend([0, 0, 0, 9, 0, 0, 0, 0, 0x50, 0x02, 0xff, 0xff, 0, 0, 0, 0]);
+    frame
+}
+
+// proves: F-9
+#[test]
+fn attempts_in_a_vlan_and_in_a_vlan_within_a_vlan_are_seen() -> Result<()> {
+    for tags in [&[0x8100][..], &[0x88a8, 0x8100]] {
+        let lab = Lab::builder().build()?;
+        let (client, server) = (lab.client(1), lab.server(1));
+        let _nginx = HttpServer::start(server, 80)?;
+        let service = SocketAddr::new(server.v4(), 8080);
+        let config = config().set("watch.servers", &format!("['auto', '{service}']"));
+        let daemon = Daemon::start(lab.gateway(), config)?;
+        learn(&daemon, client, server.service_v4(80))?;
+        // The gateway has no such VLAN and drops the frame: nobody answers.
+        client.frame_socket("eth0")?.send(&tagged_syn(client, service, tags, 4000))?;
+        waits(&daemon, client, service, &["unanswered"])?;
+    }
+    Ok(())
+}
