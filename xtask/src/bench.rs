@@ -17,6 +17,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     privilege::require_root("bench")?;
     setup::toolchain()?;
     let peers = setup::peers::fetch()?;
+    let mut build = command::cargo()?;
+    build.args(["build", "--package", "monitor-userspace", "--bin", "ringback"]);
+    command::run_shown(&mut build)?;
     let mut bench = command::cargo()?;
     // What is measured runs in the kernel: its object is a release build whatever the profile of the program around it.
     bench.args(["run", "--package", "ringback-tests", "--bin", "bench", "--"]).args(&args.bench);
