@@ -87,10 +87,6 @@ fn recovery(config: &Config, mistakes: &mut Mistakes) {
         (_, Some(file)) => secret(mistakes, "recovery.signal_secret_file", file, 16),
         (None, None) => {}
     }
-    if !recovery.snmp_user.is_empty() {
-        // Accepting users whose traps would then be refused would be worse than saying so.
-        say(mistakes, "recovery.snmp_user", "SNMPv3 is not received yet: remove it, and let agents send v2c");
-    }
     for (index, user) in recovery.snmp_user.iter().enumerate() {
         snmp_user(mistakes, &format!("recovery.snmp_user[{index}]"), user);
     }

@@ -186,7 +186,8 @@ pub struct SnmpUser {
     /// File with the authentication pass phrase.
     #[serde(default)]
     pub auth_secret_file: Option<PathBuf>,
-    /// `none`, `aes128`, `aes192`, `aes256`.
+    /// `none`, `aes128`, `aes192`, `aes256`; `aes192-cisco` and `aes256-cisco` where a key is longer than the digest and
+    /// the agent stretches it as Cisco does.
     #[serde(default)]
     pub privacy: SnmpPrivacy,
     /// File with the privacy pass phrase.
@@ -217,16 +218,21 @@ pub enum SnmpAuth {
     Sha512,
 }
 
-/// Privacy protocol of an SNMPv3 user (RFC 3826 and its 192/256-bit extensions).
+/// Privacy protocol of an SNMPv3 user: RFC 3826, and its longer keys after draft-blumenthal-aes-usm-04 or (Cisco)
+/// draft-reeder-snmpv3-usm-3desede-00.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the names are the protocols'")]
 pub enum SnmpPrivacy {
     #[default]
     None,
     Aes128,
     Aes192,
+    #[serde(rename = "aes192-cisco")]
+    Aes192Cisco,
     Aes256,
+    #[serde(rename = "aes256-cisco")]
+    Aes256Cisco,
 }
 
 impl Default for RecoverySettings {

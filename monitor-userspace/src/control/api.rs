@@ -263,7 +263,7 @@ async fn signal(
     };
     let (committed, done) = oneshot::channel();
     let observation = Observation::Signal { target, at: UnixMs::now() };
-    context.reported.send(Reported { observation, committed }).await.map_err(|_| stopping())?;
+    context.reported.send(Reported { observation, seen: None, committed }).await.map_err(|_| stopping())?;
     done.await.map_err(|_| stopping())?;
     Ok((StatusCode::ACCEPTED, Json(true)))
 }

@@ -24,7 +24,7 @@ use crate::{
     notify::AddressBook,
     outage::{Actions, Change, Machine, Mark, MonotonicNs, Observation, OutageId, Phase, Service, UnixMs},
     recovery::Reported,
-    store::{Applied, Store},
+    store::{Applied, RemoteEngine, Store},
 };
 
 /// Events taken in one turn; one transaction holds at most what they lead to.
@@ -78,6 +78,7 @@ struct Turn {
     actions: Actions,
     learned: Vec<(Service, UnixMs)>,
     committed: Vec<oneshot::Sender<()>>,
+    seen: Vec<RemoteEngine>,
     /// When the SYN of the attempt that failed was seen, by service: for the race rule (design rule 7).
     failed: HashMap<Service, MonotonicNs>,
 }
@@ -169,11 +170,9 @@ impl Core {
                     }
                 }
                 Some(reported) = self.wiring.reported.recv() => {
-                    self.observe(reported.observation, &mut turn);
-                    turn.committed.push(reported.committed);
+                    self.take_reported(reported, &mut turn);
                     while let Ok(more) = self.wiring.reported.try_recv() {
-                        self.observe(more.observation, &mut turn);
-                        turn.committed.push(more.committed);
+                        self.take_reported(more, &mut turn);
                     }
                 }
                 Some(command) = self.wiring.commands.recv() => self.obey(command).await,
@@ -222,6 +221,12 @@ impl Core {
         }
     }
 
+    fn take_reported(&mut self, reported: Reported, turn: &mut Turn) {
+        self.observe(reported.observation, turn);
+        turn.seen.extend(reported.seen);
+        turn.committed.push(reported.committed);
+    }
+
     fn observe(&mut self, observation: Observation, turn: &mut Turn) {
         tracing::debug!(?observation, "observed");
         turn.add(self.machine.observe(UnixMs::now(), observation));
@@ -230,7 +235,7 @@ impl Core {
     /// Commits, then acts.
     async fn finish(&mut self, mut turn: Turn) -> Result<()> {
         loop {
-            let Turn { actions, learned, committed, failed } = turn;
+            let Turn { actions, learned, committed, seen, failed } = turn;
             if !learned.is_empty() {
                 self.retry(|store| {
                     let learned = learned.clone();
@@ -238,13 +243,13 @@ impl Core {
                 })
                 .await;
             }
-            if !actions.changes.is_empty() {
+            if !actions.changes.is_empty() || !seen.is_empty() {
                 self.announce(&actions);
                 let changes = actions.changes;
                 let applied: Applied = self
                     .retry(|store| {
-                        let changes = changes.clone();
-                        async move { store.apply(changes).await }
+                        let (changes, seen) = (changes.clone(), seen.clone());
+                        async move { store.apply_seen(changes, seen).await }
                     })
                     .await;
                 if applied.letters > 0 {

@@ -76,7 +76,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     let letters = Arc::new(Wake::new());
 
     // Bound before the kernel is touched: a port that is taken must not leave programs behind.
-    let snmp = supervise::snmp(&config, &reports).await?;
+    let snmp = supervise::snmp(&config, &store, &reports).await?;
     let signals = match (config.recovery.signal_listen, config.recovery.signal_secret_file.clone()) {
         (Some(addr), Some(secret)) => Some(Signals::bind(addr, secret, reports.clone()).await?),
         _ => None,

@@ -115,9 +115,17 @@ fn tell(states: &[NotifyState<'_>]) {
 }
 
 /// The SNMP manager, if it is configured.
-pub(super) async fn snmp(config: &Config, reports: &mpsc::Sender<Reported>) -> Result<Option<snmp::Receiver>> {
+pub(super) async fn snmp(
+    config: &Config,
+    store: &Store,
+    reports: &mpsc::Sender<Reported>,
+) -> Result<Option<snmp::Receiver>> {
     let Some(addr) = config.recovery.trap_listen else { return Ok(None) };
-    Ok(Some(snmp::Receiver::bind(addr, &config.recovery, reports.clone()).await?))
+    let engines = snmp::Engines {
+        local: store.start_engine().await.context("starting the SNMP engine")?,
+        remote: store.remote_engines().await.context("reading the SNMP engines")?,
+    };
+    Ok(Some(snmp::Receiver::bind(addr, &config.recovery, engines, reports.clone()).await?))
 }
 
 /// Serves HTTP until `cancel`.

@@ -9,13 +9,15 @@ pub mod snmp;
 
 use tokio::sync::oneshot;
 
-use crate::outage::Observation;
+use crate::{outage::Observation, store::RemoteEngine};
 
 /// An observation, and whom to tell once what follows from it is committed to the store.
 #[derive(Debug)]
 pub struct Reported {
     /// What was observed.
     pub observation: Observation,
+    /// What must be committed with it, so that the SNMPv3 trap it came by has no effect a second time.
+    pub seen: Option<RemoteEngine>,
     /// Completed after the commit.
     pub committed: oneshot::Sender<()>,
 }

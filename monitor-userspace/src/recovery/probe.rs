@@ -40,7 +40,7 @@ pub async fn run(
             let (committed, _) = oneshot::channel();
             let observation = Observation::Probed { service, connected, at: UnixMs::now() };
             // The core is gone when the daemon stops.
-            let _ = reported.send(Reported { observation, committed }).await;
+            let _ = reported.send(Reported { observation, seen: None, committed }).await;
         });
     }
 }

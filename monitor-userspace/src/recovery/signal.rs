@@ -108,7 +108,7 @@ async fn recovered(
     };
     let (committed, done) = oneshot::channel();
     let observation = Observation::Signal { target, at: UnixMs::now() };
-    let sent = context.reported.send(Reported { observation, committed });
+    let sent = context.reported.send(Reported { observation, seen: None, committed });
     match timeout(LIMIT, async { sent.await.is_ok() && done.await.is_ok() }).await {
         Ok(true) => Ok(StatusCode::ACCEPTED),
         _ => Err((StatusCode::SERVICE_UNAVAILABLE, "not committed; send it again".to_owned())),

@@ -50,8 +50,20 @@ impl Store {
     /// An outage that has ended is never changed again: changes that come twice, as after a crash between the commit and
     /// its answer, write no second letter.
     pub async fn apply(&self, changes: Vec<Change>) -> Result<Applied, StoreError> {
+        self.apply_seen(changes, Vec::new()).await
+    }
+
+    /// [`Store::apply`], and in the same transaction what was seen of the SNMP engines that the changes came from.
+    pub async fn apply_seen(&self, changes: Vec<Change>, seen: Vec<RemoteEngine>) -> Result<Applied, StoreError> {
         let lifetime = self.database.letter_lifetime();
-        self.database.write(move |session| sqlite::changes::apply(session, &changes, lifetime)).await
+        self.database
+            .write(move |session| {
+                for engine in &seen {
+                    sqlite::snmp::put_remote_engine(session.conn, engine)?;
+                }
+                sqlite::changes::apply(session, &changes, lifetime)
+            })
+            .await
     }
 
     /// How long an outbox row that is written from now on lives before it is a dead letter.
@@ -148,11 +160,6 @@ impl Store {
     /// Every sending engine that was kept.
     pub async fn remote_engines(&self) -> Result<Vec<RemoteEngine>, StoreError> {
         self.database.read(sqlite::snmp::remote_engines).await
-    }
-
-    /// Inserts or replaces what is known of a sending engine.
-    pub async fn put_remote_engine(&self, engine: RemoteEngine) -> Result<(), StoreError> {
-        self.database.write(move |session| sqlite::snmp::put_remote_engine(session.conn, &engine)).await
     }
 
     /// Deletes ended outages, delivered and dead letters older than `before`. An outage that a letter speaks of stays as

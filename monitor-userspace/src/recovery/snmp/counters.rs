@@ -35,8 +35,10 @@ counters! {
     malformed,
     /// v1 and v2c with a community that is not configured.
     bad_community,
-    /// v3 of a user that is not configured, or with less security than configured.
+    /// v3 of a user that is not configured, or not for the engine that sent it.
     unknown_user,
+    /// v3 with less or more security than its user is configured with.
+    wrong_level,
     /// v3 whose digest is wrong.
     wrong_digest,
     /// v3 that cannot be decrypted.
@@ -45,6 +47,8 @@ counters! {
     not_in_window,
     /// v3 that was received before.
     replayed,
+    /// v3 of an engine that reports more recoveries within 150 s than are remembered.
+    window_full,
 }
 
 impl Counters {

@@ -1,4 +1,4 @@
-//! Datagrams to notifications, and informs to their acknowledgements (pure). Anything at all may arrive: what is not a
+//! Datagrams of v1 and v2c to notifications, and informs to their acknowledgements (pure). Anything at all may arrive: what is not a
 //! notification is `None`, and nothing panics.
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -19,14 +19,20 @@ const GENERIC_TRAPS: [u32; 9] = [1, 3, 6, 1, 6, 3, 1, 1, 5];
 /// The generic-trap of an enterprise's own trap (RFC 1157 section 4.1.6).
 const ENTERPRISE_SPECIFIC: u32 = 6;
 
-/// A trap or an inform of SNMP v1 or v2c.
+/// What a notification of any version says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Notification {
-    pub(super) community: Vec<u8>,
+pub(super) struct Notice {
     /// What happened, in the v2 form (RFC 3584 section 3.1).
     pub(super) oid: Vec<u32>,
     /// agent-addr or snmpTrapAddress: who the message says it speaks for.
     pub(super) agent: Option<IpAddr>,
+}
+
+/// A trap or an inform of SNMP v1 or v2c.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Notification {
+    pub(super) community: Vec<u8>,
+    pub(super) notice: Notice,
     /// What to answer an inform with; `None`: a trap.
     pub(super) acknowledgement: Option<Vec<u8>>,
 }
@@ -38,6 +44,11 @@ pub(super) fn decode(datagram: &[u8]) -> Option<Notification> {
         1 => decode_v2c(datagram),
         _ => None,
     }
+}
+
+/// Whether it says of itself that it is SNMPv3 (RFC 3412 section 6.1).
+pub(super) fn is_v3(datagram: &[u8]) -> bool {
+    version(datagram) == Some(3)
 }
 
 /// The version field: behind the header of the outer sequence, an integer of one byte.
@@ -69,8 +80,7 @@ fn decode_v1(datagram: &[u8]) -> Option<Notification> {
     let agent = Ipv4Addr::from(agent);
     Some(Notification {
         community: message.community.to_vec(),
-        oid,
-        agent: (!agent.is_unspecified()).then_some(IpAddr::V4(agent)),
+        notice: Notice { oid, agent: (!agent.is_unspecified()).then_some(IpAddr::V4(agent)) },
         acknowledgement: None,
     })
 }
@@ -82,16 +92,7 @@ fn decode_v2c(datagram: &[u8]) -> Option<Notification> {
         v2::Pdus::InformRequest(v2::InformRequest(pdu)) => (pdu, true),
         _ => return None,
     };
-    let oid = value(&pdu, &TRAP_OID).and_then(|value| match value {
-        smi2::ObjectSyntax::Simple(smi2::SimpleSyntax::ObjectId(oid)) => Some(oid.to_vec()),
-        _ => None,
-    })?;
-    let agent = value(&pdu, &TRAP_ADDRESS).and_then(|value| match value {
-        smi2::ObjectSyntax::ApplicationWide(smi2::ApplicationSyntax::Address(address)) => {
-            <[u8; 4]>::try_from(address.0.as_ref()).ok().map(|bytes| IpAddr::from(Ipv4Addr::from(bytes)))
-        }
-        _ => None,
-    });
+    let notice = notice(&pdu)?;
     let community = message.community.to_vec();
     let acknowledgement = if wants_acknowledgement {
         let answer = v2c::Message {
@@ -103,7 +104,22 @@ fn decode_v2c(datagram: &[u8]) -> Option<Notification> {
     } else {
         None
     };
-    Some(Notification { community, oid, agent, acknowledgement })
+    Some(Notification { community, notice, acknowledgement })
+}
+
+/// What a v2 PDU notifies of (RFC 3416 section 4.2.6).
+pub(super) fn notice(pdu: &v2::Pdu) -> Option<Notice> {
+    let oid = value(pdu, &TRAP_OID).and_then(|value| match value {
+        smi2::ObjectSyntax::Simple(smi2::SimpleSyntax::ObjectId(oid)) => Some(oid.to_vec()),
+        _ => None,
+    })?;
+    let agent = value(pdu, &TRAP_ADDRESS).and_then(|value| match value {
+        smi2::ObjectSyntax::ApplicationWide(smi2::ApplicationSyntax::Address(address)) => {
+            <[u8; 4]>::try_from(address.0.as_ref()).ok().map(|bytes| IpAddr::from(Ipv4Addr::from(bytes)))
+        }
+        _ => None,
+    });
+    Some(Notice { oid, agent })
 }
 
 fn value<'a>(pdu: &'a v2::Pdu, name: &[u32]) -> Option<&'a smi2::ObjectSyntax> {
@@ -139,9 +155,9 @@ mod tests {
         datagram[1] = u8::try_from(datagram.len() - 2).unwrap();
         datagram[14] = u8::try_from(datagram.len() - 15).unwrap();
         let trap = decode(&datagram).unwrap();
-        assert_eq!(trap.oid, [1, 3, 6, 1, 6, 3, 1, 1, 5, 1]);
+        assert_eq!(trap.notice.oid, [1, 3, 6, 1, 6, 3, 1, 1, 5, 1]);
         assert_eq!(trap.community, b"public");
-        assert_eq!(trap.agent, Some([127, 0, 0, 1].into()));
+        assert_eq!(trap.notice.agent, Some([127, 0, 0, 1].into()));
         assert_eq!(trap.acknowledgement, None);
     }
 

@@ -3,21 +3,30 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
-    sync::{Arc, atomic::AtomicU64},
+    sync::Arc,
+    time::Instant,
 };
 
 use ipnet::IpNet;
 use tokio::{
     net::UdpSocket,
     sync::{mpsc, oneshot},
+    task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{counters::Counters, meaning::Meanings, message, speaker::speaker};
+use super::{
+    counters::Counters,
+    meaning::Meanings,
+    message::{self, Notice},
+    speaker::speaker,
+    usm::{InformKey, Now, Refusal, Taken, Usm, Verdict},
+};
 use crate::{
     config::RecoverySettings,
     outage::{Observation, UnixMs},
     recovery::Reported,
+    store::{LocalEngine, RemoteEngine},
 };
 
 /// The largest UDP payload.
@@ -47,16 +56,47 @@ pub enum SnmpError {
     /// Not an OID.
     #[error("recovery.trap_oids: `{0}` is not an OID: write numbers with dots, such as 1.3.6.1.6.3.1.1.5.1")]
     Oid(String),
+    /// Keys cannot be made of it.
+    #[error("recovery.snmp_user `{name}`: {why}")]
+    User {
+        /// The user's name.
+        name: String,
+        /// Why.
+        why: String,
+    },
+    /// No random numbers for encryption.
+    #[error("the system has no random numbers for SNMPv3: {0}")]
+    Random(String),
+}
+
+/// What the store keeps of SNMPv3 engines.
+pub struct Engines {
+    /// Ours, of this start.
+    pub local: LocalEngine,
+    /// Those that have sent recoveries.
+    pub remote: Vec<RemoteEngine>,
 }
 
 /// Receives traps and informs.
 pub struct Receiver {
-    socket: Arc<UdpSocket>,
+    socket: UdpSocket,
     communities: Vec<Vec<u8>>,
+    usm: Option<Usm>,
     meanings: Meanings,
     proxies: Vec<IpNet>,
     reported: mpsc::Sender<Reported>,
     counters: Arc<Counters>,
+    started: Instant,
+    /// What waits for a commit.
+    commits: JoinSet<Option<Acknowledgement>>,
+}
+
+/// The answer to an inform.
+struct Acknowledgement {
+    datagram: Vec<u8>,
+    to: SocketAddr,
+    /// To remember that it is committed.
+    inform: Option<InformKey>,
 }
 
 impl Receiver {
@@ -64,20 +104,25 @@ impl Receiver {
     pub async fn bind(
         addr: SocketAddr,
         settings: &RecoverySettings,
+        engines: Engines,
         reported: mpsc::Sender<Reported>,
     ) -> Result<Self, SnmpError> {
         let meanings = Meanings::new(&settings.trap_oids).map_err(SnmpError::Oid)?;
+        let usm = Usm::new(&settings.snmp_user, engines.local, engines.remote)?;
         let socket = UdpSocket::bind(addr).await.map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => SnmpError::Taken { ip: addr.ip(), port: addr.port() },
             _ => SnmpError::Listen { addr, source },
         })?;
         Ok(Self {
-            socket: Arc::new(socket),
+            socket,
             communities: settings.communities.iter().map(|community| community.clone().into_bytes()).collect(),
+            usm,
             meanings,
             proxies: settings.trap_proxies.clone(),
             reported,
             counters: Arc::default(),
+            started: Instant::now(),
+            commits: JoinSet::new(),
         })
     }
 
@@ -87,12 +132,18 @@ impl Receiver {
         Arc::clone(&self.counters)
     }
 
-    /// Receives until `cancel`.
-    pub async fn run(self, cancel: CancellationToken) -> io::Result<()> {
+    /// Receives until `cancel`. An inform that is not acknowledged by then is sent again by its sender.
+    pub async fn run(mut self, cancel: CancellationToken) -> io::Result<()> {
         let mut buffer = vec![0; LARGEST];
         loop {
             let received = tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
+                Some(done) = self.commits.join_next() => {
+                    if let Ok(Some(acknowledgement)) = done {
+                        self.acknowledge(acknowledgement).await;
+                    }
+                    continue;
+                }
                 received = self.socket.recv_from(&mut buffer) => received,
             };
             match received {
@@ -103,43 +154,96 @@ impl Receiver {
         }
     }
 
-    async fn take(&self, datagram: &[u8], source: SocketAddr) {
-        let count = |counter: &AtomicU64| Counters::count(counter);
-        count(&self.counters.received);
-        let Some(notification) = message::decode(datagram) else { return count(&self.counters.malformed) };
+    async fn take(&mut self, datagram: &[u8], source: SocketAddr) {
+        Counters::count(&self.counters.received);
+        if message::is_v3(datagram) {
+            return self.take_v3(datagram, source).await;
+        }
+        let Some(notification) = message::decode(datagram) else { return Counters::count(&self.counters.malformed) };
         if !self.communities.contains(&notification.community) {
-            return count(&self.counters.bad_community);
+            return Counters::count(&self.counters.bad_community);
         }
-        if !self.meanings.is_recovery(&notification.oid) {
-            count(&self.counters.not_recovery);
-            // It was received, and nothing follows from it: there is no commit to wait for.
-            return self.acknowledge(notification.acknowledgement, source, None);
-        }
-        count(&self.counters.recoveries);
-        let host = speaker(source.ip(), notification.agent, &self.proxies);
-        tracing::info!(%host, %source, "recovery trap");
-        let (committed, done) = oneshot::channel();
-        let observation = Observation::Trap { host, at: UnixMs::now() };
-        if self.reported.send(Reported { observation, committed }).await.is_ok() {
-            self.acknowledge(notification.acknowledgement, source, Some(done));
+        let answer =
+            notification.acknowledgement.map(|datagram| Acknowledgement { datagram, to: source, inform: None });
+        self.notified(&notification.notice, None, None, answer, source).await;
+    }
+
+    async fn take_v3(&mut self, datagram: &[u8], source: SocketAddr) {
+        let Some(usm) = &mut self.usm else { return Counters::count(&self.counters.unknown_user) };
+        let engine = u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX);
+        let now = Now { unix: UnixMs::now(), engine };
+        match usm.take(datagram, now, |oid| self.meanings.is_recovery(oid)) {
+            Verdict::Refused { why, report } => {
+                Counters::count(match why {
+                    Refusal::Malformed => &self.counters.malformed,
+                    Refusal::UnknownEngine => &self.counters.discoveries,
+                    Refusal::UnknownUser => &self.counters.unknown_user,
+                    Refusal::WrongLevel => &self.counters.wrong_level,
+                    Refusal::WrongDigest => &self.counters.wrong_digest,
+                    Refusal::Undecryptable => &self.counters.undecryptable,
+                    Refusal::NotInWindow => &self.counters.not_in_window,
+                    Refusal::Replayed => &self.counters.replayed,
+                    Refusal::WindowFull => &self.counters.window_full,
+                });
+                if let Some(report) = report {
+                    self.send(&report, source).await;
+                }
+            }
+            Verdict::Again { acknowledgement } => {
+                Counters::count(&self.counters.replayed);
+                self.acknowledge(Acknowledgement { datagram: acknowledgement, to: source, inform: None }).await;
+            }
+            Verdict::Taken(Taken { notice, server, seen, acknowledgement, inform }) => {
+                let answer = acknowledgement.map(|datagram| Acknowledgement { datagram, to: source, inform });
+                self.notified(&notice, server, seen, answer, source).await;
+            }
         }
     }
 
-    /// Answers an inform, after the commit: its sender then knows that nothing can lose it any more, and sends it again
-    /// until then.
-    fn acknowledge(&self, answer: Option<Vec<u8>>, to: SocketAddr, committed: Option<oneshot::Receiver<()>>) {
-        let Some(answer) = answer else { return };
-        let (socket, counters) = (Arc::clone(&self.socket), Arc::clone(&self.counters));
-        tokio::spawn(async move {
-            if let Some(committed) = committed
-                && committed.await.is_err()
-            {
-                return;
+    /// Reports a recovery to the core. An inform is answered after the commit: its sender then knows that nothing can
+    /// lose it any more, and sends it again until then.
+    async fn notified(
+        &mut self,
+        notice: &Notice,
+        server: Option<IpAddr>,
+        seen: Option<RemoteEngine>,
+        answer: Option<Acknowledgement>,
+        source: SocketAddr,
+    ) {
+        if !self.meanings.is_recovery(&notice.oid) {
+            Counters::count(&self.counters.not_recovery);
+            // It was received, and nothing follows from it: there is no commit to wait for.
+            if let Some(answer) = answer {
+                self.acknowledge(answer).await;
             }
-            match socket.send_to(&answer, to).await {
-                Ok(_) => Counters::count(&counters.acknowledged),
-                Err(error) => tracing::warn!(%to, %error, "an inform is not acknowledged"),
-            }
-        });
+            return;
+        }
+        Counters::count(&self.counters.recoveries);
+        let host = server.unwrap_or_else(|| speaker(source.ip(), notice.agent, &self.proxies));
+        tracing::info!(%host, %source, "recovery trap");
+        let (committed, done) = oneshot::channel();
+        let observation = Observation::Trap { host, at: UnixMs::now() };
+        if self.reported.send(Reported { observation, seen, committed }).await.is_ok()
+            && let Some(answer) = answer
+        {
+            self.commits.spawn(async { done.await.is_ok().then_some(answer) });
+        }
+    }
+
+    async fn acknowledge(&mut self, answer: Acknowledgement) {
+        if let (Some(usm), Some(inform)) = (&mut self.usm, answer.inform) {
+            usm.committed(inform);
+        }
+        if self.send(&answer.datagram, answer.to).await {
+            Counters::count(&self.counters.acknowledged);
+        }
+    }
+
+    async fn send(&self, datagram: &[u8], to: SocketAddr) -> bool {
+        let sent = self.socket.send_to(datagram, to).await;
+        if let Err(error) = &sent {
+            tracing::warn!(%to, %error, "an SNMP sender is not answered");
+        }
+        sent.is_ok()
     }
 }

@@ -18,9 +18,9 @@ async fn a_sending_engine_and_its_replay_window_are_kept() {
     let bed = Bed::fresh();
     let mut engine =
         RemoteEngine { id: vec![0x80, 0, 1], boots: 3, time: u32::MAX, received: UnixMs(5), seen: vec![(7, i32::MIN)] };
-    bed.store.put_remote_engine(engine.clone()).await.unwrap();
+    bed.store.apply_seen(Vec::new(), vec![engine.clone()]).await.unwrap();
     engine.seen.push((u32::MAX, -1));
     engine.boots = 4;
-    bed.store.put_remote_engine(engine.clone()).await.unwrap();
+    bed.store.apply_seen(Vec::new(), vec![engine.clone()]).await.unwrap();
     assert_eq!(bed.reopened().store.remote_engines().await.unwrap(), [engine]);
 }
