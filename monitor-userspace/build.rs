@@ -1,7 +1,7 @@
 //! Builds the eBPF object that `kernel/object.rs` embeds, or says what is missing.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::{Command, exit},
 };
@@ -34,7 +34,21 @@ fn main() -> Result<()> {
             ..Default::default()
         }],
         Toolchain::Custom(&toolchain),
-    )
+    )?;
+    let object = PathBuf::from(env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?).join("ringback");
+    rename_unions(&object)
+}
+
+/// bpf-linker 0.10 makes generic names acceptable to the kernel, but not those of unions; the kernel then refuses all type
+/// information. aya-log brings one such union.
+fn rename_unions(object: &Path) -> Result<()> {
+    const UNION: &[u8] = b"\0MaybeUninit<u8>\0";
+    let mut bytes = fs::read(object).with_context(|| format!("cannot read {}", object.display()))?;
+    // Both strings: the kernel's type information and the debugger's.
+    while let Some(place) = bytes.windows(UNION.len()).position(|window| window == UNION) {
+        bytes[place..place + UNION.len()].copy_from_slice(b"\0MaybeUninit_u8_\0");
+    }
+    fs::write(object, bytes).with_context(|| format!("cannot write {}", object.display()))
 }
 
 fn missing_pieces() -> Vec<&'static str> {

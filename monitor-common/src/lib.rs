@@ -35,6 +35,8 @@ pub mod map {
     pub const WATCH: &str = "RB_WATCH";
     /// [`crate::ServiceKey`] to [`crate::ServiceState`].
     pub const SERVICES: &str = "RB_SERVICES";
+    /// How many services there is room for.
+    pub const SERVICES_ENTRIES: usize = 65_536;
     /// [`crate::Bucket`]s of attempts that were seen.
     pub const PENDING: &str = "RB_PENDING";
     /// [`crate::Attempt`]s in order of their deadline, one ring per CPU.

@@ -33,6 +33,8 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 
+use aya_log_ebpf::{error, warn};
+
 use crate::{
     decide::{Side, decide},
     frame::Frame,
@@ -56,14 +58,22 @@ pub fn rb_egress(ctx: TcContext) -> i32 {
 
 /// Arms the timer; the daemon runs this once after loading.
 #[classifier]
-pub fn rb_arm(_ctx: TcContext) -> i32 {
-    deadline::arm()
+pub fn rb_arm(ctx: TcContext) -> i32 {
+    let result = deadline::arm();
+    if result != 0 {
+        error!(&ctx, "the timer is not armed: error {}; silent servers will not be noticed", -result);
+    }
+    result
 }
 
 /// Changes one service's state; the daemon runs this with a [`monitor_common::MarkRequest`].
 #[classifier]
 pub fn rb_mark(ctx: TcContext) -> i32 {
-    mark::apply(&Frame::new(ctx.data(), ctx.data_end()))
+    let result = mark::apply(&Frame::new(ctx.data(), ctx.data_end()));
+    if result != 0 {
+        warn!(&ctx, "the table of services has no room for a mark");
+    }
+    result
 }
 
 /// Passes: the yardstick for the others.

@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use monitor_common::{
     Addr, Attempt, Bucket, Counter, Cursor, Event, HostState, Note, NoteKey, ServiceKey, ServiceState, Settings,
-    WatchRule,
+    WatchRule, map,
 };
 
 /// Array values of a map that can be mapped into user space begin on a page: a bucket is then one cache line.
@@ -20,7 +20,7 @@ pub(crate) static RB_SETTINGS: Array<Settings, 1> = Array::new();
 pub(crate) static RB_WATCH: LpmTrie<Addr, WatchRule, 4096> = LpmTrie::new();
 
 #[btf_map]
-pub(crate) static RB_SERVICES: HashMap<ServiceKey, ServiceState, 65536> = HashMap::new();
+pub(crate) static RB_SERVICES: HashMap<ServiceKey, ServiceState, { map::SERVICES_ENTRIES }> = HashMap::new();
 
 #[btf_map]
 pub(crate) static RB_PENDING: Array<Bucket, 1, ALIGNED> = Array::new();

@@ -59,7 +59,7 @@ impl<'lab> Daemon<'lab> {
 
     /// Starts it again after [`Daemon::kill9`] or [`Daemon::sigterm`], and waits until it answers.
     pub fn launch(&mut self) -> Result<()> {
-        let mut run = self.host.command(binary()?);
+        let mut run = self.host.command(program()?);
         run.arg("run").arg("--config").arg(self.config_file());
         run.env("RUST_LOG", env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()));
         let mut process = Process::start("ringback run", &mut run, &self.folder.join("log"))?;
@@ -74,7 +74,7 @@ impl<'lab> Daemon<'lab> {
 
     /// A command of the program on the same host: `ringback VERB … --config FILE`.
     pub fn ringback(&self, args: &[&str]) -> Result<Output> {
-        let mut command: Command = self.host.command(binary()?);
+        let mut command: Command = self.host.command(program()?);
         command.args(args).arg("--config").arg(self.config_file());
         command.output().context("cannot start ringback")
     }
@@ -82,7 +82,7 @@ impl<'lab> Daemon<'lab> {
     /// The same with another configuration file; ended when it has not ended by itself after ten seconds.
     pub fn ringback_with(&self, config: &Path, args: &[&str]) -> Result<Output> {
         let mut command: Command = self.host.command("timeout");
-        command.arg("10").arg(binary()?).args(args).arg("--config").arg(config);
+        command.arg("10").arg(program()?).args(args).arg("--config").arg(config);
         command.output().context("cannot start ringback")
     }
 
@@ -175,7 +175,7 @@ impl Drop for Daemon<'_> {
 }
 
 /// `RINGBACK_BIN`, else the program beside the test in cargo's target folder.
-fn binary() -> Result<PathBuf> {
+pub fn program() -> Result<PathBuf> {
     if let Some(binary) = env::var_os("RINGBACK_BIN") {
         return Ok(binary.into());
     }

@@ -12,6 +12,7 @@
 pub mod attempt;
 pub mod daemon;
 pub mod daemon_config;
+pub mod database_lock;
 pub mod frame_socket;
 pub mod host;
 pub mod http_server;
@@ -24,8 +25,9 @@ pub mod topology;
 pub mod wait;
 
 pub use attempt::{Attempt, Fetched};
-pub use daemon::Daemon;
+pub use daemon::{Daemon, program};
 pub use daemon_config::DaemonConfig;
+pub use database_lock::DatabaseLock;
 pub use frame_socket::FrameSocket;
 pub use host::Host;
 pub use http_server::HttpServer;

@@ -115,3 +115,47 @@ fn a_database_of_a_newer_version_is_left_alone() -> Result<()> {
     assert_eq!(output.status.code(), Some(1));
     Ok(())
 }
+
+// proves: F-15
+#[test]
+fn the_address_book_is_written_while_no_daemon_runs_and_counts_for_the_next() -> Result<()> {
+    let lab = Lab::builder().build()?;
+    let mut daemon = Daemon::start(lab.gateway(), DaemonConfig::new())?;
+    daemon.sigterm()?;
+    let file = lab.folder().join("people.csv");
+    fs::write(&file, "10.1.1.1,sato@example.test,ja\n10.1.2.0/24,not an address\n")?;
+    let path = file.display().to_string();
+    let output = daemon.ringback(&["address", "import", &path])?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains(":2: `not an address` is not a mail address") && text.contains("nothing was"), "{text}");
+    assert_eq!(daemon.json(&["address", "list"])?, serde_json::json!([]));
+    fs::write(&file, "10.1.1.1,sato@example.test,ja\n10.1.2.0/24,noc@example.test\n")?;
+    assert!(daemon.ringback(&["address", "import", &path])?.status.success());
+    assert!(daemon.ringback(&["address", "remove", "10.1.2.0/24"])?.status.success());
+    daemon.launch()?;
+    let lines = daemon.json(&["address", "list"])?;
+    assert_eq!(lines.as_array().map(Vec::len), Some(1), "{lines}");
+    assert_eq!(lines[0]["mail"], "sato@example.test");
+    Ok(())
+}
+
+#[test]
+fn without_the_right_to_load_programs_a_line_says_which_rights_are_needed() -> Result<()> {
+    let lab = Lab::builder().build()?;
+    let file = lab.folder().join("own.toml");
+    let folder = lab.folder().display();
+    let pins = format!("/sys/fs/bpf/{}-rights", lab.name());
+    fs::write(
+        &file,
+        format!(
+            "watch.interfaces = ['client1']\nwatch.pin_dir = '{pins}'\ncontrol.socket = '{folder}/r.sock'\nstore.state_dir = '{folder}/r'\n"
+        ),
+    )?;
+    let mut unprivileged = lab.gateway().command("setpriv");
+    unprivileged.args(["--bounding-set", "-bpf,-sys_admin,-perfmon,-net_admin", "--inh-caps", "-all", "--"]);
+    let output = unprivileged.arg(lab::program()?).args(["run", "--config"]).arg(&file).output()?;
+    let line = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{line}");
+    assert!(line.contains("CAP_BPF") && line.trim().lines().count() == 1, "{line}");
+    Ok(())
+}

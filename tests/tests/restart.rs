@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Result;
-use lab::{Attempt, Daemon, DaemonConfig, Host, HttpServer, Lab, MailSink, wait_until};
+use lab::{Attempt, Daemon, DaemonConfig, DatabaseLock, Host, HttpServer, Lab, MailSink, wait_until};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(15);
@@ -39,6 +39,27 @@ fn attempts_that_fail_while_no_daemon_lives_are_found_by_the_next_one() -> Resul
     for client in lab.clients() {
         assert!(waiting.to_string().contains(&client.v4().to_string()), "{waiting:#}");
     }
+    Ok(())
+}
+
+// proves: F-1
+#[test]
+fn a_stop_while_the_store_takes_no_changes_ends_and_loses_nothing() -> Result<()> {
+    let lab = Lab::builder().build()?;
+    let (client, server) = (lab.client(1), lab.server(1));
+    let nginx = HttpServer::start(server, 80)?;
+    let service = server.service_v4(80);
+    let mut daemon = Daemon::start(lab.gateway(), config(&lab))?;
+    learn(&daemon, client, service)?;
+    let lock = DatabaseLock::take(&daemon)?;
+    drop(nginx);
+    assert_eq!(client.connect(None, service, LIMIT)?, Attempt::Refused);
+    wait_until("the store takes no changes", LIMIT, || daemon.log().contains("the store does not take changes"))?;
+    assert_eq!(daemon.sigterm()?.code(), Some(1));
+    assert!(daemon.log().contains("what is not in it is noted in the kernel"), "{}", daemon.log());
+    lock.release()?;
+    daemon.launch()?;
+    daemon.wait_for(&["status"], LIMIT, |status| status["waiting_clients"] == 1)?;
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 
 use super::{
     Context, Failure,
+    book::Book,
     table::{self, table},
     time::utc,
 };
@@ -80,10 +81,10 @@ fn language(text: &str) -> Result<Language, String> {
 
 impl Address {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let client = context.client()?;
+        let book = Book::open(context).await?;
         match self {
             Self::List(verb) => {
-                let lines: Vec<AddressLine> = client.get("/v1/addresses").await?;
+                let lines = book.lines().await?;
                 table::print(verb.json, &lines, |lines| human(lines))
             }
             Self::Add(verb) => {
@@ -94,20 +95,16 @@ impl Address {
                     origin: None,
                     registered: None,
                 };
-                let _: usize = client.post("/v1/addresses", &[line]).await?;
-                Ok(())
+                book.put(vec![line]).await.map(drop)
             }
-            Self::Remove(verb) => {
-                let _: bool = client.delete(&format!("/v1/addresses/{}", verb.client)).await?;
-                Ok(())
-            }
+            Self::Remove(verb) => book.remove(verb.client).await,
             Self::Import(verb) => {
                 let lines = read(&verb.file)?;
-                let count: usize = client.post("/v1/addresses", &lines).await?;
+                let count = book.put(lines).await?;
                 table::print(verb.json, &count, |count| format!("{count} entries imported\n"))
             }
             Self::Export => {
-                let lines: Vec<AddressLine> = client.get("/v1/addresses").await?;
+                let lines = book.lines().await?;
                 table::print(false, &lines, |lines| csv(lines))
             }
         }

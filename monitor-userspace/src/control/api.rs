@@ -22,7 +22,7 @@ use super::{
 use crate::{
     config::{ClientNet, Config},
     daemon::{Command, State as CoreState},
-    notify::{AddressEntry, Delivery, Origin, sample},
+    notify::{Delivery, sample},
     outage::{self, Observation, OutageId, UnixMs},
     recovery::Reported,
     store::{OutageRecord, Store, StoreError, WaitingClient},
@@ -138,7 +138,7 @@ async fn report(context: &Context) -> Result<StatusReport, StoreError> {
         losses,
         dead_letters: if outbox.dead > 0 { context.store.dead_letters(10).await? } else { Vec::new() },
         outbox,
-        services: core.services,
+        services: core.services as u64,
         counters: core
             .counters
             .iter()
@@ -210,34 +210,14 @@ async fn services(State(context): State<Context>) -> Result<Json<Vec<ServiceLine
 
 async fn addresses(State(context): State<Context>) -> Result<Json<Vec<AddressLine>>, Wrong> {
     let entries = context.store.addresses().await?;
-    let lines = entries.into_iter().map(|entry| AddressLine {
-        client: entry.client,
-        mail: entry.mail,
-        language: entry.language,
-        origin: Some(entry.origin),
-        registered: Some(entry.registered),
-    });
-    Ok(Json(lines.collect()))
+    Ok(Json(entries.into_iter().map(AddressLine::from).collect()))
 }
 
 async fn put_addresses(
     State(context): State<Context>,
     Json(lines): Json<Vec<AddressLine>>,
 ) -> Result<Json<usize>, Wrong> {
-    let now = UnixMs::now();
-    let mut entries = Vec::with_capacity(lines.len());
-    for line in lines {
-        if let Err(error) = line.mail.parse::<lettre::Address>() {
-            return Err(Wrong(StatusCode::BAD_REQUEST, format!("`{}` is not a mail address: {error}", line.mail)));
-        }
-        entries.push(AddressEntry {
-            client: line.client,
-            mail: line.mail,
-            language: line.language,
-            origin: Origin::Operator,
-            registered: now,
-        });
-    }
+    let entries = AddressLine::entries(lines, UnixMs::now()).map_err(|what| Wrong(StatusCode::BAD_REQUEST, what))?;
     let count = entries.len();
     context.store.put_addresses(entries).await?;
     context.commands.send(Command::AddressesChanged).await.map_err(|_| stopping())?;
@@ -247,7 +227,7 @@ async fn put_addresses(
 async fn remove_address(State(context): State<Context>, Path(client): Path<String>) -> Result<Json<bool>, Wrong> {
     let client: ClientNet = client.parse().map_err(|what| Wrong(StatusCode::BAD_REQUEST, what))?;
     if !context.store.remove_address(client).await? {
-        return Err(Wrong(StatusCode::NOT_FOUND, format!("{client} is not in the address book")));
+        return Err(Wrong(StatusCode::NOT_FOUND, AddressLine::absent(client)));
     }
     context.commands.send(Command::AddressesChanged).await.map_err(|_| stopping())?;
     Ok(Json(true))

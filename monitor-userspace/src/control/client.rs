@@ -50,6 +50,14 @@ impl Client {
         Self { path: path.to_path_buf() }
     }
 
+    /// Whether anybody listens there, and may be talked to or not.
+    pub async fn is_answered(&self) -> bool {
+        match UnixStream::connect(&self.path).await {
+            Ok(_) => true,
+            Err(error) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused),
+        }
+    }
+
     /// Reads.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.call(Method::GET, path, Bytes::new()).await

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::{ClientNet, Language},
     kernel::XdpMode,
-    notify::Origin,
+    notify::{AddressEntry, Origin},
     outage::{Failure, Level, OutageId, Phase, Service, Tally, UnixMs},
     store::{DeadLetter, OutboxCounts},
 };
@@ -136,6 +136,43 @@ pub struct AddressLine {
     /// When it was registered; ignored in requests.
     #[serde(default)]
     pub registered: Option<UnixMs>,
+}
+
+impl From<AddressEntry> for AddressLine {
+    fn from(entry: AddressEntry) -> Self {
+        Self {
+            client: entry.client,
+            mail: entry.mail,
+            language: entry.language,
+            origin: Some(entry.origin),
+            registered: Some(entry.registered),
+        }
+    }
+}
+
+impl AddressLine {
+    /// What an operator registers at `now`, or which line is no mail address.
+    pub fn entries(lines: Vec<Self>, now: UnixMs) -> Result<Vec<AddressEntry>, String> {
+        lines
+            .into_iter()
+            .map(|line| match line.mail.parse::<lettre::Address>() {
+                Err(error) => Err(format!("`{}` is not a mail address: {error}", line.mail)),
+                Ok(_) => Ok(AddressEntry {
+                    client: line.client,
+                    mail: line.mail,
+                    language: line.language,
+                    origin: Origin::Operator,
+                    registered: now,
+                }),
+            })
+            .collect()
+    }
+
+    /// What is said where there is no such line.
+    #[must_use]
+    pub fn absent(client: ClientNet) -> String {
+        format!("{client} is not in the address book")
+    }
 }
 
 /// What a signal speaks of: one of the two.

@@ -9,11 +9,11 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
-use monitor_common::{Counter, Event};
+use anyhow::{Context as _, Result, bail};
+use monitor_common::{Counter, Event, ServiceFlags, ServiceState, map};
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::{MissedTickBehavior, interval, sleep},
+    time::{MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +32,12 @@ const BATCH: usize = 4096;
 
 /// Pause before a transaction that failed is tried again. Events wait in the ring buffer meanwhile.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// Between two looks through the kernel's table of services.
+const SWEEP_SECONDS: u64 = 60;
+
+/// Between two notes in the store of when learned services last answered; a multiple of [`SWEEP_SECONDS`].
+const KEEP_SECONDS: u64 = 3600;
 
 /// What others ask the core to do.
 #[derive(Debug)]
@@ -67,9 +73,15 @@ pub(super) struct Core {
     answers_seen: bool,
     /// Newest kernel time among the events that were taken.
     newest: u64,
-    /// How many services are known, as of the last count.
-    services: u64,
+    /// How many services are known: counted each minute, and what was learned since.
+    services: usize,
+    /// Seconds since the start.
+    seconds: u64,
+    /// Since when answers of learned services are not in the store yet.
+    kept_until: UnixMs,
     store_error: Option<String>,
+    /// The daemon is to stop: a store that takes no changes is not waited for.
+    stopping: CancellationToken,
 }
 
 /// What one turn has gathered.
@@ -114,11 +126,17 @@ impl Core {
             answers_seen: false,
             newest: 0,
             services: 0,
+            seconds: 0,
+            kept_until: UnixMs::now(),
             store_error: None,
+            stopping: CancellationToken::new(),
         };
         let learned = core.store.learned_services().await.context("reading the learned services")?;
-        core.kernel.remember_services(learned.into_iter().map(|(service, _)| service))?;
+        // The latest; the rest would leave no room for new ones.
+        let learned = learned.into_iter().map(|(service, _)| service).take(map::SERVICES_ENTRIES / 4 * 3);
+        core.kernel.remember_services(learned)?;
         core.look_for_answers()?;
+        core.sweep_services()?;
         core.catch_up(actions, &restored_services).await?;
         Ok(core)
     }
@@ -154,6 +172,7 @@ impl Core {
 
     /// Runs until `cancel`; then takes what is still in the ring buffer, commits it and returns.
     pub(super) async fn run(mut self, cancel: CancellationToken) -> Result<()> {
+        self.stopping = cancel.clone();
         let mut second = interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
@@ -177,7 +196,7 @@ impl Core {
                 }
                 Some(command) = self.wiring.commands.recv() => self.obey(command).await,
                 () = sleep(until_deadline) => {}
-                _ = second.tick() => self.every_second(),
+                _ = second.tick() => self.every_second(&mut turn),
             }
             turn.add(self.machine.tick(UnixMs::now()));
             self.finish(turn).await?;
@@ -205,6 +224,7 @@ impl Core {
         match Report::new(event, clock, self.answers_seen, |client| book.lookup(client).is_some()) {
             Report::Learned { service, at } => {
                 self.answers_seen = true;
+                self.services += 1;
                 turn.learned.push((service, at));
             }
             Report::Observed { observation, .. } => {
@@ -241,7 +261,7 @@ impl Core {
                     let learned = learned.clone();
                     async move { store.learn(learned).await }
                 })
-                .await;
+                .await?;
             }
             if !actions.changes.is_empty() || !seen.is_empty() {
                 self.announce(&actions);
@@ -251,7 +271,7 @@ impl Core {
                         let (changes, seen) = (changes.clone(), seen.clone());
                         async move { store.apply_seen(changes, seen).await }
                     })
-                    .await;
+                    .await?;
                 if applied.letters > 0 {
                     tracing::info!(letters = applied.letters, untold = applied.untold, "people are told");
                     self.wiring.letters.notify_one();
@@ -295,7 +315,10 @@ impl Core {
     }
 
     /// Does it until it works: nothing that was observed is given up, and the ring buffer holds what comes meanwhile.
-    async fn retry<T, F, E>(&mut self, mut action: impl FnMut(Store) -> F) -> T
+    ///
+    /// # Errors
+    /// The daemon is to stop and the store takes no changes. The next start finds in the kernel what is not committed.
+    async fn retry<T, F, E>(&mut self, mut action: impl FnMut(Store) -> F) -> Result<T>
     where
         F: Future<Output = Result<T, E>>,
         E: std::fmt::Display,
@@ -306,13 +329,16 @@ impl Core {
                     if self.store_error.take().is_some() {
                         tracing::info!("the store takes changes again");
                     }
-                    return done;
+                    return Ok(done);
+                }
+                Err(error) if self.stopping.is_cancelled() => {
+                    bail!("the store does not take changes ({error}); what is not in it is noted in the kernel");
                 }
                 Err(error) => {
                     tracing::error!(%error, "the store does not take changes; trying again");
                     self.store_error = Some(error.to_string());
                     self.publish();
-                    sleep(RETRY).await;
+                    let _ = timeout(RETRY, self.stopping.cancelled()).await;
                 }
             }
         }
@@ -363,11 +389,15 @@ impl Core {
         Ok(())
     }
 
-    fn every_second(&mut self) {
+    fn every_second(&mut self, turn: &mut Turn) {
+        self.seconds += 1;
         self.kernel.adjust_clock();
-        match self.kernel.answered_services() {
-            Ok(services) => self.services = services,
-            Err(error) => tracing::error!(%error, "services cannot be counted"),
+        self.kernel.flush_log();
+        if self.seconds.is_multiple_of(SWEEP_SECONDS) {
+            match self.sweep_services() {
+                Ok(answers) => turn.learned.extend(answers),
+                Err(error) => tracing::error!(%error, "services cannot be looked through"),
+            }
         }
         if !self.answers_seen
             && let Err(error) = self.look_for_answers()
@@ -375,6 +405,29 @@ impl Core {
             tracing::error!(%error, "counters cannot be read");
         }
         self.publish();
+    }
+
+    /// Counts the services, makes room for new ones, and once an hour returns the latest answers for the store.
+    fn sweep_services(&mut self) -> Result<Vec<(Service, UnixMs)>> {
+        let services = self.kernel.services()?;
+        let surplus = Kernel::surplus(&services);
+        for service in &surplus {
+            self.kernel.forget(*service)?;
+        }
+        if !surplus.is_empty() {
+            tracing::warn!(
+                forgotten = surplus.len(),
+                "the table of services was nearly full; those that answered longest ago are forgotten"
+            );
+        }
+        let answered = |state: &ServiceState| state.flags & ServiceFlags::ANSWERED != 0;
+        self.services = services.iter().filter(|(_, _, state)| answered(state)).count() - surplus.len();
+        if !self.seconds.is_multiple_of(KEEP_SECONDS) {
+            return Ok(Vec::new());
+        }
+        let since = std::mem::replace(&mut self.kept_until, UnixMs::now());
+        let answered = services.into_iter().filter_map(|(service, answered, _)| Some((service, answered?)));
+        Ok(answered.filter(|(_, answered)| *answered >= since).collect())
     }
 
     fn look_for_answers(&mut self) -> Result<()> {

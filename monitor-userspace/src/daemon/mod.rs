@@ -42,7 +42,7 @@ const COMMANDS: usize = 16;
 /// Probes and name look-ups that wait; more are left out and asked for again.
 const WANTED: usize = 4096;
 
-/// How long ended outages and letters are kept.
+/// How long ended outages and letters are kept, and services that do not answer any more.
 const HISTORY: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// The interfaces to watch: configured, or those of the default routes.
@@ -66,6 +66,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     store.set_letter_lifetime(config.notify.lifetime);
     store.replace_config_addresses(config.address_entries(UnixMs::now())).await.context("writing the address book")?;
     store.prune(UnixMs::now().before(HISTORY)).await.context("forgetting old outages")?;
+    store.forget_services(UnixMs::now().before(HISTORY)).await.context("forgetting old services")?;
     let delivery = Arc::new(Delivery::new(&config.notify, &config.store.state_dir)?);
 
     let (reports, reported) = mpsc::channel(REPORTED);

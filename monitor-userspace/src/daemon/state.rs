@@ -14,7 +14,7 @@ pub struct State {
     /// Kernel events of another layout.
     pub unreadable_events: u64,
     /// Services that have answered at least once.
-    pub services: u64,
+    pub services: usize,
     /// What the machine saw and did not act on.
     pub tally: Tally,
     /// Whether any answer was ever seen on this path; if not, silence cannot be judged (design rule 3).

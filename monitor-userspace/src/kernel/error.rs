@@ -27,7 +27,9 @@ pub enum KernelError {
         reason: String,
     },
     /// The object was refused.
-    #[error("the eBPF programs were refused by this kernel ({release}): {reason}")]
+    #[error(
+        "the eBPF programs were refused by this kernel ({release}): {reason}; Linux 6.6 or newer is needed, with CONFIG_BPF_SYSCALL and CONFIG_DEBUG_INFO_BTF"
+    )]
     Refused {
         /// `uname -r`.
         release: String,
@@ -80,6 +82,12 @@ pub enum KernelError {
         /// Why.
         source: io::Error,
     },
+    /// The timer that notices silent servers does not run.
+    #[error("the kernel does not arm the timer: {}", io::Error::from_raw_os_error(-.0))]
+    Timer(i32),
+    /// The programs' log cannot be read.
+    #[error("the log of the eBPF programs cannot be read: {0}")]
+    Log(String),
     /// The kernel's table of services has no room.
     #[error("the kernel's table of services is full: {0} cannot be marked")]
     ServicesFull(Service),

@@ -12,6 +12,7 @@ mod clock;
 mod error;
 mod events;
 mod interface;
+mod log;
 mod object;
 mod pins;
 mod services;
@@ -37,7 +38,7 @@ pub use interface::{default_route_interfaces, existing_interfaces};
 pub use trial::{Side, Trial};
 pub use watch_list::watch_rules;
 
-use self::object::Pinning;
+use self::{log::Log, object::Pinning};
 use crate::{
     config::{Watch, WatchEntry},
     outage::{Mark, MonotonicNs, Service, UnixMs},
@@ -46,6 +47,7 @@ use crate::{
 /// The loaded programs and their maps.
 pub struct Kernel {
     ebpf: Ebpf,
+    log: Log,
     attached: Vec<Attached>,
     clock: Clock,
     watched: Vec<WatchEntry>,
@@ -71,10 +73,13 @@ impl Kernel {
         let mut ebpf = object::load(watch, pinning)?;
         object::configure(&mut ebpf, watch)?;
         let events = Events::new(&mut ebpf)?;
-        let mut kernel = Self { ebpf, attached: Vec::new(), clock: Clock::now(), watched: watch.servers.clone() };
+        let log = Log::new(&mut ebpf)?;
+        let mut kernel = Self { ebpf, log, attached: Vec::new(), clock: Clock::now(), watched: watch.servers.clone() };
         kernel.put_watch_list(watch)?;
-        kernel.run(program::ARM, &[0; 64])?;
-        Ok((kernel, events))
+        match kernel.run(program::ARM, &[0; 64])? {
+            0 => Ok((kernel, events)),
+            code => Err(KernelError::Timer(code.cast_signed())),
+        }
     }
 
     /// Goes on with other settings: watch list, time-out, interfaces. Capacities keep their values until a restart.
@@ -140,6 +145,17 @@ impl Kernel {
         }
     }
 
+    /// Passes on what the programs have to say; seldom anything.
+    pub fn flush_log(&mut self) {
+        self.log.flush();
+    }
+
+    /// The services to forget so that new ones find room; see [`services::surplus`].
+    #[must_use]
+    pub fn surplus(services: &[(Service, Option<UnixMs>, ServiceState)]) -> Vec<Service> {
+        services::surplus(services, map::SERVICES_ENTRIES)
+    }
+
     /// When the service last answered anybody; `None`: never on this path.
     pub fn last_answer(&self, service: Service) -> Result<Option<MonotonicNs>, KernelError> {
         let state = self.service(service)?;
@@ -157,13 +173,6 @@ impl Kernel {
                 Ok((services::service(&key), answered, state))
             })
             .collect()
-    }
-
-    /// How many services have answered at least once.
-    pub fn answered_services(&self) -> Result<u64, KernelError> {
-        let services = self.services()?;
-        let answered = services.iter().filter(|(_, _, state)| state.flags & ServiceFlags::ANSWERED != 0);
-        Ok(answered.count() as u64)
     }
 
     /// Forgets a service that is not failed, to make room.

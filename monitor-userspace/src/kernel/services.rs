@@ -1,12 +1,51 @@
-//! Services as the kernel's tables name them.
+//! Services as the kernel's tables name them, and which of them to forget when their table fills (pure).
 
 use std::net::IpAddr;
 
-use monitor_common::ServiceKey;
+use monitor_common::{ServiceFlags, ServiceKey, ServiceState};
 
-use crate::outage::Service;
+use crate::outage::{Service, UnixMs};
 
 /// The service that a key names.
 pub(super) fn service(key: &ServiceKey) -> Service {
     Service::new(IpAddr::from(key.addr), key.port)
+}
+
+/// When less than an eighth of the table is free: those whose last answer is the oldest, until a quarter is. What is
+/// failed or listed stays.
+pub(super) fn surplus(services: &[(Service, Option<UnixMs>, ServiceState)], capacity: usize) -> Vec<Service> {
+    if services.len() <= capacity / 8 * 7 {
+        return Vec::new();
+    }
+    let mut learned: Vec<_> = services
+        .iter()
+        .filter(|(_, _, state)| state.failed_ns == 0 && state.flags & ServiceFlags::LISTED == 0)
+        .map(|(service, answered, _)| (*answered, *service))
+        .collect();
+    learned.sort_unstable_by_key(|(answered, _)| *answered);
+    learned.truncate(services.len() - capacity / 4 * 3);
+    learned.into_iter().map(|(_, service)| service).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::{Service, ServiceFlags, ServiceState, UnixMs, surplus};
+
+    #[test]
+    fn the_ones_that_answered_longest_ago_make_room() {
+        let service = |number: u32| Service::new(Ipv4Addr::from(number).into(), 80);
+        let entry = |number: u32| {
+            let state = ServiceState { last_answer_ns: 1, failed_ns: 0, flags: ServiceFlags::ANSWERED, _pad: 0 };
+            (service(number), Some(UnixMs(i64::from(number))), state)
+        };
+        let mut services: Vec<_> = (0..16).rev().map(entry).collect();
+        assert_eq!(surplus(&services[..14], 16), []);
+        // Never answered on this path since the start: the oldest of all.
+        services[0].1 = None;
+        services[15].2.failed_ns = 1;
+        services[14].2.flags |= ServiceFlags::LISTED;
+        assert_eq!(surplus(&services, 16), [service(15), service(2), service(3), service(4)]);
+    }
 }

@@ -37,11 +37,15 @@ const STORE_REST: Duration = Duration::from_millis(5);
 /// The store is asked at least this often: nobody relies on a wake-up that got lost, or on a clock that does not jump.
 const LOOK: Duration = Duration::from_secs(60);
 
+/// How long a stop waits for letters that are on their way. Less than what systemd waits before it kills.
+const FINISH: Duration = Duration::from_secs(20);
+
 /// Delivers what is due until it is cancelled.
 pub struct OutboxWorker<O> {
     outbox: O,
     delivery: Arc<Delivery>,
     wake: Arc<Notify>,
+    finish: Duration,
 }
 
 /// The worker while it runs.
@@ -61,10 +65,18 @@ impl<O: Outbox> OutboxWorker<O> {
     /// `wake`: whoever adds letters to the outbox calls `notify_one` on it after the commit.
     #[must_use]
     pub fn new(outbox: O, delivery: Arc<Delivery>, wake: Arc<Notify>) -> Self {
-        Self { outbox, delivery, wake }
+        Self { outbox, delivery, wake, finish: FINISH }
     }
 
-    /// Runs until `cancel`; then finishes the letters that lanes have begun, records them and returns. Only one worker
+    /// How long a stop waits for letters that are on their way, in place of 20 s.
+    #[must_use]
+    pub const fn finish_within(mut self, limit: Duration) -> Self {
+        self.finish = limit;
+        self
+    }
+
+    /// Runs until `cancel`; then finishes the letters that lanes have begun, for 20 s at most, records them and
+    /// returns. Only one worker
     /// may run on an outbox: at its start it frees what an earlier one had taken.
     ///
     /// # Errors
@@ -118,8 +130,13 @@ impl<O: Outbox> OutboxWorker<O> {
             }
         }
         drop(running.queue);
-        while results.recv_many(&mut running.outcomes, TAKE).await > 0 {}
-        while lanes.join_next().await.is_some() {}
+        let finish = async { while results.recv_many(&mut running.outcomes, TAKE).await > 0 {} };
+        if tokio::time::timeout(self.finish, finish).await.is_err() {
+            tracing::warn!(
+                "the mail server is slow: letters on their way are broken off and sent again at the next start"
+            );
+        }
+        lanes.shutdown().await;
         if running.outcomes.is_empty() { Ok(()) } else { running.outbox.record(running.outcomes).await }
     }
 }

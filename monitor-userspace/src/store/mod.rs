@@ -86,7 +86,7 @@ impl Store {
         self.database.write(move |session| sqlite::services::forget(session.conn, answered_before)).await
     }
 
-    /// Every learned service with its last answer.
+    /// Every learned service with its last answer, latest first.
     pub async fn learned_services(&self) -> Result<Vec<(Service, UnixMs)>, StoreError> {
         self.database.read(sqlite::services::learned).await
     }

@@ -37,6 +37,8 @@ fn settings(server: SocketAddr) -> config::Notify {
 }
 
 /// A worker that runs.
+const FINISH: Duration = Duration::from_secs(2);
+
 struct Post {
     outbox: MemoryOutbox,
     wake: Arc<Notify>,
@@ -52,7 +54,7 @@ impl Post {
 
     fn with(delivery: Delivery, letters: impl IntoIterator<Item = Letter>) -> Self {
         let (outbox, wake, cancel) = (MemoryOutbox::with(letters), Arc::new(Notify::new()), CancellationToken::new());
-        let worker = OutboxWorker::new(outbox.clone(), Arc::new(delivery), Arc::clone(&wake));
+        let worker = OutboxWorker::new(outbox.clone(), Arc::new(delivery), Arc::clone(&wake)).finish_within(FINISH);
         let task = tokio::spawn(worker.run(cancel.clone()));
         Self { outbox, wake, cancel, task }
     }
@@ -219,6 +221,17 @@ async fn stopping_finishes_what_was_begun_and_begins_nothing() {
     assert!(outbox.row(1).is_delivered());
     assert!((2..=3).all(|id| outbox.row(id).outcomes.is_empty()));
     assert_eq!(server.taken().len(), 1);
+}
+
+#[tokio::test]
+async fn stopping_does_not_wait_for_ever_for_a_server_that_says_nothing_any_more() {
+    let server = ScriptedServer::start(Encryption::Never, [AfterTheDot::AcceptLate]).await;
+    let post = Post::start(&settings(server.addr), [sample::letter(1)]);
+    server.arrival().await;
+    let outbox = post.outbox.clone();
+    tokio::time::timeout(FINISH * 10, post.stop()).await.unwrap();
+    // Nothing is recorded: the letter goes out again at the next start.
+    assert!(outbox.row(1).outcomes.is_empty());
 }
 
 #[tokio::test]

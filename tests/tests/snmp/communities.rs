@@ -3,11 +3,9 @@
 use std::fs;
 
 use anyhow::{Context as _, Result};
-use lab::{Daemon, Lab, wait_until};
+use lab::{Daemon, DatabaseLock, Lab, wait_until};
 
-use crate::support::{
-    Agent, COLD_START, DatabaseLock, LIMIT, config, counted, ended_by_trap, fail, gateway_of, snmp, stop,
-};
+use crate::support::{Agent, COLD_START, LIMIT, config, counted, ended_by_trap, fail, gateway_of, snmp, stop};
 
 // proves: F-10
 #[test]
@@ -86,7 +84,7 @@ fn an_inform_is_acknowledged_only_by_a_daemon_that_has_committed_it() -> Result<
     let to = gateway_of(server)?;
     fail(&daemon, &lab)?;
     let inform = ["-v", "2c", "-c", "s3cret", "-t", "1", "-r", "0", &to, "", COLD_START];
-    let lock = DatabaseLock::take(&lab, &daemon)?;
+    let lock = DatabaseLock::take(&daemon)?;
     assert!(!snmp(server, "snmpinform", &inform)?, "acknowledged before the commit");
     lock.release()?;
     wait_until("the inform is acknowledged", LIMIT, || snmp(server, "snmpinform", &inform).unwrap_or(false))?;

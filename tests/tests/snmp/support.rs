@@ -1,13 +1,6 @@
 //! Outages, net-snmp's programs, and what the daemon makes of them.
 
-use std::{
-    fs,
-    io::{BufRead as _, BufReader},
-    net::SocketAddr,
-    path::PathBuf,
-    process::{Child, Stdio},
-    time::Duration,
-};
+use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
 use lab::{Attempt, Daemon, DaemonConfig, Host, HttpServer, Lab, Process};
@@ -94,26 +87,4 @@ pub(crate) fn stop(mut agent: Process) -> Result<()> {
     agent.signal(Signal::SIGTERM)?;
     agent.wait_for_end(LIMIT)?;
     Ok(())
-}
-
-/// Somebody else who has the database locked: nothing can be committed.
-pub(crate) struct DatabaseLock(Child);
-
-impl DatabaseLock {
-    pub(crate) fn take(lab: &Lab, daemon: &Daemon<'_>) -> Result<Self> {
-        let script = "import sqlite3,sys; d=sqlite3.connect(sys.argv[1],isolation_level=None); d.execute('begin immediate'); print('locked',flush=True); sys.stdin.read()";
-        let mut python = lab.gateway().command("python3");
-        python.args(["-c", script]).arg(daemon.state_dir().join("ringback.db"));
-        let mut child = python.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().context("its output")?).read_line(&mut line)?;
-        assert_eq!(line.trim(), "locked");
-        Ok(Self(child))
-    }
-
-    pub(crate) fn release(mut self) -> Result<()> {
-        drop(self.0.stdin.take());
-        self.0.wait()?;
-        Ok(())
-    }
 }

@@ -7,11 +7,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use lab::{Daemon, DaemonConfig, Host, Lab, wait_until};
+use lab::{Daemon, DaemonConfig, DatabaseLock, Host, Lab, wait_until};
 
-use crate::support::{
-    Agent, COLD_START, DatabaseLock, LIMIT, config, counted, ended_by_trap, fail, gateway_of, snmp, stop,
-};
+use crate::support::{Agent, COLD_START, LIMIT, config, counted, ended_by_trap, fail, gateway_of, snmp, stop};
 
 const ENGINE: &str = "0x80000000010203040506";
 const AUTH: &str = "authentic words";
@@ -214,7 +212,7 @@ fn an_encrypted_inform_is_acknowledged_after_the_commit_and_a_stale_one_is_told_
     let daemon = Daemon::start(lab.gateway(), config_of(&lab, &[KEEPER])?)?;
     let to = gateway_of(server)?;
     fail(&daemon, &lab)?;
-    let lock = DatabaseLock::take(&lab, &daemon)?;
+    let lock = DatabaseLock::take(&daemon)?;
     assert!(!KEEPER.inform(server, &to)?, "acknowledged before the commit");
     lock.release()?;
     wait_until("the inform is acknowledged", LIMIT, || KEEPER.inform(server, &to).unwrap_or(false))?;

@@ -26,7 +26,8 @@ pub(in crate::store) fn forget(conn: &Connection, answered_before: UnixMs) -> Re
 }
 
 pub(in crate::store) fn learned(conn: &Connection) -> Result<Vec<(Service, UnixMs)>, StoreError> {
-    let mut select = conn.prepare_cached("SELECT server, port, answered FROM service ORDER BY server, port")?;
+    let mut select =
+        conn.prepare_cached("SELECT server, port, answered FROM service ORDER BY answered DESC, server, port")?;
     let rows = select.query_map((), |row| Ok((service(row)?, row.get("answered")?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -1,0 +1,64 @@
+//! The address book behind `ringback address`: the daemon's, or the store itself while no daemon runs.
+
+use super::{Context, Failure};
+use crate::{
+    config::ClientNet,
+    control::{AddressLine, Client, ClientError},
+    outage::UnixMs,
+    store::Store,
+};
+
+/// See the module.
+pub(super) enum Book {
+    Daemon(Client),
+    Store(Store),
+}
+
+impl Book {
+    /// The store lets in one process at a time: a daemon that does not answer but runs is named by the error.
+    pub(super) async fn open(context: &Context) -> Result<Self, Failure> {
+        let client = context.client()?;
+        if client.is_answered().await {
+            return Ok(Self::Daemon(client));
+        }
+        let database = context.config()?.database().map_err(Failure::usage)?;
+        Ok(Self::Store(Store::open(&database).map_err(|error| Failure::failed(error.to_string()))?))
+    }
+
+    pub(super) async fn lines(&self) -> Result<Vec<AddressLine>, Failure> {
+        match self {
+            Self::Daemon(client) => Ok(client.get("/v1/addresses").await?),
+            Self::Store(store) => {
+                let entries = store.addresses().await.map_err(anyhow::Error::from)?;
+                Ok(entries.into_iter().map(AddressLine::from).collect())
+            }
+        }
+    }
+
+    /// All lines or none; returns how many.
+    pub(super) async fn put(&self, lines: Vec<AddressLine>) -> Result<usize, Failure> {
+        match self {
+            Self::Daemon(client) => Ok(client.post("/v1/addresses", &lines).await?),
+            Self::Store(store) => {
+                let entries = AddressLine::entries(lines, UnixMs::now()).map_err(Failure::usage)?;
+                let count = entries.len();
+                store.put_addresses(entries).await.map_err(anyhow::Error::from)?;
+                Ok(count)
+            }
+        }
+    }
+
+    pub(super) async fn remove(&self, net: ClientNet) -> Result<(), Failure> {
+        match self {
+            Self::Daemon(client) => {
+                let _: bool = client.delete(&format!("/v1/addresses/{net}")).await?;
+            }
+            Self::Store(store) => {
+                if !store.remove_address(net).await.map_err(anyhow::Error::from)? {
+                    return Err(ClientError::Refused(AddressLine::absent(net)).into());
+                }
+            }
+        }
+        Ok(())
+    }
+}
