@@ -21,8 +21,8 @@ pub struct Attempt {
     pub seen_ns: u64,
     /// Hash of the flow: finds the bucket and the tag again.
     pub hash: u64,
-    /// 1 when the watch list names this port of this server, else 0.
-    pub listed: u32,
+    /// How often the service had answered when the SYN was seen: [`crate::ServiceState::answers`].
+    pub answers: u32,
     /// Where the SYN came in.
     pub ifindex: u32,
 }

@@ -1,5 +1,9 @@
 //! The table of seen attempts: an array of one-cache-line buckets with a few slots each.
 //!
+//! It has two parts. An attempt is put into the near part, which is small enough to stay in a processor's cache, and goes to
+//! the far part only if its bucket there is full of attempts that are still pending. Most attempts are answered within
+//! milliseconds: the near part is all that a healthy path touches, however much may be pending when it is not.
+//!
 //! A slot is one word that holds all that is needed to recognise an attempt: a tag of the flow's hash, the SYN's
 //! sequence number and what became of it. Changing the word is one compare-and-swap, so the answer, the refusal and the
 //! deadline of one attempt can meet on different CPUs and exactly one of them gets it.
@@ -7,19 +11,54 @@
 /// Slots in a bucket.
 pub const SLOTS: usize = 5;
 
+/// Buckets of the near part, in front of those of the far part: 128 KiB.
+pub const NEAR_BUCKETS: u32 = 2048;
+
 /// One cache line of attempts.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bucket {
     /// See [`SlotWord`]; 0 is free.
     pub words: [u64; SLOTS],
-    /// When each was taken: the kernel's clock in units of 2^20 ns (about 1 ms), modulo 2^32.
+    /// In the far part: when each was taken, in ticks.
     pub ticks: [u32; SLOTS],
-    /// Fills the cache line.
-    pub _pad: u32,
+    /// In the near part: when an attempt last had to go to the far part, in ticks; 0: never.
+    pub overflowed: u32,
 }
 
 const _: () = assert!(size_of::<Bucket>() == 64);
+
+/// For how many ticks after an overflow an attempt may still lie in the far part: longer than any client repeats a SYN.
+const FAR_TICKS: u32 = 1 << 18;
+
+/// The kernel's clock in ticks of 2^20 ns (about 1 ms), modulo 2^32; never 0.
+#[inline(always)]
+#[must_use]
+pub const fn tick(now_ns: u64) -> u32 {
+    (now_ns >> 20) as u32 | 1
+}
+
+/// Whether attempts of a near bucket may lie in the far part, given when one last went there.
+#[inline(always)]
+#[must_use]
+pub const fn may_be_far(overflowed: u32, tick: u32) -> bool {
+    overflowed != 0 && tick.wrapping_sub(overflowed) < FAR_TICKS
+}
+
+/// Where an attempt lies in the near part.
+#[inline(always)]
+#[must_use]
+pub const fn near(hash: u64) -> u32 {
+    hash as u32 & (NEAR_BUCKETS - 1)
+}
+
+/// Where an attempt lies in the far part of `mask + 1` buckets. Other bits than those of [`near`]: what one near bucket
+/// cannot take spreads over all of the far part.
+#[inline(always)]
+#[must_use]
+pub const fn far(hash: u64, mask: u32) -> u32 {
+    NEAR_BUCKETS + ((hash >> NEAR_BUCKETS.trailing_zeros()) as u32 & mask)
+}
 
 /// What became of an attempt.
 #[repr(u32)]
@@ -85,6 +124,16 @@ mod tests {
         assert!(word.reported().is_reported() && !word.is_reported());
         assert!(!word.same_attempt(SlotWord::new(0xdead_beef_0000_0001, 8, SlotState::Pending)));
         assert!(!word.same_attempt(SlotWord::new(0x1ead_beef_0000_0001, 7, SlotState::Pending)));
+    }
+
+    #[test]
+    fn the_far_part_is_looked_at_while_an_overflow_is_remembered() {
+        let overflowed = super::tick(5 << 20);
+        assert!(super::may_be_far(overflowed, super::tick(100_000 << 20)));
+        assert!(!super::may_be_far(overflowed, super::tick(300_000 << 20)));
+        assert!(!super::may_be_far(0, super::tick(5 << 20)));
+        assert!(super::near(u64::MAX) < super::NEAR_BUCKETS && super::far(0, 7) == super::NEAR_BUCKETS);
+        assert_eq!(super::far(u64::MAX, 7), super::NEAR_BUCKETS + 7);
     }
 
     #[test]

@@ -73,9 +73,13 @@ pub struct Event {
     pub standing: u32,
     /// Where the frame came in or went out.
     pub ifindex: u32,
+    /// How often the service had answered: [`crate::ServiceState::answers`].
+    pub answers: u32,
+    /// Explicit padding.
+    pub _pad: u32,
 }
 
-const _: () = assert!(size_of::<Event>() == 80);
+const _: () = assert!(size_of::<Event>() == 88);
 
 #[cfg(feature = "user")]
 mod user {
@@ -152,6 +156,8 @@ mod user {
                 attempts: fields.u32()?,
                 standing: fields.u32()?,
                 ifindex: fields.u32()?,
+                answers: fields.u32()?,
+                _pad: 0,
             })
         }
     }

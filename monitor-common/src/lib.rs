@@ -18,7 +18,7 @@ mod watch;
 
 pub use addr::Addr;
 pub use attempt::{Attempt, Cursor};
-pub use bucket::{Bucket, SLOTS, SlotState, SlotWord};
+pub use bucket::{Bucket, NEAR_BUCKETS, SLOTS, SlotState, SlotWord, far, may_be_far, near, tick};
 pub use counter::Counter;
 pub use event::{Event, EventKind, Evidence};
 pub use mark::MarkRequest;
@@ -73,4 +73,13 @@ pub mod program {
     pub const MARK: &str = "rb_mark";
     /// XDP that only passes: what the others are measured against.
     pub const PASS: &str = "rb_pass";
+    /// XDP: the path of a new SYN, another flow in each run.
+    pub const NEW_SYN: &str = "rb_new_syn";
+    /// XDP: the path of a new SYN and its SYN/ACK.
+    pub const PAIR: &str = "rb_pair";
+    /// TC: one look of the timer at the deadlines.
+    pub const LOOK: &str = "rb_look";
+
+    /// Those that are only loaded to be measured.
+    pub const MEASURED: [&str; 4] = [PASS, NEW_SYN, PAIR, LOOK];
 }

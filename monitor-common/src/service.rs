@@ -39,14 +39,14 @@ impl ServiceFlags {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ServiceState {
-    /// When it last answered anybody on this path; 0: never since the map was made.
+    /// When it last answered anybody on this path, a clock tick early at most; 0: never since the map was made.
     pub last_answer_ns: u64,
     /// When the daemon marked it failed; 0: it is not.
     pub failed_ns: u64,
     /// [`ServiceFlags`].
     pub flags: u32,
-    /// Explicit padding.
-    pub _pad: u32,
+    /// How often it has answered, modulo 2^32: exact where two times would be too close to compare.
+    pub answers: u32,
 }
 
 const _: () = assert!(size_of::<ServiceState>() == 24);

@@ -1,7 +1,7 @@
 //! What the daemon tells the programs at start and at reload.
 
 /// Version of everything in this crate. A pinned map of another layout is replaced, never read.
-pub const LAYOUT: u32 = 1;
+pub const LAYOUT: u32 = 2;
 
 /// One entry, written by the daemon.
 #[repr(C)]
@@ -11,7 +11,7 @@ pub struct Settings {
     pub layout: u32,
     /// CPUs that have a ring of deadlines.
     pub cpus: u32,
-    /// Number of buckets - 1; the number is a power of two.
+    /// Number of buckets in the far part - 1; the number is a power of two.
     pub bucket_mask: u32,
     /// Deadlines per CPU - 1; the number is a power of two.
     pub deadline_mask: u32,

@@ -1,13 +1,17 @@
 //! An answer: the attempt is over, its service is alive (F-3, F-12).
 
-use aya_ebpf::{bindings::BPF_NOEXIST, btf_maps::lpm_trie::Key, helpers::generated::bpf_ktime_get_ns};
+use aya_ebpf::{
+    bindings::BPF_NOEXIST,
+    btf_maps::lpm_trie::Key,
+    helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns},
+};
 use monitor_common::{Attempt, Counter, EventKind, Evidence, ServiceFlags, ServiceKey, ServiceState};
 
 use crate::{
     bucket,
     counters::count,
     maps::{RB_SERVICES, RB_SETTINGS, RB_WATCH},
-    report::{self, Word},
+    report::{self, Known, Word},
 };
 
 /// Set when the object is loaded: whether the client's own ACK of the handshake is an answer (design rule 3).
@@ -48,14 +52,14 @@ pub extern "C" fn rb_answer(attempt: *mut Attempt, by_client: u32) -> u32 {
 fn answered(attempt: &mut Attempt, evidence: Evidence) -> bool {
     let Some(settings) = RB_SETTINGS.get(0) else { return false };
     attempt.hash = bucket::hash(attempt, settings);
-    let Some(found) = bucket::find(attempt, settings) else { return false };
+    // SAFETY: no arguments. The last tick of the clock costs next to nothing and is exact enough while all is well.
+    let tick_ns = unsafe { bpf_ktime_get_coarse_ns() };
+    let Some(found) = bucket::find(attempt, settings, tick_ns) else { return false };
     if !found.take() {
         return false;
     }
     count(Counter::Answers);
-    // SAFETY: no arguments.
-    let now = unsafe { bpf_ktime_get_ns() };
-    attempt.seen_ns = now;
+    attempt.seen_ns = tick_ns;
     let key = ServiceKey::new(attempt.server, attempt.server_port);
     let Some(service) = RB_SERVICES.get_ptr_mut(&key) else {
         learn(attempt, evidence);
@@ -63,16 +67,22 @@ fn answered(attempt: &mut Attempt, evidence: Evidence) -> bool {
     };
     // SAFETY: a live map value; each field is read and written whole, and the later of two answers may win.
     let service = unsafe { &mut *service };
-    let before = service.last_answer_ns;
     let flags = service.flags;
-    service.last_answer_ns = now;
+    let known = Known { standing: flags, answers: service.answers, last_answer_ns: service.last_answer_ns };
+    // Two CPUs that count at once may count one too few; that it has changed is what counts.
+    service.answers = known.answers.wrapping_add(1);
+    if service.failed_ns != 0 {
+        // SAFETY: no arguments. A recovery is compared with when the service was marked failed.
+        attempt.seen_ns = unsafe { bpf_ktime_get_ns() };
+    }
+    service.last_answer_ns = attempt.seen_ns;
     if service.failed_ns != 0 {
         let attempts = if found.was.is_reported() { report::withdraw(attempt) } else { 0 };
-        let word = Word { kind: EventKind::Answered, evidence, standing: flags, last_answer_ns: before, attempts };
+        let word = Word { kind: EventKind::Answered, evidence, known, attempts };
         report::plain(attempt, &word);
     }
     if flags & ServiceFlags::ANSWERED == 0 {
-        let word = Word { kind: EventKind::Learned, evidence, standing: flags, last_answer_ns: before, attempts: 0 };
+        let word = Word { kind: EventKind::Learned, evidence, known, attempts: 0 };
         if report::plain(attempt, &word) {
             service.flags = flags | ServiceFlags::ANSWERED;
         }
@@ -86,12 +96,17 @@ fn learn(attempt: &Attempt, evidence: Evidence) {
     let key = ServiceKey::new(attempt.server, attempt.server_port);
     let listed = RB_WATCH.get(&Key::new(128, attempt.server)).is_some_and(|rule| rule.lists(attempt.server_port));
     let flags = ServiceFlags::ANSWERED | if listed { ServiceFlags::LISTED } else { 0 };
-    let service = ServiceState { last_answer_ns: attempt.seen_ns, failed_ns: 0, flags, _pad: 0 };
+    let service = ServiceState { last_answer_ns: attempt.seen_ns, failed_ns: 0, flags, answers: 1 };
     if RB_SERVICES.insert(&key, &service, u64::from(BPF_NOEXIST)).is_err() {
         count(Counter::ServicesFull);
         return;
     }
-    let word = Word { kind: EventKind::Learned, evidence, standing: flags, last_answer_ns: 0, attempts: 0 };
+    let word = Word {
+        kind: EventKind::Learned,
+        evidence,
+        known: Known { standing: flags, answers: 0, last_answer_ns: 0 },
+        attempts: 0,
+    };
     if !report::plain(attempt, &word) {
         // Not told: the next answer tells it.
         let _ = RB_SERVICES.remove(&key);

@@ -1,6 +1,6 @@
 //! Finding and taking slots in the table of seen attempts.
 
-use monitor_common::{Attempt, Bucket, Counter, SLOTS, Settings, SlotState, SlotWord};
+use monitor_common::{Attempt, Bucket, Counter, SLOTS, Settings, SlotState, SlotWord, far, may_be_far, near, tick};
 
 use crate::{atomic, counters::count, maps::RB_PENDING};
 
@@ -35,10 +35,10 @@ pub(crate) enum Remembered {
     Again(Found),
 }
 
-/// Hash of an attempt's flow, its four-tuple: 64 bits of which the lower choose the bucket and the upper 30 are the tag.
+/// Hash of an attempt's flow, its four-tuple: 64 bits of which the lower choose the buckets and the upper 30 are the tag.
 #[inline(always)]
 pub(crate) fn hash(flow: &Attempt, settings: &Settings) -> u64 {
-    // Multiply and fold, twice per address: full diffusion of 36 bytes in ten multiplications without a table.
+    // Multiply and fold each word; the two addresses beside each other, so that the processor does them at once.
     const K: u64 = 0x9e37_79b9_7f4a_7c15;
     #[inline(always)]
     const fn mix(hash: u64, word: u64) -> u64 {
@@ -48,23 +48,29 @@ pub(crate) fn hash(flow: &Attempt, settings: &Settings) -> u64 {
     let [client0, client1] = flow.client.halves();
     let [server0, server1] = flow.server.halves();
     let ports = ((flow.client_port as u64) << 16) | flow.server_port as u64;
-    let mut hash = mix(settings.hash_seed, client0);
-    hash = mix(hash, client1);
-    hash = mix(hash, server0);
-    hash = mix(hash, server1);
-    mix(mix(hash, ports), settings.hash_seed)
+    let client = mix(mix(settings.hash_seed, client0), client1);
+    let server = mix(mix(!settings.hash_seed, server0), server1);
+    mix(mix(client ^ server.rotate_left(29), ports), settings.hash_seed)
 }
 
+/// The attempt's slot, whatever became of it. `now_ns` may be some milliseconds late.
 #[inline(always)]
-fn bucket(hash: u64, settings: &Settings) -> Option<*mut Bucket> {
-    RB_PENDING.get_ptr_mut(hash as u32 & settings.bucket_mask)
-}
-
-/// The attempt's slot, whatever became of it.
-#[inline(always)]
-pub(crate) fn find(attempt: &Attempt, settings: &Settings) -> Option<Found> {
-    let bucket = bucket(attempt.hash, settings)?;
+pub(crate) fn find(attempt: &Attempt, settings: &Settings, now_ns: u64) -> Option<Found> {
     let wanted = SlotWord::new(attempt.hash, attempt.seq, SlotState::Pending);
+    let bucket = RB_PENDING.get_ptr_mut(near(attempt.hash))?;
+    let found = look(bucket, wanted);
+    if found.is_some() {
+        return found;
+    }
+    // SAFETY: inside the live bucket; read whole.
+    if may_be_far(unsafe { (&raw const (*bucket).overflowed).read_volatile() }, tick(now_ns)) {
+        return look(RB_PENDING.get_ptr_mut(far(attempt.hash, settings.bucket_mask))?, wanted);
+    }
+    None
+}
+
+#[inline(always)]
+fn look(bucket: *mut Bucket, wanted: SlotWord) -> Option<Found> {
     for index in 0..SLOTS {
         // SAFETY: inside the live bucket; a word is read whole.
         let word = unsafe { &raw mut (*bucket).words[index] };
@@ -77,25 +83,43 @@ pub(crate) fn find(attempt: &Attempt, settings: &Settings) -> Option<Found> {
     None
 }
 
-/// Finds the attempt's slot or takes one: a free one, else the oldest, reported ones first.
+/// Finds the attempt's slot or takes one: in the near part, unless all its slots there are pending.
 #[inline(always)]
 pub(crate) fn remember(attempt: &Attempt, settings: &Settings) -> Option<Remembered> {
-    let bucket = bucket(attempt.hash, settings)?;
     let wanted = SlotWord::new(attempt.hash, attempt.seq, SlotState::Pending);
-    let tick = (attempt.seen_ns >> 20) as u32;
-    let mut best = 0;
-    let mut best_rank = 0;
+    if let Some(found) = find(attempt, settings, attempt.seen_ns) {
+        return Some(Remembered::Again(found));
+    }
+    let bucket = RB_PENDING.get_ptr_mut(near(attempt.hash))?;
     for index in 0..SLOTS {
         // SAFETY: inside the live bucket; a word is read whole.
         let word = unsafe { &raw mut (*bucket).words[index] };
         // SAFETY: as above.
         let was = SlotWord(unsafe { word.read_volatile() });
-        if was.same_attempt(wanted) {
-            return Some(Remembered::Again(Found { word, was }));
-        }
+        // What is reported is only kept to recognise what comes late.
         // SAFETY: as above.
-        let age = u64::from(tick.wrapping_sub(unsafe { (*bucket).ticks[index] }));
-        let rank = if was.0 == 0 { u64::MAX } else { age + 1 + if was.is_reported() { 1 << 32 } else { 0 } };
+        if (was.0 == 0 || was.is_reported()) && unsafe { atomic::swap(word, was.0, wanted.0) } {
+            return Some(Remembered::New(Found { word, was: wanted }));
+        }
+    }
+    // SAFETY: as above.
+    unsafe { (&raw mut (*bucket).overflowed).write_volatile(tick(attempt.seen_ns)) };
+    remember_far(attempt, settings)
+}
+
+/// Takes a slot in the far part: a free one, else the oldest, reported ones first.
+#[inline(always)]
+fn remember_far(attempt: &Attempt, settings: &Settings) -> Option<Remembered> {
+    let bucket = RB_PENDING.get_ptr_mut(far(attempt.hash, settings.bucket_mask))?;
+    let wanted = SlotWord::new(attempt.hash, attempt.seq, SlotState::Pending);
+    let now = tick(attempt.seen_ns);
+    let mut best = 0;
+    let mut best_rank = 0;
+    for index in 0..SLOTS {
+        // SAFETY: inside the live bucket; words and ticks are read whole.
+        let (was, taken) = unsafe { ((&raw const (*bucket).words[index]).read_volatile(), (*bucket).ticks[index]) };
+        let age = u64::from(now.wrapping_sub(taken));
+        let rank = if was == 0 { u64::MAX } else { age + 1 + if SlotWord(was).is_reported() { 1 << 32 } else { 0 } };
         if rank > best_rank {
             best_rank = rank;
             best = index;
@@ -117,6 +141,6 @@ pub(crate) fn remember(attempt: &Attempt, settings: &Settings) -> Option<Remembe
         count(Counter::PendingEvicted);
     }
     // SAFETY: as above; only the age of a slot, read as a hint.
-    unsafe { (*bucket).ticks[best] = tick };
+    unsafe { (*bucket).ticks[best] = now };
     Some(Remembered::New(Found { word, was: wanted }))
 }

@@ -9,7 +9,7 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::{
     bpf_get_smp_processor_id, bpf_ktime_get_ns, bpf_loop, bpf_timer_init, bpf_timer_set_callback, bpf_timer_start,
 };
-use monitor_common::{Attempt, Counter, Evidence, ServiceFlags, Settings};
+use monitor_common::{Attempt, Counter, Evidence, Settings};
 
 use crate::{
     atomic, bucket,
@@ -84,15 +84,21 @@ struct Look {
 
 #[inline(never)]
 extern "C" fn tick(_map: *mut c_void, _key: *mut u32, timer: *mut Timer) -> i32 {
+    look();
+    // SAFETY: the timer of the live map value that the kernel passed.
+    unsafe { bpf_timer_start(&raw mut (*timer).timer, TICK_NS, 0) };
+    0
+}
+
+/// Looks at the heads of all rings.
+#[inline(always)]
+pub(crate) fn look() {
     if let Some(settings) = RB_SETTINGS.get(0) {
         // SAFETY: no arguments.
         let mut look = Look { now: unsafe { bpf_ktime_get_ns() }, cpu: 0, _pad: 0 };
         // SAFETY: the callback has the signature that the kernel calls, and `look` outlives the loop.
         unsafe { bpf_loop(settings.cpus, look_at_cpu as *mut c_void, (&raw mut look).cast(), 0) };
     }
-    // SAFETY: the timer of the live map value that the kernel passed.
-    unsafe { bpf_timer_start(&raw mut (*timer).timer, TICK_NS, 0) };
-    0
 }
 
 #[inline(never)]
@@ -124,7 +130,7 @@ extern "C" fn look_at_head(_turn: u32, look: *mut Look) -> i64 {
     if attempt.seen_ns + settings.syn_timeout_ns > now {
         return 1;
     }
-    if expire(attempt, settings) == Room::Full {
+    if expire(attempt, settings, now) == Room::Full {
         return 1;
     }
     // SAFETY: as above.
@@ -134,14 +140,13 @@ extern "C" fn look_at_head(_turn: u32, look: *mut Look) -> i64 {
 
 /// An attempt whose time is up: gone from the table (answered), isolated, or failed.
 #[inline(always)]
-fn expire(attempt: &Attempt, settings: &Settings) -> Room {
-    let Some(found) = bucket::find(attempt, settings) else { return Room::Yes };
+fn expire(attempt: &Attempt, settings: &Settings, now_ns: u64) -> Room {
+    let Some(found) = bucket::find(attempt, settings, now_ns) else { return Room::Yes };
     if found.was.is_reported() {
         return Room::Yes;
     }
-    let (standing, last_answer_ns) = report::standing(attempt);
-    let standing = standing | (attempt.listed & ServiceFlags::LISTED);
-    if standing == 0 {
+    let known = report::known(attempt);
+    if known.standing == 0 {
         if found.take() {
             count(Counter::Expired);
             count(Counter::UnknownService);
@@ -149,14 +154,14 @@ fn expire(attempt: &Attempt, settings: &Settings) -> Room {
         return Room::Yes;
     }
     // Design rule 2: it answered somebody after this SYN, so this is the client's own trouble.
-    if last_answer_ns >= attempt.seen_ns {
+    if known.answers != attempt.answers {
         if found.take() {
             count(Counter::Expired);
             count(Counter::Isolated);
         }
         return Room::Yes;
     }
-    let case = Case { evidence: Evidence::Unanswered, standing, last_answer_ns, fold_since_ns: NEVER };
+    let case = Case { evidence: Evidence::Unanswered, known, fold_since_ns: NEVER };
     let room = report::failed(attempt, &case, &found);
     if room == Room::Yes {
         count(Counter::Expired);

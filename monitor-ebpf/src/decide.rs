@@ -119,5 +119,5 @@ fn by_flags(src: Addr, dst: Addr, tcp: &Tcp, side: Side, ifindex: u32) {
 
 #[inline(always)]
 const fn attempt(client: Addr, server: Addr, client_port: u16, server_port: u16, seq: u32, ifindex: u32) -> Attempt {
-    Attempt { client, server, client_port, server_port, seq, seen_ns: 0, hash: 0, listed: 0, ifindex }
+    Attempt { client, server, client_port, server_port, seq, seen_ns: 0, hash: 0, answers: 0, ifindex }
 }

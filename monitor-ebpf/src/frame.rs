@@ -41,13 +41,23 @@ impl Frame {
     /// The header at `offset` bytes from the start of the frame.
     #[inline(always)]
     pub(crate) fn at<T>(&self, offset: usize) -> Option<&T> {
+        // SAFETY: inside the frame; `T` is made of bytes, so any content and any address will do.
+        self.place(offset).map(|place| unsafe { &*place })
+    }
+
+    /// The same header, to be changed: only for frames that go nowhere.
+    #[inline(always)]
+    pub(crate) fn at_mut<T>(&mut self, offset: usize) -> Option<&mut T> {
+        // SAFETY: as above, and nothing else refers to the frame.
+        self.place(offset).map(|place| unsafe { &mut *place })
+    }
+
+    /// Where `T` lies, if the frame is long enough.
+    #[inline(always)]
+    fn place<T>(&self, offset: usize) -> Option<*mut T> {
         const { assert!(align_of::<T>() == 1) };
         let at = self.start + offset;
-        if at + size_of::<T>() > self.end {
-            return None;
-        }
-        // SAFETY: inside the frame, as just checked; `T` is made of bytes, so any content and any address will do.
-        Some(unsafe { &*(at as *const T) })
+        if at + size_of::<T>() > self.end { None } else { Some(at as *mut T) }
     }
 }
 
@@ -85,6 +95,12 @@ impl Be32 {
     #[inline(always)]
     pub(crate) const fn get(self) -> u32 {
         u32::from_be(self.0)
+    }
+
+    /// The next number.
+    #[inline(always)]
+    pub(crate) const fn plus_one(self) -> Self {
+        Self(self.get().wrapping_add(1).to_be())
     }
 
     /// As it stands in memory.

@@ -26,6 +26,7 @@ mod refusal;
 mod report;
 mod syn;
 mod unreachable;
+mod yardstick;
 
 use aya_ebpf::{
     bindings::{TC_ACT_UNSPEC, xdp_action},
@@ -76,9 +77,30 @@ pub fn rb_mark(ctx: TcContext) -> i32 {
     result
 }
 
-/// Passes: the yardstick for the others.
+/// Passes: what the others are measured against.
 #[xdp(frags)]
 pub fn rb_pass(_ctx: XdpContext) -> u32 {
+    xdp_action::XDP_PASS
+}
+
+/// Measures a SYN of a new flow in each run; see [`yardstick`].
+#[xdp(frags)]
+pub fn rb_new_syn(ctx: XdpContext) -> u32 {
+    yardstick::new_syn(&mut Frame::new(ctx.data(), ctx.data_end()));
+    xdp_action::XDP_PASS
+}
+
+/// Measures one look of the timer at the deadlines.
+#[classifier]
+pub fn rb_look(_ctx: TcContext) -> i32 {
+    deadline::look();
+    0
+}
+
+/// Measures a SYN of a new flow and its SYN/ACK in each run.
+#[xdp(frags)]
+pub fn rb_pair(ctx: XdpContext) -> u32 {
+    yardstick::pair(&mut Frame::new(ctx.data(), ctx.data_end()));
     xdp_action::XDP_PASS
 }
 

@@ -6,7 +6,7 @@ use monitor_common::{Addr, Attempt, EventKind, Evidence};
 use crate::{
     frame::{Arp, ETH_P_IP, Frame, Ipv6, NeighbourAdvertisement},
     maps::RB_HOSTS,
-    report::{self, Word},
+    report::{self, Known, Word},
 };
 
 /// ICMPv6 type (RFC 4861 section 4.4).
@@ -54,10 +54,15 @@ fn spoke(host: Addr, evidence: Evidence, ifindex: u32) {
         seq: 0,
         seen_ns: now,
         hash: 0,
-        listed: 0,
+        answers: 0,
         ifindex,
     };
-    let word = Word { kind: EventKind::HostSeen, evidence, standing: 0, last_answer_ns: 0, attempts: 0 };
+    let word = Word {
+        kind: EventKind::HostSeen,
+        evidence,
+        known: Known { standing: 0, answers: 0, last_answer_ns: 0 },
+        attempts: 0,
+    };
     if report::plain(&no_attempt, &word) {
         state.reported_ns = now;
     }

@@ -21,11 +21,21 @@ pub(crate) enum Room {
     Full,
 }
 
+/// What is known of a service. The order of fields here and in [`Word`] is so that what the compiler stores at once is
+/// aligned: the verifier wants that on the stack.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Known {
+    pub(crate) last_answer_ns: u64,
+    pub(crate) answers: u32,
+    /// Why it may have an outage.
+    pub(crate) standing: u32,
+}
+
 /// What a failed attempt is reported with.
 pub(crate) struct Case {
     pub(crate) evidence: Evidence,
-    pub(crate) standing: u32,
-    pub(crate) last_answer_ns: u64,
+    pub(crate) known: Known,
     /// Since when reports of the same client may be folded: when the service was marked failed. The note of an outage that
     /// is over must not hide the begin of the next one.
     pub(crate) fold_since_ns: u64,
@@ -79,12 +89,14 @@ pub(crate) fn failed(attempt: &Attempt, case: &Case, found: &Found) -> Room {
         (*event).server = attempt.server;
         (*event).seen_ns = attempt.seen_ns;
         (*event).at_ns = now;
-        (*event).last_answer_ns = case.last_answer_ns;
+        (*event).last_answer_ns = case.known.last_answer_ns;
         (*event).client_port = attempt.client_port;
         (*event).server_port = attempt.server_port;
         (*event).attempts = attempts;
-        (*event).standing = case.standing;
+        (*event).standing = case.known.standing;
         (*event).ifindex = attempt.ifindex;
+        (*event).answers = case.known.answers;
+        (*event)._pad = 0;
     }
     entry.submit(0);
     count(Counter::Events);
@@ -131,16 +143,16 @@ fn matches(attempt: &mut Attempt, evidence: Evidence) -> bool {
     // SYN (design rule 2).
     attempt.seen_ns = unsafe { bpf_ktime_get_ns() };
     attempt.hash = bucket::hash(attempt, settings);
-    let found = bucket::find(attempt, settings);
+    let found = bucket::find(attempt, settings, attempt.seen_ns);
     if let Some(found) = &found
         && !found.was.is_reported()
     {
-        let (standing, last_answer_ns) = standing(attempt);
-        if standing == 0 {
+        let known = known(attempt);
+        if known.standing == 0 {
             count(Counter::UnknownService);
             found.take();
         } else {
-            failed(attempt, &Case { evidence, standing, last_answer_ns, fold_since_ns: NEVER }, found);
+            failed(attempt, &Case { evidence, known, fold_since_ns: NEVER }, found);
         }
         return true;
     }
@@ -154,8 +166,7 @@ fn matches(attempt: &mut Attempt, evidence: Evidence) -> bool {
         return false;
     }
     if note.evidence != evidence as u32 {
-        let (standing, last_answer_ns) = standing(attempt);
-        let word = Word { kind: EventKind::Failed, evidence, standing, last_answer_ns, attempts: 0 };
+        let word = Word { kind: EventKind::Failed, evidence, known: known(attempt), attempts: 0 };
         if plain(attempt, &word) {
             note.evidence = evidence as u32;
         }
@@ -179,24 +190,25 @@ pub(crate) fn withdraw(attempt: &Attempt) -> u32 {
     1
 }
 
-/// Why a service may have an outage, and when it last answered.
-#[inline(never)]
-pub(crate) fn standing(attempt: &Attempt) -> (u32, u64) {
+/// Looks up what is known of the attempt's service.
+#[inline(always)]
+pub(crate) fn known(attempt: &Attempt) -> Known {
     if let Some(service) = RB_SERVICES.get_ptr(&ServiceKey::new(attempt.server, attempt.server_port)) {
         // SAFETY: a live map value; each field is read whole.
-        return unsafe { ((*service).flags, (*service).last_answer_ns) };
+        let service = unsafe { &*service };
+        return Known { standing: service.flags, answers: service.answers, last_answer_ns: service.last_answer_ns };
     }
     let listed = RB_WATCH.get(&Key::new(128, attempt.server)).is_some_and(|rule| rule.lists(attempt.server_port));
-    (if listed { ServiceFlags::LISTED } else { 0 }, 0)
+    Known { standing: if listed { ServiceFlags::LISTED } else { 0 }, answers: 0, last_answer_ns: 0 }
 }
 
 /// What needs no claim on an attempt.
+#[repr(C)]
 pub(crate) struct Word {
+    pub(crate) known: Known,
     pub(crate) kind: EventKind,
-    pub(crate) evidence: Evidence,
-    pub(crate) standing: u32,
-    pub(crate) last_answer_ns: u64,
     pub(crate) attempts: u32,
+    pub(crate) evidence: Evidence,
 }
 
 /// Reports it, at the time that `attempt` says. Returns whether there was room.
@@ -215,12 +227,14 @@ pub(crate) fn plain(attempt: &Attempt, word: &Word) -> bool {
         (*event).server = attempt.server;
         (*event).seen_ns = attempt.seen_ns;
         (*event).at_ns = attempt.seen_ns;
-        (*event).last_answer_ns = word.last_answer_ns;
+        (*event).last_answer_ns = word.known.last_answer_ns;
         (*event).client_port = attempt.client_port;
         (*event).server_port = attempt.server_port;
         (*event).attempts = word.attempts;
-        (*event).standing = word.standing;
+        (*event).standing = word.known.standing;
         (*event).ifindex = attempt.ifindex;
+        (*event).answers = word.known.answers;
+        (*event)._pad = 0;
     }
     entry.submit(0);
     count(Counter::Events);

@@ -8,13 +8,12 @@ use crate::{
     counters::count,
     deadline,
     maps::{RB_SERVICES, RB_SETTINGS, RB_WATCH},
-    report::{self, Case},
+    report::{self, Case, Known},
 };
 
 /// What is known of the service that a SYN asks for.
 struct Wanted {
-    standing: u32,
-    last_answer_ns: u64,
+    known: Known,
     /// When it was marked failed; 0: it is not.
     failed_ns: u64,
 }
@@ -40,7 +39,7 @@ fn seen(attempt: &mut Attempt) {
     // SAFETY: no arguments.
     attempt.seen_ns = unsafe { bpf_ktime_get_ns() };
     attempt.hash = bucket::hash(attempt, settings);
-    attempt.listed = wanted.standing & ServiceFlags::LISTED;
+    attempt.answers = wanted.known.answers;
     let Some(remembered) = bucket::remember(attempt, settings) else { return };
     let found = match remembered {
         Remembered::New(found) => {
@@ -62,12 +61,7 @@ fn seen(attempt: &mut Attempt) {
             found
         }
     };
-    let case = Case {
-        evidence: Evidence::KnownFailed,
-        standing: wanted.standing,
-        last_answer_ns: wanted.last_answer_ns,
-        fold_since_ns: wanted.failed_ns,
-    };
+    let case = Case { evidence: Evidence::KnownFailed, known: wanted.known, fold_since_ns: wanted.failed_ns };
     report::failed(attempt, &case, &found);
 }
 
@@ -78,16 +72,14 @@ fn wanted(attempt: &Attempt) -> Option<Wanted> {
     if let Some(service) = RB_SERVICES.get_ptr(&key) {
         // SAFETY: a live map value; its fields are read one by one, each whole.
         let service = unsafe { &*service };
-        return Some(Wanted {
-            standing: service.flags,
-            last_answer_ns: service.last_answer_ns,
-            failed_ns: service.failed_ns,
-        });
+        let known = Known { standing: service.flags, answers: service.answers, last_answer_ns: service.last_answer_ns };
+        return Some(Wanted { known, failed_ns: service.failed_ns });
     }
     let rule = RB_WATCH.get(&Key::new(128, attempt.server))?;
     let listed = rule.lists(attempt.server_port);
     if !listed && rule.learn == 0 {
         return None;
     }
-    Some(Wanted { standing: if listed { ServiceFlags::LISTED } else { 0 }, last_answer_ns: 0, failed_ns: 0 })
+    let standing = if listed { ServiceFlags::LISTED } else { 0 };
+    Some(Wanted { known: Known { standing, answers: 0, last_answer_ns: 0 }, failed_ns: 0 })
 }

@@ -70,7 +70,7 @@ fn quoted(frame: &Frame, client: Addr, server: Addr, at: usize, evidence: Eviden
         seq: tcp.seq.get(),
         seen_ns: 0,
         hash: 0,
-        listed: 0,
+        answers: 0,
         ifindex,
     };
     if report::more_evidence(&mut attempt, evidence) {

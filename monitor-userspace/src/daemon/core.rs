@@ -91,8 +91,9 @@ struct Turn {
     learned: Vec<(Service, UnixMs)>,
     committed: Vec<oneshot::Sender<()>>,
     seen: Vec<RemoteEngine>,
-    /// When the SYN of the attempt that failed was seen, by service: for the race rule (design rule 7).
-    failed: HashMap<Service, MonotonicNs>,
+    /// When the SYN of the attempt that failed was seen, and how often its service had answered: for the race rule (design
+    /// rule 7).
+    failed: HashMap<Service, (MonotonicNs, u32)>,
 }
 
 impl Turn {
@@ -234,7 +235,7 @@ impl Core {
                     self.observe(Observation::Withdrawn { service, client, attempts: event.attempts }, turn);
                 }
                 if let Observation::Failed(attempt) = &observation {
-                    turn.failed.insert(attempt.service, attempt.seen);
+                    turn.failed.insert(attempt.service, (attempt.seen, event.answers));
                 }
                 self.observe(observation, turn);
             }
@@ -290,7 +291,12 @@ impl Core {
     }
 
     /// Marks and probes. Answers that slipped in between make another turn (design rule 7).
-    fn act(&mut self, marks: &[Mark], probes: &[Service], failed: &HashMap<Service, MonotonicNs>) -> Result<Turn> {
+    fn act(
+        &mut self,
+        marks: &[Mark],
+        probes: &[Service],
+        failed: &HashMap<Service, (MonotonicNs, u32)>,
+    ) -> Result<Turn> {
         let mut again = Turn::default();
         for mark in marks {
             if let Err(error) = self.kernel.mark(*mark) {
@@ -299,9 +305,8 @@ impl Core {
                 continue;
             }
             if let Mark::Failed(service) = mark
-                && let Some(seen) = failed.get(service)
-                && let Some(answer) = self.kernel.last_answer(*service)?
-                && answer >= *seen
+                && let Some((seen, answers)) = failed.get(service)
+                && let Some(answer) = self.kernel.answer_since(*service, *seen, *answers)?
             {
                 let at = self.kernel.clock().unix(answer);
                 self.observe(Observation::Answered { service: *service, client: None, at }, &mut again);

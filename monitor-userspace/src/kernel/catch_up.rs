@@ -56,6 +56,8 @@ impl Kernel {
                 attempts: 1 + note.unreported,
                 standing: state.flags,
                 ifindex: 0,
+                answers: state.answers,
+                _pad: 0,
             });
         }
         Ok(events)

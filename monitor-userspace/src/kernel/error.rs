@@ -132,6 +132,9 @@ impl KernelError {
 
     /// What loading the object led to.
     pub(super) fn load(source: &(dyn std::error::Error + 'static)) -> Self {
+        for cause in chain(source) {
+            tracing::debug!(%cause, "loading the programs");
+        }
         if permission(source) {
             return Self::NoPermission(deepest(source));
         }
@@ -149,8 +152,7 @@ impl From<EbpfError> for KernelError {
 
 /// Whether the operating system said "not permitted" at the bottom of this.
 fn permission(error: &(dyn std::error::Error + 'static)) -> bool {
-    chain(error)
-        .any(|error| error.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::PermissionDenied))
+    chain(error).any(|error| error.downcast_ref::<io::Error>().is_some_and(|io| io.raw_os_error() == Some(libc::EPERM)))
 }
 
 /// The errors of a chain as one line, without repetitions and without the verifier's log.

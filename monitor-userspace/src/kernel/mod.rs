@@ -69,23 +69,38 @@ impl Kernel {
         Self::load(watch, Pinning::Private)
     }
 
+    /// [`Kernel::detached`] without the timer: nothing expires but by [`Side::Look`].
+    pub fn unarmed(watch: &Watch) -> Result<(Self, Events), KernelError> {
+        Self::prepare(watch, Pinning::Private)
+    }
+
+    /// Takes other settings, but keeps interfaces and capacities.
+    pub fn configure(&mut self, watch: &Watch) -> Result<(), KernelError> {
+        object::configure(&mut self.ebpf, watch)?;
+        self.put_watch_list(watch)
+    }
+
     fn load(watch: &Watch, pinning: Pinning) -> Result<(Self, Events), KernelError> {
-        let mut ebpf = object::load(watch, pinning)?;
-        object::configure(&mut ebpf, watch)?;
-        let events = Events::new(&mut ebpf)?;
-        let log = Log::new(&mut ebpf)?;
-        let mut kernel = Self { ebpf, log, attached: Vec::new(), clock: Clock::now(), watched: watch.servers.clone() };
-        kernel.put_watch_list(watch)?;
+        let (kernel, events) = Self::prepare(watch, pinning)?;
         match kernel.run(program::ARM, &[0; 64])? {
             0 => Ok((kernel, events)),
             code => Err(KernelError::Timer(code.cast_signed())),
         }
     }
 
+    fn prepare(watch: &Watch, pinning: Pinning) -> Result<(Self, Events), KernelError> {
+        let mut ebpf = object::load(watch, pinning)?;
+        object::configure(&mut ebpf, watch)?;
+        let events = Events::new(&mut ebpf)?;
+        let log = Log::new(&mut ebpf)?;
+        let mut kernel = Self { ebpf, log, attached: Vec::new(), clock: Clock::now(), watched: watch.servers.clone() };
+        kernel.put_watch_list(watch)?;
+        Ok((kernel, events))
+    }
+
     /// Goes on with other settings: watch list, time-out, interfaces. Capacities keep their values until a restart.
     pub async fn reload(&mut self, watch: &Watch, interfaces: &[String]) -> Result<(), KernelError> {
-        object::configure(&mut self.ebpf, watch)?;
-        self.put_watch_list(watch)?;
+        self.configure(watch)?;
         self.attached = attach::attach(&mut self.ebpf, watch, interfaces).await?;
         Ok(())
     }
@@ -150,16 +165,23 @@ impl Kernel {
         self.log.flush();
     }
 
-    /// The services to forget so that new ones find room; see [`services::surplus`].
+    /// The services to forget so that new ones find room: when less than an eighth of the table is free, those whose last
+    /// answer is the oldest, until a quarter is. What is failed or listed stays.
     #[must_use]
     pub fn surplus(services: &[(Service, Option<UnixMs>, ServiceState)]) -> Vec<Service> {
         services::surplus(services, map::SERVICES_ENTRIES)
     }
 
-    /// When the service last answered anybody; `None`: never on this path.
-    pub fn last_answer(&self, service: Service) -> Result<Option<MonotonicNs>, KernelError> {
-        let state = self.service(service)?;
-        Ok(state.map(|state| state.last_answer_ns).filter(|answer| *answer != 0).map(MonotonicNs))
+    /// When the service last answered, if it did so after `seen`, or after it had answered `answers` times.
+    pub fn answer_since(
+        &self,
+        service: Service,
+        seen: MonotonicNs,
+        answers: u32,
+    ) -> Result<Option<MonotonicNs>, KernelError> {
+        let since = |state: &ServiceState| state.answers != answers || state.last_answer_ns >= seen.0;
+        let state = self.service(service)?.filter(|state| state.last_answer_ns != 0 && since(state));
+        Ok(state.map(|state| MonotonicNs(state.last_answer_ns)))
     }
 
     /// Every service in the kernel's table, with the time of its last answer on this path.

@@ -8,7 +8,7 @@ use aya::{
     programs::Program,
     util::nr_cpus,
 };
-use monitor_common::{LAYOUT, Settings, map};
+use monitor_common::{LAYOUT, NEAR_BUCKETS, Settings, map, program};
 
 use super::{error::KernelError, pins};
 use crate::config::Watch;
@@ -33,7 +33,11 @@ impl Sizes {
     }
 
     const fn entries(&self) -> [(&'static str, u32); 3] {
-        [(map::PENDING, self.buckets), (map::DEADLINES, self.deadlines_per_cpu * self.cpus), (map::CURSORS, self.cpus)]
+        [
+            (map::PENDING, NEAR_BUCKETS + self.buckets),
+            (map::DEADLINES, self.deadlines_per_cpu * self.cpus),
+            (map::CURSORS, self.cpus),
+        ]
     }
 }
 
@@ -66,7 +70,10 @@ pub(super) fn load(watch: &Watch, pinning: Pinning) -> Result<Ebpf, KernelError>
     let client_ack = u32::from(watch.client_ack);
     loader.override_global("CLIENT_ACK", &client_ack, true);
     let mut ebpf = loader.load(OBJECT)?;
-    for (_, program) in ebpf.programs_mut() {
+    for (name, program) in ebpf.programs_mut() {
+        if pinning == Pinning::Pinned && program::MEASURED.contains(&name) {
+            continue;
+        }
         let loaded = match program {
             Program::Xdp(program) => program.load(),
             Program::SchedClassifier(program) => program.load(),

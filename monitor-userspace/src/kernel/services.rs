@@ -37,7 +37,7 @@ mod tests {
     fn the_ones_that_answered_longest_ago_make_room() {
         let service = |number: u32| Service::new(Ipv4Addr::from(number).into(), 80);
         let entry = |number: u32| {
-            let state = ServiceState { last_answer_ns: 1, failed_ns: 0, flags: ServiceFlags::ANSWERED, _pad: 0 };
+            let state = ServiceState { last_answer_ns: 1, failed_ns: 0, flags: ServiceFlags::ANSWERED, answers: 1 };
             (service(number), Some(UnixMs(i64::from(number))), state)
         };
         let mut services: Vec<_> = (0..16).rev().map(entry).collect();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp};
-use monitor_common::program;
+use monitor_common::{map, program};
 
 use super::{Kernel, error::KernelError};
 
@@ -16,6 +16,12 @@ pub enum Side {
     Egress,
     /// The program that only passes.
     Pass,
+    /// A new SYN; the frame's source address counts the flows.
+    NewSyn,
+    /// A new SYN and its SYN/ACK.
+    Pair,
+    /// One look of the timer at the deadlines.
+    Look,
 }
 
 /// What a program did with a frame.
@@ -28,21 +34,35 @@ pub struct Trial {
 }
 
 impl Kernel {
+    /// What the tables of attempts take, in bytes: it is fixed when they are made.
+    pub fn memory(&self) -> Result<u64, KernelError> {
+        [map::PENDING, map::DEADLINES].into_iter().try_fold(0, |sum, name| {
+            let aya::maps::Map::Array(data) = self.ebpf.map(name).ok_or(KernelError::MapMissing(name))? else {
+                return Err(KernelError::MapMissing(name));
+            };
+            let info = data.info().map_err(|source| KernelError::map(name, source))?;
+            Ok(sum + u64::from(info.max_entries()) * u64::from(info.value_size()))
+        })
+    }
+
     /// Gives `frame` (at least 14 bytes) to a program `repeat` times.
     pub fn trial(&self, side: Side, frame: &[u8], repeat: u32) -> Result<Trial, KernelError> {
         let name = match side {
             Side::Ingress => program::INGRESS,
             Side::Egress => program::EGRESS,
             Side::Pass => program::PASS,
+            Side::NewSyn => program::NEW_SYN,
+            Side::Pair => program::PAIR,
+            Side::Look => program::LOOK,
         };
         let options = TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::default() };
         let program = self.ebpf.program(name).ok_or(KernelError::ProgramMissing(name))?;
         let result = match side {
-            Side::Ingress | Side::Pass => {
+            Side::Ingress | Side::Pass | Side::NewSyn | Side::Pair => {
                 let xdp: &Xdp = program.try_into().map_err(|source| KernelError::program(name, source))?;
                 xdp.test_run(options)
             }
-            Side::Egress => {
+            Side::Egress | Side::Look => {
                 let classifier: &SchedClassifier =
                     program.try_into().map_err(|source| KernelError::program(name, source))?;
                 classifier.test_run(options)

@@ -1,7 +1,10 @@
 //! SYN/ACKs, RSTs and the client's own ACK.
 
 use monitor_common::{Counter, EventKind, Evidence};
-use ringback::{config::Watch, outage::Mark};
+use ringback::{
+    config::Watch,
+    outage::{Mark, MonotonicNs},
+};
 
 use crate::{
     Bed,
@@ -30,7 +33,7 @@ async fn an_answered_attempt_is_never_reported_and_its_service_is_learned_once()
         }
         assert_eq!(bed.count(Counter::Answers), 2);
         assert_eq!(bed.events(), [(EventKind::Learned, Evidence::SynAck)]);
-        assert!(bed.kernel.last_answer(service("10.0.2.7:80")).unwrap().is_some());
+        assert!(bed.kernel.answer_since(service("10.0.2.7:80"), MonotonicNs(1), 0).unwrap().is_some());
         // A later attempt's deadline passes after theirs did.
         bed.arrives(&Tcp::syn("10.0.1.5", 4002, "10.0.2.9", 80, 1).bytes());
         bed.counted(Counter::UnknownService, 1).await;

@@ -37,7 +37,12 @@ pub(crate) fn gateway_of(server: &Host) -> Result<String> {
 }
 
 pub(crate) fn snmp(server: &Host, program: &str, args: &[&str]) -> Result<bool> {
-    let output = server.command(program).env("MIBS", "").args(args).output()?;
+    // Programs that run at the same time must not share the file where net-snmp counts its boots.
+    let state = server.folder().join("snmp-state");
+    let output = server.command(program).env("MIBS", "").env("SNMP_PERSISTENT_DIR", state).args(args).output()?;
+    if !output.status.success() {
+        eprintln!("{program}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
     Ok(output.status.success())
 }
 

@@ -77,10 +77,10 @@ impl User {
         Ok(())
     }
 
-    /// Whether an inform is acknowledged.
-    fn inform(&self, from: &Host, to: &str) -> Result<bool> {
+    /// Whether an inform is acknowledged within so many seconds.
+    fn inform(&self, from: &Host, to: &str, seconds: &str) -> Result<bool> {
         let mut args = self.options();
-        args.extend(["-t", "1", "-r", "0", to, "", COLD_START]);
+        args.extend(["-t", seconds, "-r", "0", to, "", COLD_START]);
         snmp(from, "snmpinform", &args)
     }
 }
@@ -128,11 +128,11 @@ fn traps_and_informs_of_every_security_level_end_the_outages_of_their_sender() -
         user.trap(server, &format!("{boots},10"), &to, COLD_START)?;
         outages += 1;
         ended_by_trap(&daemon, outages).with_context(|| format!("trap of {}", user.name))?;
-        assert!(user.inform(server, &to)?, "inform of {}", user.name);
+        assert!(user.inform(server, &to, "10")?, "inform of {}", user.name);
     }
     for user in [NOBODY, SIGNER, KEEPER] {
         fail(&daemon, &lab)?;
-        assert!(user.inform(server, &to)?, "inform of {}", user.name);
+        assert!(user.inform(server, &to, "10")?, "inform of {}", user.name);
         outages += 1;
         ended_by_trap(&daemon, outages).with_context(|| format!("inform of {}", user.name))?;
     }
@@ -198,7 +198,7 @@ fn what_is_not_authentic_ends_nothing_and_is_counted_by_reason() -> Result<()> {
     changed.truncate(40);
     send(server, &changed, &to)?;
     counted(&daemon, "malformed", 1)?;
-    assert!(!User { name: "stranger", ..KEEPER }.inform(server, &to)?);
+    assert!(!User { name: "stranger", ..KEEPER }.inform(server, &to, "1")?);
     assert_eq!(daemon.status()?["waiting_clients"], 1);
     KEEPER.trap(server, "4,900", &to, COLD_START)?;
     ended_by_trap(&daemon, 1)
@@ -213,9 +213,9 @@ fn an_encrypted_inform_is_acknowledged_after_the_commit_and_a_stale_one_is_told_
     let to = gateway_of(server)?;
     fail(&daemon, &lab)?;
     let lock = DatabaseLock::take(&daemon)?;
-    assert!(!KEEPER.inform(server, &to)?, "acknowledged before the commit");
+    assert!(!KEEPER.inform(server, &to, "1")?, "acknowledged before the commit");
     lock.release()?;
-    wait_until("the inform is acknowledged", LIMIT, || KEEPER.inform(server, &to).unwrap_or(false))?;
+    wait_until("the inform is acknowledged", LIMIT, || KEEPER.inform(server, &to, "1").unwrap_or(false))?;
     ended_by_trap(&daemon, 1)?;
     // A sender whose idea of our clock is wrong is told, and sends again by itself.
     let engine = own_engine(&lab, &daemon)?;

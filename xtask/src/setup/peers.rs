@@ -36,6 +36,9 @@ const PROGRAMS: [(&str, &str); 14] = [
     ("snmptrap", "snmp"),
 ];
 
+/// What the measurements need besides: a C compiler for BPF, for the program that Ringback is measured against.
+const FOR_MEASUREMENTS: [(&str, &str); 2] = [("clang", "clang"), ("usr/include/bpf/bpf_helpers.h", "libbpf-dev")];
+
 /// Folders of programs inside a package.
 const PROGRAM_FOLDERS: [&str; 4] = ["usr/bin", "usr/sbin", "bin", "sbin"];
 
@@ -58,16 +61,35 @@ impl Peers {
         self.folder.join("root")
     }
 
-    fn missing(&self) -> Vec<(&'static str, &'static str)> {
-        let there = |program: &str| command::find(program).is_some() || self.bin().join(program).is_file();
-        PROGRAMS.into_iter().filter(|(program, _)| !there(program)).collect()
+    /// Headers of unpacked packages.
+    pub(crate) fn include(&self) -> PathBuf {
+        self.files().join("usr/include")
+    }
+
+    fn missing(&self, needed: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+        let there = |name: &str| {
+            if name.contains('/') {
+                return Path::new("/").join(name).is_file() || self.files().join(name).is_file();
+            }
+            command::find(name).is_some() || self.bin().join(name).is_file()
+        };
+        needed.iter().copied().filter(|(name, _)| !there(name)).collect()
     }
 }
 
 /// Fetches the programs that are missing.
 pub(crate) fn fetch() -> Result<Peers> {
+    fetch_all(&PROGRAMS)
+}
+
+/// The same, and what the measurements need.
+pub(crate) fn fetch_for_measurements() -> Result<Peers> {
+    fetch_all(&[&PROGRAMS[..], &FOR_MEASUREMENTS].concat())
+}
+
+fn fetch_all(needed: &[(&'static str, &'static str)]) -> Result<Peers> {
     let peers = Peers { folder: workspace::target().join("peers") };
-    let missing = peers.missing();
+    let missing = peers.missing(needed);
     if missing.is_empty() {
         return Ok(peers);
     }
@@ -87,7 +109,7 @@ pub(crate) fn fetch() -> Result<Peers> {
     unpack_all(&downloads, &peers.files())?;
     fs::remove_dir(&downloads).with_context(|| format!("cannot remove {}", downloads.display()))?;
     write_wrappers(&peers)?;
-    let missing = peers.missing();
+    let missing = peers.missing(needed);
     if !missing.is_empty() {
         let lines: Vec<_> = missing.iter().map(|(program, package)| format!("{program} (package {package})")).collect();
         bail!("the packages were unpacked but lack: {}", lines.join(", "));

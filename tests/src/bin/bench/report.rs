@@ -1,0 +1,25 @@
+//! Numbers and where they were measured.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context as _, Result};
+
+pub(crate) fn nanoseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e9
+}
+
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+pub(crate) fn cpu() -> Result<String> {
+    let info = fs::read_to_string("/proc/cpuinfo")?;
+    let line = info.lines().find(|line| line.starts_with("model name")).context("no processor in /proc/cpuinfo")?;
+    let count = info.lines().filter(|line| line.starts_with("processor")).count();
+    Ok(format!("{count} x {}", line.split_once(": ").map_or("?", |(_, name)| name)))
+}
+
+pub(crate) fn kernel_release() -> Result<String> {
+    Ok(format!("Linux {}", fs::read_to_string("/proc/sys/kernel/osrelease")?.trim()))
+}
