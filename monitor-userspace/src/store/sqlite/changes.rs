@@ -1,8 +1,11 @@
 //! The machine's changes, applied in order within one transaction.
 
-use std::time::Duration;
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    time::Duration,
+};
 
-use rusqlite::{Connection, named_params};
+use rusqlite::{CachedStatement, Connection, named_params};
 
 use super::{
     super::{Applied, StoreError},
@@ -18,24 +21,39 @@ pub(in crate::store) fn apply(
     letter_lifetime: Duration,
 ) -> Result<Applied, StoreError> {
     let mut applied = Applied::default();
-    for change in changes {
+    let rows = rows_to_put(changes);
+    let mut lists = WaitingLists::new(session.conn);
+    for (index, change) in changes.iter().enumerate() {
         match change {
-            Change::Put(outage) => put(session.conn, outage)?,
+            Change::Put(outage) if rows.contains(&index) => {
+                put(session.conn, outage)?;
+                lists.look_again(outage.id);
+            }
+            // A later one in the batch says more.
+            Change::Put(_) => {}
             Change::Wait { outage, client, at, attempts, evidence } => {
                 let attempt = Attempt { at: *at, count: *attempts, evidence: *evidence };
-                wait(session.conn, *outage, *client, &attempt)?;
+                lists.wait(*outage, *client, &attempt)?;
             }
             Change::Withdraw { outage, client, attempts } => withdraw(session.conn, *outage, *client, *attempts)?,
             Change::Connected { outage, client, at } => connected(session.conn, *outage, *client, *at)?,
             Change::Close(closing) => {
+                lists.count()?;
                 let closed = closing::close(session, closing, letter_lifetime)?;
                 applied.letters += closed.letters;
                 applied.untold += closed.untold;
             }
-            Change::Discard { outage, at } => applied.untold += discard(session.conn, *outage, *at)?,
-            Change::Purge { older_than } => applied.untold += purge(session.conn, *older_than)?,
+            Change::Discard { outage, at } => {
+                lists.count()?;
+                applied.untold += discard(session.conn, *outage, *at)?;
+            }
+            Change::Purge { older_than } => {
+                lists.count()?;
+                applied.untold += purge(session.conn, *older_than)?;
+            }
         }
     }
+    lists.count()?;
     Ok(applied)
 }
 
@@ -80,30 +98,88 @@ fn put(conn: &Connection, outage: &Outage) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// F-7: each client once; F-4's evidence says nothing new about why.
-fn wait(conn: &Connection, outage: OutageId, client: ClientAddr, attempt: &Attempt) -> Result<(), StoreError> {
-    let new = conn
-        .prepare_cached(
-            "INSERT INTO waiting (outage, client, first, latest, attempts, evidence)
-             SELECT id, ?2, ?3, ?3, ?4, ?5 FROM outage WHERE id = ?1 AND ended IS NULL
-             ON CONFLICT (outage, client) DO NOTHING",
-        )?
-        .execute((outage, client, attempt.at, attempt.count, attempt.evidence))?;
-    if new > 0 {
-        conn.prepare_cached("UPDATE outage SET clients = clients + 1 WHERE id = ?1")?.execute([outage])?;
-        return Ok(());
+/// Which of the batch's `Put`s must be written: of each outage the first, which may make the row that others refer to, and
+/// the last. In an outage that fails a thousand times a second all those between say nothing that lasts.
+fn rows_to_put(changes: &[Change]) -> HashSet<usize> {
+    let (mut first, mut last) = (HashMap::new(), HashMap::new());
+    for (index, change) in changes.iter().enumerate() {
+        if let Change::Put(outage) = change {
+            first.entry(outage.id).or_insert(index);
+            last.insert(outage.id, index);
+        }
     }
-    let known = conn
-        .prepare_cached(
-            "UPDATE waiting SET latest = CASE WHEN latest < ?3 THEN ?3 ELSE latest END, attempts = attempts + ?4,
-                 evidence = CASE WHEN ?5 = ?6 THEN evidence ELSE ?5 END, connected = NULL
-             WHERE outage = ?1 AND client = ?2",
-        )?
-        .execute((outage, client, attempt.at, attempt.count, attempt.evidence, Failure::KnownFailed))?;
-    if known == 0 {
-        tracing::warn!(%outage, "attempt_for_ended_outage");
+    first.into_values().chain(last.into_values()).collect()
+}
+
+/// The waiting lists that one batch adds to. Statements are kept, and clients counted here, as long as the batch lasts:
+/// attempts come by the hundred thousand per second.
+struct WaitingLists<'a> {
+    conn: &'a Connection,
+    insert: Option<CachedStatement<'a>>,
+    lists: HashMap<OutageId, List>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct List {
+    is_open: bool,
+    /// Clients that are not yet counted in the outage's row.
+    new: u64,
+}
+
+impl<'a> WaitingLists<'a> {
+    fn new(conn: &'a Connection) -> Self {
+        Self { conn, insert: None, lists: HashMap::new() }
     }
-    Ok(())
+
+    /// F-7: each client once; F-4's evidence says nothing new about why.
+    fn wait(&mut self, outage: OutageId, client: ClientAddr, attempt: &Attempt) -> Result<(), StoreError> {
+        let list = match self.lists.entry(outage) {
+            Entry::Occupied(list) => list.into_mut(),
+            Entry::Vacant(place) => place.insert(List { is_open: closing::is_open(self.conn, outage)?, new: 0 }),
+        };
+        if !list.is_open {
+            tracing::warn!(%outage, "attempt_for_ended_outage");
+            return Ok(());
+        }
+        let insert = match &mut self.insert {
+            Some(insert) => insert,
+            none => none.insert(self.conn.prepare_cached(
+                "INSERT INTO waiting (outage, client, first, latest, attempts, evidence) VALUES (?1, ?2, ?3, ?3, ?4, ?5)
+                 ON CONFLICT (outage, client) DO NOTHING",
+            )?),
+        };
+        if insert.execute((outage, client, attempt.at, attempt.count, attempt.evidence))? > 0 {
+            list.new += 1;
+            return Ok(());
+        }
+        self.conn
+            .prepare_cached(
+                "UPDATE waiting SET latest = CASE WHEN latest < ?3 THEN ?3 ELSE latest END, attempts = attempts + ?4,
+                     evidence = CASE WHEN ?5 = ?6 THEN evidence ELSE ?5 END, connected = NULL
+                 WHERE outage = ?1 AND client = ?2",
+            )?
+            .execute((outage, client, attempt.at, attempt.count, attempt.evidence, Failure::KnownFailed))?;
+        Ok(())
+    }
+
+    /// The outage's row may be new.
+    fn look_again(&mut self, outage: OutageId) {
+        if self.lists.get(&outage).is_some_and(|list| !list.is_open) {
+            self.lists.remove(&outage);
+        }
+    }
+
+    /// Writes the counts. What comes next in the batch may end outages.
+    fn count(&mut self) -> Result<(), StoreError> {
+        for (outage, list) in self.lists.drain() {
+            if list.new > 0 {
+                self.conn
+                    .prepare_cached("UPDATE outage SET clients = clients + ?2 WHERE id = ?1")?
+                    .execute((outage, number(list.new)))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn withdraw(conn: &Connection, outage: OutageId, client: ClientAddr, attempts: u32) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, Row};
+use rusqlite::{CachedStatement, Connection, Row};
 
 use super::{
     super::{Applied, LetterId, StoreError},
@@ -31,7 +31,7 @@ pub(super) fn close(
 ) -> Result<Applied, StoreError> {
     let conn = session.conn;
     let book = session.book.load(conn)?;
-    let mut letters = Letters { conn, closing, expires: closing.recovered + letter_lifetime, by_mail: HashMap::new() };
+    let mut letters = Letters::new(conn, closing, letter_lifetime)?;
     let mut untold = 0;
     for &outage in &closing.outages {
         if !is_open(conn, outage)? {
@@ -68,7 +68,7 @@ pub(super) fn close(
     Ok(Applied { letters: written, untold })
 }
 
-fn is_open(conn: &Connection, outage: OutageId) -> Result<bool, StoreError> {
+pub(super) fn is_open(conn: &Connection, outage: OutageId) -> Result<bool, StoreError> {
     Ok(conn.prepare_cached("SELECT 1 FROM outage WHERE id = ?1 AND ended IS NULL")?.exists([outage])?)
 }
 
@@ -114,6 +114,9 @@ struct Letters<'a> {
     conn: &'a Connection,
     closing: &'a Closing,
     expires: UnixMs,
+    /// Kept for the million letters that there may be.
+    insert: CachedStatement<'a>,
+    insert_service: CachedStatement<'a>,
     /// By mail address in lower case.
     by_mail: HashMap<String, Written>,
 }
@@ -124,37 +127,45 @@ struct Written {
     outage: OutageId,
 }
 
-impl Letters<'_> {
+impl<'a> Letters<'a> {
+    fn new(conn: &'a Connection, closing: &'a Closing, lifetime: Duration) -> Result<Self, StoreError> {
+        Ok(Self {
+            conn,
+            closing,
+            expires: closing.recovered + lifetime,
+            insert: conn.prepare_cached(
+                "INSERT INTO letter (outage, client, mail, language, recovered, evidence, expires, due)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?5)",
+            )?,
+            insert_service: conn.prepare_cached(
+                "INSERT INTO letter_service (letter, outage, first, latest, attempts, failure)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?,
+            by_mail: HashMap::new(),
+        })
+    }
+
     /// Writes a letter to the recipient, or has the one that is written speak of this client too. Says how many services
     /// were added to letters: one or none.
     fn tell(&mut self, outage: OutageId, waiting: &Waiting, recipient: &AddressEntry) -> Result<u64, StoreError> {
         match self.by_mail.entry(recipient.mail.to_lowercase()) {
             Entry::Vacant(place) => {
-                let letter = self
-                    .conn
-                    .prepare_cached(
-                        "INSERT INTO letter (outage, client, mail, language, recovered, evidence, expires, due)
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?5) RETURNING id",
-                    )?
-                    .query_row(
-                        (
-                            outage,
-                            waiting.client,
-                            &recipient.mail,
-                            recipient.language,
-                            self.closing.recovered,
-                            self.closing.evidence,
-                            self.expires,
-                        ),
-                        |row| row.get(0),
-                    )?;
+                let letter = LetterId(self.insert.insert((
+                    outage,
+                    waiting.client,
+                    &recipient.mail,
+                    recipient.language,
+                    self.closing.recovered,
+                    self.closing.evidence,
+                    self.expires,
+                ))?);
                 place.insert(Written { letter, outage });
-                add_service(self.conn, letter, outage, waiting)?;
+                add_service(&mut self.insert_service, letter, outage, waiting)?;
                 Ok(1)
             }
             Entry::Occupied(mut place) if place.get().outage != outage => {
                 place.get_mut().outage = outage;
-                add_service(self.conn, place.get().letter, outage, waiting)?;
+                add_service(&mut self.insert_service, place.get().letter, outage, waiting)?;
                 Ok(1)
             }
             Entry::Occupied(place) => {
@@ -165,11 +176,13 @@ impl Letters<'_> {
     }
 }
 
-fn add_service(conn: &Connection, letter: LetterId, outage: OutageId, waiting: &Waiting) -> Result<(), StoreError> {
-    conn.prepare_cached(
-        "INSERT INTO letter_service (letter, outage, first, latest, attempts, failure) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?
-    .execute((letter, outage, waiting.first, waiting.latest, waiting.attempts, waiting.evidence))?;
+fn add_service(
+    insert: &mut CachedStatement<'_>,
+    letter: LetterId,
+    outage: OutageId,
+    waiting: &Waiting,
+) -> Result<(), StoreError> {
+    insert.execute((letter, outage, waiting.first, waiting.latest, waiting.attempts, waiting.evidence))?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 mod flows;
 mod frames;
 mod growth;
+mod recovery;
 mod report;
 mod segments;
 mod time_to_mail;
@@ -13,8 +14,13 @@ use anyhow::{Result, bail};
 /// A measurement by name.
 type Measurement = (&'static str, fn() -> Result<()>);
 
-const ALL: [Measurement; 4] =
-    [("frames", frames::run), ("flows", flows::run), ("growth", growth::run), ("time-to-mail", time_to_mail::run)];
+const ALL: [Measurement; 5] = [
+    ("frames", frames::run),
+    ("flows", flows::run),
+    ("growth", growth::run),
+    ("recovery", recovery::run),
+    ("time-to-mail", time_to_mail::run),
+];
 
 fn main() -> Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();

@@ -23,3 +23,11 @@ pub(crate) fn cpu() -> Result<String> {
 pub(crate) fn kernel_release() -> Result<String> {
     Ok(format!("Linux {}", fs::read_to_string("/proc/sys/kernel/osrelease")?.trim()))
 }
+
+/// The most memory that this process has had, in bytes.
+pub(crate) fn peak_memory() -> Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM in /proc/self/status")?;
+    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kibibytes << 10)
+}

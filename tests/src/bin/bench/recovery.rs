@@ -1,0 +1,166 @@
+//! The recovery of a service that a million clients wait for: the closing transaction, its memory, and the mails from the
+//! real store to a local mail server.
+
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use lab::{Lab, MailSink};
+use ringback::{
+    config::{self, ClientNet},
+    notify::{AddressEntry, Delivery, Origin, OutboxWorker},
+    outage::{
+        Change, ClientAddr, FailedAttempt, Failure, Machine, MonotonicNs, Observation, OutageId, Rules, Service,
+        Standing, Target, UnixMs,
+    },
+    store::Store,
+};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::report::peak_memory;
+
+/// Clients that wait.
+const CLIENTS: u32 = 1_000_000;
+
+/// Attempts in one transaction, as in the daemon.
+const BATCH: usize = 4096;
+
+/// Mails that are sent, of as many clients.
+const MAILS: u32 = 20_000;
+
+pub(crate) fn run() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    println!("\nrecovery of a service, each waiting client with a mail address of its own");
+    for clients in [CLIENTS / 10, CLIENTS] {
+        let folder = Folder::new()?;
+        runtime.block_on(closing(&folder, clients))?;
+    }
+    for connections in [1, 8] {
+        let lab = Lab::builder().build()?;
+        let sink = MailSink::start(lab.gateway(), 2525)?;
+        let folder = Folder::new()?;
+        // Sockets belong to the namespace of the thread that opens them.
+        let rate = lab.gateway().enter(|| {
+            let inside = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            inside.block_on(mails(&folder, sink.url(), connections))
+        })??;
+        println!("{:<38} {rate:>10.0} mails/s on {connections} connections", "outbox in the store, local smtp-sink");
+    }
+    Ok(())
+}
+
+/// A folder that goes with the value.
+struct Folder(std::path::PathBuf);
+
+impl Folder {
+    fn new() -> Result<Self> {
+        let folder = std::env::temp_dir().join(format!("ringback-bench-{}", std::process::id()));
+        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        Ok(Self(folder))
+    }
+
+    fn database(&self) -> std::path::PathBuf {
+        self.0.join("ringback.db")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left lies in the system's folder for temporary files.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn service() -> Service {
+    Service::new(Ipv4Addr::new(10, 0, 2, 7).into(), 80)
+}
+
+fn client(number: u32) -> IpAddr {
+    Ipv4Addr::from(0x0b00_0000 | number).into()
+}
+
+/// An open outage with this many waiting clients, each in the address book. Returns the machine and the time it took to
+/// bring the attempts to the disk.
+async fn waiting(store: &Store, clients: u32) -> Result<(Machine, Duration)> {
+    let book = (0..clients).map(|number| AddressEntry {
+        client: ClientNet::new(client(number).into()),
+        mail: format!("client{number}@example.test"),
+        language: None,
+        origin: Origin::Operator,
+        registered: UnixMs::now(),
+    });
+    store.put_addresses(book.collect()).await?;
+    let (mut machine, _) = Machine::restore(Rules::default(), Vec::new(), OutageId(1));
+    let begun = Instant::now();
+    let mut changes: Vec<Change> = Vec::new();
+    for number in 0..clients {
+        let attempt = FailedAttempt {
+            client: ClientAddr::new(client(number)),
+            service: service(),
+            evidence: if number == 0 { Failure::Unanswered } else { Failure::KnownFailed },
+            seen: MonotonicNs(1),
+            last_answer: None,
+            at: UnixMs::now(),
+            attempts: 1,
+            standing: Standing::Learned,
+            answers_seen: true,
+            known: true,
+        };
+        changes.extend(machine.observe(UnixMs::now(), Observation::Failed(attempt)).changes);
+        if changes.len() >= BATCH {
+            store.apply(std::mem::take(&mut changes)).await?;
+        }
+    }
+    store.apply(changes).await?;
+    Ok((machine, begun.elapsed()))
+}
+
+async fn closing(folder: &Folder, clients: u32) -> Result<()> {
+    let store = Store::open(&folder.database())?;
+    let (mut machine, filled) = waiting(&store, clients).await?;
+    let before = peak_memory()?;
+    let changes = close(&mut machine);
+    let begun = Instant::now();
+    let applied = store.apply(changes).await?;
+    let took = begun.elapsed();
+    anyhow::ensure!(applied.letters == u64::from(clients), "{applied:?}");
+    println!(
+        "{:<38} {:>10.0} attempts/s to the disk; closed in {:.2} s; {} MiB more at the peak ({} MiB in all)",
+        format!("{clients} waiting clients"),
+        f64::from(clients) / filled.as_secs_f64(),
+        took.as_secs_f64(),
+        (peak_memory()? - before) >> 20,
+        peak_memory()? >> 20,
+    );
+    Ok(())
+}
+
+fn close(machine: &mut Machine) -> Vec<Change> {
+    let signal = Observation::Signal { target: Target::Service(service()), at: UnixMs::now() };
+    machine.observe(UnixMs::now(), signal).changes
+}
+
+async fn mails(folder: &Folder, smtp: String, connections: u16) -> Result<f64> {
+    let store = Store::open(&folder.database())?;
+    let (mut machine, _) = waiting(&store, MAILS).await?;
+    let settings = config::Notify { smtp: Some(smtp), connections, reverse_dns: false, ..Default::default() };
+    let delivery = Arc::new(Delivery::new(&settings, &folder.0)?);
+    store.apply(close(&mut machine)).await?;
+    let begun = Instant::now();
+    let cancel = CancellationToken::new();
+    let worker = OutboxWorker::new(store.clone(), delivery, Arc::new(Notify::new()));
+    let task = tokio::spawn(worker.run(cancel.clone()));
+    while store.outbox_counts().await?.delivered < u64::from(MAILS) {
+        anyhow::ensure!(begun.elapsed() < Duration::from_secs(120), "{:?}", store.outbox_counts().await?);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let rate = f64::from(MAILS) / begun.elapsed().as_secs_f64();
+    cancel.cancel();
+    task.await??;
+    Ok(rate)
+}
