@@ -119,4 +119,10 @@ int refpair(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
+SEC("xdp")
+int refpass(struct xdp_md *ctx)
+{
+	return XDP_PASS;
+}
+
 char program_license[] SEC("license") = "GPL";

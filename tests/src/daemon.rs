@@ -50,7 +50,7 @@ impl<'lab> Daemon<'lab> {
             .or("watch.interfaces", &format!("[{}]", interfaces.join(", ")))
             .or("watch.pin_dir", &quoted(self.pins.clone()))
             .or("store.state_dir", &quoted(self.state_dir()))
-            .or("control.socket", &quoted(self.folder.join("control.sock")))
+            .or("control.socket", &quoted(self.socket()))
             // A lab has no name server.
             .or("notify.reverse_dns", "false")
             .render();
@@ -70,6 +70,17 @@ impl<'lab> Daemon<'lab> {
         }
         self.process = Some(process);
         Ok(())
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> Result<u32> {
+        self.process.as_ref().map(Process::id).context("the daemon does not run")
+    }
+
+    /// The control socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join("control.sock")
     }
 
     /// A command of the program on the same host: `ringback VERB … --config FILE`.

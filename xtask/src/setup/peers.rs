@@ -36,8 +36,10 @@ const PROGRAMS: [(&str, &str); 14] = [
     ("snmptrap", "snmp"),
 ];
 
-/// What the measurements need besides: a C compiler for BPF, for the program that Ringback is measured against.
-const FOR_MEASUREMENTS: [(&str, &str); 2] = [("clang", "clang"), ("usr/include/bpf/bpf_helpers.h", "libbpf-dev")];
+/// What the measurements need besides: a C compiler for BPF, for the program that Ringback is measured against,
+/// and connection tracking.
+const FOR_MEASUREMENTS: [(&str, &str); 3] =
+    [("clang", "clang"), ("nft", "nftables"), ("usr/include/bpf/bpf_helpers.h", "libbpf-dev")];
 
 /// Folders of programs inside a package.
 const PROGRAM_FOLDERS: [&str; 4] = ["usr/bin", "usr/sbin", "bin", "sbin"];

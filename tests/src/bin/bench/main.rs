@@ -1,8 +1,10 @@
 //! What Ringback costs and how fast it is. `bench` runs everything; `bench frames flows` only these. Quote ratios: the
 //! nanoseconds are the machine's.
 
+mod events;
 mod flows;
 mod frames;
+mod gateway;
 mod growth;
 mod recovery;
 mod report;
@@ -14,10 +16,12 @@ use anyhow::{Result, bail};
 /// A measurement by name.
 type Measurement = (&'static str, fn() -> Result<()>);
 
-const ALL: [Measurement; 5] = [
+const ALL: [Measurement; 7] = [
     ("frames", frames::run),
     ("flows", flows::run),
     ("growth", growth::run),
+    ("gateway", gateway::run),
+    ("events", events::run),
     ("recovery", recovery::run),
     ("time-to-mail", time_to_mail::run),
 ];

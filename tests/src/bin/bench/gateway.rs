@@ -1,0 +1,188 @@
+//! What a gateway forwards: connections and bytes per second between two hosts, with nothing attached, with programs that
+//! only pass, with Ringback, and with connection tracking in its place.
+
+use std::{
+    env, fmt,
+    io::{Read as _, Write as _},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use aya::{
+    Ebpf,
+    programs::{Xdp, xdp::XdpMode},
+};
+use lab::{Daemon, DaemonConfig, Host, Lab};
+
+use crate::report::median;
+
+/// Rounds; in each, every way of watching has its turn. The median counts.
+const ROUNDS: usize = 9;
+
+/// How long one measurement takes.
+const TIME: Duration = Duration::from_millis(1000);
+
+/// Where the server of the measurement listens.
+const PORT: u16 = 8080;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Watching {
+    Nothing,
+    Pass,
+    Ringback,
+    Conntrack,
+}
+
+impl fmt::Display for Watching {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "nothing attached",
+            Self::Pass => "XDP that only passes",
+            Self::Ringback => "Ringback",
+            Self::Conntrack => "nf_conntrack",
+        })
+    }
+}
+
+const WAYS: [Watching; 4] = [Watching::Nothing, Watching::Pass, Watching::Ringback, Watching::Conntrack];
+
+pub(crate) fn run() -> Result<()> {
+    let lab = Lab::builder().build()?;
+    let mut results = WAYS.map(|_| (Vec::new(), Vec::new()));
+    for round in 0..ROUNDS {
+        // Each round begins with another: what warms up or cools down meets all of them.
+        for turn in 0..WAYS.len() {
+            let index = (round + turn) % WAYS.len();
+            let (connections, bytes) = measure(&lab, WAYS[index])?;
+            results[index].0.push(connections);
+            results[index].1.push(bytes);
+        }
+        eprint!("\rgateway: round {} of {ROUNDS}", round + 1);
+    }
+    eprintln!();
+    println!("\nthrough a gateway between two hosts on veth, median of {ROUNDS} rounds");
+    println!("{:<38} {:>14} {:>8} {:>10} {:>8}", "", "connections/s", "of PASS", "Gbit/s", "of PASS");
+    let passed = (median(results[1].0.clone()), median(results[1].1.clone()));
+    for (way, (connections, bytes)) in WAYS.iter().zip(results) {
+        let (connections, bytes) = (median(connections), median(bytes));
+        println!(
+            "{:<38} {connections:>14.0} {:>8.3} {:>10.2} {:>8.3}",
+            way.to_string(),
+            connections / passed.0,
+            bytes * 8.0 / 1e9,
+            bytes / passed.1
+        );
+    }
+    Ok(())
+}
+
+fn measure(lab: &Lab, way: Watching) -> Result<(f64, f64)> {
+    let gateway = lab.gateway();
+    let _pass = if way == Watching::Pass { Some(pass(gateway)?) } else { None };
+    let _daemon = if way == Watching::Ringback { Some(Daemon::start(gateway, DaemonConfig::new())?) } else { None };
+    let _tracking = if way == Watching::Conntrack { Some(Tracking::begin(gateway)?) } else { None };
+    Ok((connections(lab)?, throughput(lab)?))
+}
+
+/// A program that only passes on each interface of the gateway; detached on drop.
+fn pass(gateway: &Host) -> Result<Ebpf> {
+    let folder: PathBuf = env::var_os("RINGBACK_REFERENCE").context("run this by `cargo xtask bench`")?.into();
+    gateway.enter(|| {
+        let mut object = Ebpf::load_file(folder.join("lru.o"))?;
+        let program: &mut Xdp = object.program_mut("refpass").context("no program refpass")?.try_into()?;
+        program.load()?;
+        for interface in gateway.interfaces() {
+            program.attach(interface, XdpMode::Driver)?;
+        }
+        Ok(object)
+    })?
+}
+
+/// A rule of the gateway's firewall that asks for the state of each connection.
+struct Tracking<'a>(&'a Host);
+
+impl<'a> Tracking<'a> {
+    fn begin(gateway: &'a Host) -> Result<Self> {
+        let tracking = Self(gateway);
+        for rule in [
+            "add table ip bench",
+            "add chain ip bench forward { type filter hook forward priority 0 ; }",
+            "add rule ip bench forward ct state established,new accept",
+        ] {
+            let output = gateway.command("nft").arg(rule).output()?;
+            ensure!(output.status.success(), "nft {rule}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(tracking)
+    }
+}
+
+impl Drop for Tracking<'_> {
+    fn drop(&mut self) {
+        // It goes with the lab at the latest.
+        let _ = self.0.command("nft").args(["delete", "table", "ip", "bench"]).output();
+    }
+}
+
+/// Connections per second that are opened and closed one after the other.
+fn connections(lab: &Lab) -> Result<f64> {
+    let (client, server) = (lab.client(1), lab.server(1));
+    let listener = server.enter(|| TcpListener::bind(("0.0.0.0", PORT)))??;
+    let service: SocketAddr = server.service_v4(PORT);
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                drop(listener.accept());
+            }
+        });
+        let counted = client.enter(|| {
+            let begun = Instant::now();
+            let mut count = 0_u32;
+            while begun.elapsed() < TIME {
+                let mut stream = TcpStream::connect(service)?;
+                // The server closes first: its side keeps what TIME_WAIT there is.
+                let _ = stream.read(&mut [0; 1])?;
+                count += 1;
+            }
+            Ok::<_, anyhow::Error>(f64::from(count) / begun.elapsed().as_secs_f64())
+        });
+        done.store(true, Ordering::Relaxed);
+        // Wakes the one that accepts.
+        let _ = client.enter(|| TcpStream::connect(service))?;
+        counted?
+    })
+}
+
+/// Bytes per second over one connection.
+fn throughput(lab: &Lab) -> Result<f64> {
+    let (client, server) = (lab.client(1), lab.server(1));
+    let listener = server.enter(|| TcpListener::bind(("0.0.0.0", PORT + 1)))??;
+    let service = server.service_v4(PORT + 1);
+    thread::scope(|scope| {
+        let taking = scope.spawn(move || {
+            let (mut stream, _) = listener.accept()?;
+            let mut buffer = vec![0; 1 << 18];
+            let (mut bytes, begun) = (0_u64, Instant::now());
+            loop {
+                match stream.read(&mut buffer)? {
+                    0 => return Ok::<_, anyhow::Error>(bytes as f64 / begun.elapsed().as_secs_f64()),
+                    more => bytes += more as u64,
+                }
+            }
+        });
+        client.enter(|| {
+            let mut stream = TcpStream::connect(service)?;
+            let (buffer, begun) = (vec![0; 1 << 18], Instant::now());
+            while begun.elapsed() < TIME {
+                stream.write_all(&buffer)?;
+            }
+            stream.shutdown(Shutdown::Write)?;
+            Ok::<_, anyhow::Error>(())
+        })??;
+        taking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
