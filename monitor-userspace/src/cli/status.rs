@@ -45,7 +45,7 @@ fn text(report: &StatusReport) -> String {
     let watched: Vec<_> = report
         .interfaces
         .iter()
-        .map(|interface| format!("{} ({})", interface.name, format!("{:?}", interface.xdp).to_lowercase()))
+        .map(|line| format!("{} ({})", line.name, format!("{:?}, {:?}", line.xdp, line.tc).to_lowercase()))
         .collect();
     say(format!(
         "Watching:  {}; {} services known; up {}",
@@ -98,7 +98,7 @@ mod tests {
     use super::text;
     use crate::{
         control::{Health, InterfaceLine, Loss, OutageLine, StatusReport},
-        kernel::XdpMode,
+        kernel::{TcMode, XdpMode},
         outage::{Failure, Level, OutageId, Phase, Tally, UnixMs},
         store::OutboxCounts,
     };
@@ -110,7 +110,7 @@ mod tests {
             now: UnixMs(8_200_000),
             health: Health::Ok,
             problems: Vec::new(),
-            interfaces: vec![InterfaceLine { name: "eth0".to_owned(), xdp: XdpMode::Native }],
+            interfaces: vec![InterfaceLine { name: "eth0".to_owned(), xdp: XdpMode::Native, tc: TcMode::Tcx }],
             outages: Vec::new(),
             waiting_clients: 0,
             losses: Vec::new(),
@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(
             text(&report()),
             "All is up, as far as Ringback can see.\n\
-             Watching:  eth0 (native); 12 services known; up 2h\n\
+             Watching:  eth0 (native, tcx); 12 services known; up 2h\n\
              Lost:      nothing\n\
              Mail:      goes out; 3 delivered\n"
         );
@@ -164,7 +164,7 @@ mod tests {
             "1 service is down, 4 clients wait.\n\n\
              OUTAGE  SERVICE        NAME             STATE  SINCE                 LASTS   CLIENTS  EVIDENCE\n\
              7       192.0.2.7:443  www.example.net  open   1970-01-01 02:13:20Z  3m 20s  4        unanswered\n\n\
-             Watching:  eth0 (native); 12 services known; up 2h\n\
+             Watching:  eth0 (native, tcx); 12 services known; up 2h\n\
              LOST:      2 ring_full\n\
              MAIL:      5 queued, 5 of them retrying, 0 given up; 3 delivered\n\
              PROBLEM:   5 mails wait for another try: connection refused\n"

@@ -131,7 +131,7 @@ async fn report(context: &Context) -> Result<StatusReport, StoreError> {
         interfaces: core
             .interfaces
             .iter()
-            .map(|attached| InterfaceLine { name: attached.name.clone(), xdp: attached.mode })
+            .map(|attached| InterfaceLine { name: attached.name.clone(), xdp: attached.mode, tc: attached.tc })
             .collect(),
         waiting_clients: outages.iter().map(|outage| outage.clients).sum(),
         outages,

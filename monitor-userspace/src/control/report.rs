@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::{ClientNet, Language},
-    kernel::XdpMode,
+    kernel::{TcMode, XdpMode},
     notify::{AddressEntry, Origin},
     outage::{Failure, Level, OutageId, Phase, Service, Tally, UnixMs},
     store::{DeadLetter, OutboxCounts},
@@ -78,6 +78,8 @@ pub struct InterfaceLine {
     pub name: String,
     /// How XDP runs on it.
     pub xdp: XdpMode,
+    /// How TC egress runs on it.
+    pub tc: TcMode,
 }
 
 /// An outage in `status` and `outages`.

@@ -6,10 +6,9 @@ use std::{collections::HashSet, path::Path};
 use aya::{
     Ebpf,
     programs::{
-        LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp,
+        ProgramError, SchedClassifier, Xdp,
         links::{FdLink, LinkError, PinnedLink},
         loaded_programs,
-        tc::{SchedClassifierLink, TcAttachOptions},
         xdp::XdpLink,
     },
 };
@@ -17,6 +16,7 @@ use monitor_common::program;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    egress::{self, TcMode},
     error::{KernelError, errno, link_reason, program_reason},
     interface, pins,
 };
@@ -43,6 +43,8 @@ pub struct Attached {
     pub ifindex: u32,
     /// How XDP runs on it.
     pub mode: XdpMode,
+    /// How TC egress runs on it.
+    pub tc: TcMode,
 }
 
 /// Attaches to each of `interfaces`, and detaches from all others that an earlier daemon was attached to.
@@ -58,20 +60,27 @@ pub(super) async fn attach(
     for name in interfaces {
         indexed.push((name, interface::index(name)?));
     }
+    let pin_dir = &watch.pin_dir;
     let wanted: HashSet<_> = indexed
         .iter()
-        .flat_map(|(_, index)| [pins::xdp_path(&watch.pin_dir, *index), pins::egress_path(&watch.pin_dir, *index)])
+        .flat_map(|(_, index)| {
+            [pins::xdp_path(pin_dir, *index), pins::egress_path(pin_dir, *index), pins::filter_path(pin_dir, *index)]
+        })
         .collect();
     let mut attached = Vec::with_capacity(indexed.len());
     for (name, ifindex) in indexed {
         let mode = ingress(ebpf, watch, name, ifindex).await?;
-        egress(ebpf, &watch.pin_dir, name, ifindex)?;
-        tracing::info!(interface = name, ?mode, "watching");
-        attached.push(Attached { name: name.clone(), ifindex, mode });
+        let egress: &mut SchedClassifier = ebpf
+            .program_mut(program::EGRESS)
+            .ok_or(KernelError::ProgramMissing(program::EGRESS))?
+            .try_into()
+            .map_err(|source| KernelError::program(program::EGRESS, source))?;
+        let tc = egress::attach(egress, pin_dir, name, ifindex).await?;
+        tracing::info!(interface = name, ?mode, ?tc, "watching");
+        attached.push(Attached { name: name.clone(), ifindex, mode, tc });
     }
-    for pin in pins::present(&watch.pin_dir)? {
-        let is_link = pin.file_name().is_some_and(|name| name.to_string_lossy().starts_with("link_"));
-        if is_link && !wanted.contains(&pin) {
+    for pin in pins::present(pin_dir)? {
+        if pins::is_attachment(&pin) && !wanted.contains(&pin) {
             pins::remove(&pin)?;
             tracing::info!(pin = %pin.display(), "no longer watching");
         }
@@ -127,34 +136,8 @@ async fn ingress(ebpf: &mut Ebpf, watch: &Watch, name: &str, ifindex: u32) -> Re
     Err(last.unwrap_or(KernelError::NoInterface))
 }
 
-fn egress(ebpf: &mut Ebpf, pin_dir: &Path, name: &str, ifindex: u32) -> Result<(), KernelError> {
-    const HOW: &str = "tc egress";
-    let egress: &mut SchedClassifier = ebpf
-        .program_mut(program::EGRESS)
-        .ok_or(KernelError::ProgramMissing(program::EGRESS))?
-        .try_into()
-        .map_err(|source| KernelError::program(program::EGRESS, source))?;
-    let pin = pins::egress_path(pin_dir, ifindex);
-    if let Some(old) = pinned(name, &pin)? {
-        let link = SchedClassifierLink::try_from(old).map_err(|error| refused(name, HOW, link_reason(&error)))?;
-        match egress.attach_to_link(link) {
-            Ok(id) => {
-                drop(egress.take_link(id).map_err(|source| KernelError::program(program::EGRESS, source))?);
-                return Ok(());
-            }
-            Err(_) => pins::remove(&pin)?,
-        }
-    }
-    let id = egress
-        .attach_with_options(name, TcAttachType::Egress, TcAttachOptions::TcxOrder(LinkOrder::default()))
-        .map_err(|error| refused(name, HOW, program_reason(&error)))?;
-    let link = egress.take_link(id).map_err(|source| KernelError::program(program::EGRESS, source))?;
-    let link = FdLink::try_from(link).map_err(|error| refused(name, HOW, link_reason(&error)))?;
-    pin_link(link, &pin)
-}
-
 /// The link that is pinned there, if one is.
-fn pinned(interface: &str, pin: &Path) -> Result<Option<FdLink>, KernelError> {
+pub(super) fn pinned(interface: &str, pin: &Path) -> Result<Option<FdLink>, KernelError> {
     match PinnedLink::from_pin(pin) {
         Ok(link) => Ok(Some(FdLink::from(link))),
         Err(LinkError::SyscallError(error)) if error.io_error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -162,7 +145,7 @@ fn pinned(interface: &str, pin: &Path) -> Result<Option<FdLink>, KernelError> {
     }
 }
 
-fn pin_link(link: FdLink, pin: &Path) -> Result<(), KernelError> {
+pub(super) fn pin_link(link: FdLink, pin: &Path) -> Result<(), KernelError> {
     link.pin(pin).map(drop).map_err(|error| KernelError::Pin {
         what: "make",
         path: pin.to_path_buf(),
@@ -184,6 +167,6 @@ async fn occupant(error: &ProgramError, name: &str, ifindex: u32) -> Option<Kern
     Some(KernelError::Occupied { interface: name.to_owned(), name: occupant, id })
 }
 
-fn refused(interface: &str, how: &'static str, reason: String) -> KernelError {
+pub(super) fn refused(interface: &str, how: &'static str, reason: String) -> KernelError {
     KernelError::Attach { interface: interface.to_owned(), how, reason }
 }

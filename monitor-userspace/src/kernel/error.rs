@@ -28,7 +28,7 @@ pub enum KernelError {
     },
     /// The object was refused.
     #[error(
-        "the eBPF programs were refused by this kernel ({release}): {reason}; Linux 6.6 or newer is needed, with CONFIG_BPF_SYSCALL and CONFIG_DEBUG_INFO_BTF"
+        "the eBPF programs were refused by this kernel ({release}): {reason}; Linux 6.1 or newer is needed, with CONFIG_BPF_SYSCALL and CONFIG_DEBUG_INFO_BTF"
     )]
     Refused {
         /// `uname -r`.
@@ -64,7 +64,7 @@ pub enum KernelError {
     Attach {
         /// Where.
         interface: String,
-        /// `native XDP`, `generic XDP`, `tc egress`.
+        /// `native XDP`, `generic XDP`, `tc egress` …
         how: &'static str,
         /// What was said.
         reason: String,
@@ -156,7 +156,7 @@ fn permission(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// The errors of a chain as one line, without repetitions and without the verifier's log.
-fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
     let mut line = String::new();
     for error in chain(error) {
         let text = error.to_string();

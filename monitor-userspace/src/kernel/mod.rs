@@ -9,6 +9,7 @@ mod attach;
 mod bpffs;
 mod catch_up;
 mod clock;
+mod egress;
 mod error;
 mod events;
 mod interface;
@@ -32,6 +33,7 @@ use monitor_common::{
 
 pub use attach::{Attached, XdpMode};
 pub use clock::Clock;
+pub use egress::TcMode;
 pub use error::KernelError;
 pub use events::{Events, Report};
 pub use interface::{default_route_interfaces, existing_interfaces};

@@ -1,4 +1,4 @@
-//! The files that keep maps and links alive without a process.
+//! The files that keep maps and links alive without a process, and folders that remember what needs no file to live.
 
 use std::{
     fs, io,
@@ -7,7 +7,10 @@ use std::{
 
 use monitor_common::map;
 
-use super::error::KernelError;
+use super::{egress, error::KernelError};
+
+/// Begin of the names of folders that stand for filters.
+const FILTER: &str = "filter_egress_";
 
 /// The pin of a map.
 pub(super) fn map_path(pin_dir: &Path, name: &str) -> PathBuf {
@@ -24,6 +27,28 @@ pub(super) fn egress_path(pin_dir: &Path, ifindex: u32) -> PathBuf {
     pin_dir.join(format!("link_egress_{ifindex}"))
 }
 
+/// The folder that says that our filter is on an interface, where TC egress is no link. A BPF file system holds pins and
+/// folders, nothing else.
+pub(super) fn filter_path(pin_dir: &Path, ifindex: u32) -> PathBuf {
+    pin_dir.join(format!("{FILTER}{ifindex}"))
+}
+
+/// Makes that folder.
+pub(super) fn remember_filter(pin_dir: &Path, ifindex: u32) -> Result<(), KernelError> {
+    let path = filter_path(pin_dir, ifindex);
+    match fs::create_dir(&path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(source) => Err(KernelError::Pin { what: "make", path, source }),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Whether the pin stands for a program on an interface.
+pub(super) fn is_attachment(pin: &Path) -> bool {
+    let name = pin.file_name().unwrap_or_default().to_string_lossy();
+    ["link_xdp_", "link_egress_", FILTER].iter().any(|kind| name.starts_with(kind))
+}
+
 /// Every pin of ours in the folder: links first, so that nothing runs on maps that are gone.
 pub(super) fn present(pin_dir: &Path) -> Result<Vec<PathBuf>, KernelError> {
     let entries = match fs::read_dir(pin_dir) {
@@ -36,7 +61,7 @@ pub(super) fn present(pin_dir: &Path) -> Result<Vec<PathBuf>, KernelError> {
         let entry = entry.map_err(|source| KernelError::Pin { what: "read", path: pin_dir.to_path_buf(), source })?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with("link_xdp_") || name.starts_with("link_egress_") {
+        if is_attachment(&entry.path()) {
             links.push(entry.path());
         } else if map::PINNED.contains(&name.as_ref()) {
             maps.push(entry.path());
@@ -48,9 +73,19 @@ pub(super) fn present(pin_dir: &Path) -> Result<Vec<PathBuf>, KernelError> {
     Ok(links)
 }
 
-/// Removes one pin; one that is not there is fine.
+/// Removes one pin, and the filter that it stands for; one that is not there is fine.
 pub(super) fn remove(path: &Path) -> Result<(), KernelError> {
-    match fs::remove_file(path) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let removed = match name.strip_prefix(FILTER) {
+        None => fs::remove_file(path),
+        Some(ifindex) => {
+            if let Ok(ifindex) = ifindex.parse() {
+                egress::remove_filter(ifindex)?;
+            }
+            fs::remove_dir(path)
+        }
+    };
+    match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(source) => Err(KernelError::Pin { what: "remove", path: path.to_path_buf(), source }),
         Ok(()) => Ok(()),
