@@ -6,6 +6,7 @@
 mod bench;
 mod build_ebpf;
 mod command;
+mod guest;
 mod privilege;
 mod rows;
 mod run;
@@ -32,7 +33,7 @@ enum Verb {
     BuildEbpf,
     /// Play the story in a lab of network namespaces; with arguments after `--`: run the daemon on real interfaces
     Run(run::Args),
-    /// Run all tests; arguments after `--` go to `cargo test`
+    /// Run all tests, or those of the kernel side on other kernels; arguments after `--` go to `cargo test`
     Test(test::Args),
     /// Measure; arguments after `--` go to the benchmark
     Bench(bench::Args),

@@ -1,10 +1,11 @@
 //! `cargo xtask setup`: what the build and the lab need and this machine lacks.
 //!
-//! Toolchain pieces go where cargo and rustc look for them; programs for the lab go to `target/peers` and nowhere else:
-//! nothing is installed into the system, so nothing is started or displaced.
+//! Toolchain pieces go where cargo and rustc look for them; programs for the lab, an emulator and kernels for it go
+//! below `target` and nowhere else: nothing is installed into the system, so nothing is started or displaced.
 
 mod bpf_linker;
 mod debian;
+pub(crate) mod kernel_image;
 pub(crate) mod peers;
 mod rust_src;
 

@@ -128,6 +128,12 @@ impl PrivateApt {
         Ok(apt)
     }
 
+    /// The packages whose names begin so.
+    pub(super) fn packages(&self, begin: &str) -> Result<Vec<String>> {
+        let names = command::output(&mut self.command("apt-cache", &["pkgnames", begin]))?;
+        Ok(names.lines().map(str::to_owned).collect())
+    }
+
     /// The versions of a package in this suite.
     pub(super) fn versions(&self, package: &str) -> Result<Vec<String>> {
         let table = command::output(&mut self.command("apt-cache", &["madison", package]))?;

@@ -3,7 +3,7 @@
 //! What is on `PATH` is used. What is missing is downloaded from the system's own Debian or Ubuntu sources and unpacked
 //! into `target/peers`, with the libraries that the system lacks; no package is installed, so none of them starts a
 //! service or displaces another. Each unpacked program gets a wrapper in `target/peers/bin` that shows its libraries
-//! to it alone.
+//! to it alone. The emulator of `cargo xtask test --kernel` is fetched the same way, into a folder of its own.
 
 use std::{
     collections::BTreeSet,
@@ -19,7 +19,9 @@ use super::debian::unpack_all;
 use crate::{command, workspace};
 
 /// A program that is needed, and the package that has it.
-const PROGRAMS: [(&str, &str); 14] = [
+type Needed = (&'static str, &'static str);
+
+const LAB: [Needed; 15] = [
     ("arping", "iputils-arping"),
     ("bpftool", "bpftool"),
     ("curl", "curl"),
@@ -34,11 +36,13 @@ const PROGRAMS: [(&str, &str); 14] = [
     ("snmpget", "snmp"),
     ("snmpinform", "snmp"),
     ("snmptrap", "snmp"),
+    ("tc", "iproute2"),
 ];
 
-/// What the measurements need besides: a C compiler for BPF, for the program that Ringback is measured against,
-/// and connection tracking.
-const FOR_MEASUREMENTS: [(&str, &str); 3] =
+const EMULATOR: [Needed; 1] = [("qemu-system-x86_64", "qemu-system-x86")];
+
+/// A C compiler for BPF, for the program that Ringback is measured against, and connection tracking.
+const MEASUREMENTS: [Needed; 3] =
     [("clang", "clang"), ("nft", "nftables"), ("usr/include/bpf/bpf_helpers.h", "libbpf-dev")];
 
 /// Folders of programs inside a package.
@@ -47,12 +51,40 @@ const PROGRAM_FOLDERS: [&str; 4] = ["usr/bin", "usr/sbin", "bin", "sbin"];
 /// Where the unpacked programs are.
 pub(crate) struct Peers {
     folder: PathBuf,
+    needed: Vec<Needed>,
+    /// Who needs them, in what is said.
+    user: &'static str,
 }
 
 impl Peers {
     /// Lets the command, and what it starts, find the peers: behind the system's own programs.
     pub(crate) fn show_to<'a>(&self, command: &'a mut Command) -> Result<&'a mut Command> {
         Ok(command.env("PATH", command::path_with(Some(self.bin()))?).env("RINGBACK_PEERS", &self.folder))
+    }
+
+    /// The program as it can be started: the system's own, or a wrapper.
+    pub(crate) fn program(&self, name: &str) -> Option<PathBuf> {
+        command::find(name).or_else(|| Some(self.bin().join(name)).filter(|file| file.is_file()))
+    }
+
+    /// The program's own file: what a wrapper would start.
+    pub(crate) fn file(&self, name: &str) -> Option<PathBuf> {
+        let unpacked = || PROGRAM_FOLDERS.iter().map(|folder| self.files().join(folder).join(name));
+        command::find(name).or_else(|| unpacked().find(|file| file.is_file()))
+    }
+
+    /// Folders of the libraries that were unpacked with the programs, as `LD_LIBRARY_PATH` has them.
+    pub(crate) fn libraries(&self) -> Result<String> {
+        let mut folders = BTreeSet::new();
+        if self.files().is_dir() {
+            library_folders(&self.files(), &mut folders)?;
+        }
+        Ok(folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(":"))
+    }
+
+    /// What the packages have below `usr/share`, if they were unpacked.
+    pub(crate) fn shared(&self, folder: &str) -> Option<PathBuf> {
+        Some(self.files().join("usr/share").join(folder)).filter(|folder| folder.is_dir())
     }
 
     fn bin(&self) -> PathBuf {
@@ -68,38 +100,45 @@ impl Peers {
         self.files().join("usr/include")
     }
 
-    fn missing(&self, needed: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+    fn missing(&self) -> Vec<Needed> {
         let there = |name: &str| {
             if name.contains('/') {
                 return Path::new("/").join(name).is_file() || self.files().join(name).is_file();
             }
-            command::find(name).is_some() || self.bin().join(name).is_file()
+            self.program(name).is_some()
         };
-        needed.iter().copied().filter(|(name, _)| !there(name)).collect()
+        self.needed.iter().copied().filter(|(name, _)| !there(name)).collect()
     }
 }
 
-/// Fetches the programs that are missing.
+/// Fetches the lab's programs that are missing.
 pub(crate) fn fetch() -> Result<Peers> {
-    fetch_all(&PROGRAMS)
+    let folder = workspace::target().join("peers");
+    fetch_missing(Peers { folder, needed: LAB.to_vec(), user: "the lab" })
 }
 
 /// The same, and what the measurements need.
 pub(crate) fn fetch_for_measurements() -> Result<Peers> {
-    fetch_all(&[&PROGRAMS[..], &FOR_MEASUREMENTS].concat())
+    let folder = workspace::target().join("peers");
+    fetch_missing(Peers { folder, needed: [&LAB[..], &MEASUREMENTS].concat(), user: "a measurement" })
 }
 
-fn fetch_all(needed: &[(&'static str, &'static str)]) -> Result<Peers> {
-    let peers = Peers { folder: workspace::target().join("peers") };
-    let missing = peers.missing(needed);
+/// Fetches the emulator if it is missing.
+pub(crate) fn fetch_emulator() -> Result<Peers> {
+    let folder = workspace::target().join("emulator");
+    fetch_missing(Peers { folder, needed: EMULATOR.to_vec(), user: "a test on another kernel" })
+}
+
+fn fetch_missing(peers: Peers) -> Result<Peers> {
+    let missing = peers.missing();
     if missing.is_empty() {
         return Ok(peers);
     }
     let programs: Vec<_> = missing.iter().map(|(program, _)| *program).collect();
     if command::find("apt-get").is_none() || command::find("dpkg").is_none() {
-        bail!("the lab needs programs that this machine lacks; install them: {}", programs.join(", "));
+        bail!("{} needs programs that this machine lacks; install them: {}", peers.user, programs.join(", "));
     }
-    eprintln!("setup: the lab lacks {}", programs.join(", "));
+    eprintln!("setup: {} lacks {}", peers.user, programs.join(", "));
     let packages: BTreeSet<_> = missing.iter().map(|(_, package)| *package).collect();
     let downloads = peers.folder.join("download");
     fs::create_dir_all(&downloads).with_context(|| format!("cannot create {}", downloads.display()))?;
@@ -116,7 +155,7 @@ fn fetch_all(needed: &[(&'static str, &'static str)]) -> Result<Peers> {
         let lines: Vec<_> = missing.iter().map(|(program, package)| format!("{program} (package {package})")).collect();
         bail!("the packages were unpacked but lack: {}", lines.join(", "));
     }
-    eprintln!("setup: the lab's programs are in {}; remove that folder to be rid of them", peers.folder.display());
+    eprintln!("setup: what {} lacked is in {}; remove that folder to be rid of it", peers.user, peers.folder.display());
     Ok(peers)
 }
 
@@ -145,9 +184,7 @@ fn with_dependencies(package: &str) -> Result<Vec<String>> {
 }
 
 fn write_wrappers(peers: &Peers) -> Result<()> {
-    let mut libraries = BTreeSet::new();
-    library_folders(&peers.files(), &mut libraries)?;
-    let libraries = libraries.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(":");
+    let libraries = peers.libraries()?;
     let state = peers.folder.join("snmp-state").display().to_string();
     fs::create_dir_all(peers.bin()).with_context(|| format!("cannot create {}", peers.bin().display()))?;
     for folder in PROGRAM_FOLDERS.map(|folder| peers.files().join(folder)) {
