@@ -3,14 +3,14 @@
 //!
 //! A filter is no file, so it outlives the daemon by itself; that it is there is remembered by an empty folder among the
 //! pins ([`pins::filter_path`]). It is known again by its name, and replaced in place. Filters of others stay as they are:
-//! ours gets a place of its own before them, and lets every packet through to them.
+//! ours comes before them, as one that passes a packet ends the chain, and lets every packet through to them.
 
 use std::{io, path::Path};
 
 use aya::programs::{
-    LinkOrder, SchedClassifier, TcAttachType,
+    LinkOrder, ProgramError, SchedClassifier, TcAttachType,
     links::FdLink,
-    tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle},
+    tc::{self, NlOptions, SchedClassifierLink, SchedClassifierLinkId, TcAttachOptions, TcError, TcHandle},
 };
 use futures_util::TryStreamExt as _;
 use monitor_common::program;
@@ -23,6 +23,10 @@ use super::{
     error::{KernelError, deepest, errno, link_reason, program_reason},
     pins,
 };
+
+/// Priorities that are tried for our filter.
+const FIRST: u16 = 1;
+const LAST: u16 = 16;
 
 /// How TC egress runs on an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +61,8 @@ pub(super) async fn attach(
     }
     // Where an earlier daemon's filter is, a link beside it would see every packet a second time.
     if !pins::filter_path(pin_dir, ifindex).exists() {
-        let order = TcAttachOptions::TcxOrder(LinkOrder::default());
+        // A program before ours that passes a packet would end the chain; ours never does.
+        let order = TcAttachOptions::TcxOrder(LinkOrder::first());
         match egress.attach_with_options(name, TcAttachType::Egress, order) {
             Ok(id) => {
                 let link = egress.take_link(id).map_err(|source| KernelError::program(program::EGRESS, source))?;
@@ -95,17 +100,30 @@ async fn filter(egress: &mut SchedClassifier, pin_dir: &Path, name: &str, ifinde
                 .map_err(|error| refused(name, HOW, error.to_string()))?;
             egress.attach_to_link(old)
         }
-        // Without a priority the kernel gives one of its own, before those that are there.
-        None => {
-            let anywhere = TcAttachOptions::Netlink(NlOptions::default());
-            egress.attach_with_options(name, TcAttachType::Egress, anywhere)
-        }
+        None => first(egress, name),
     };
     let id = attached.map_err(|error| refused(name, HOW, program_reason(&error)))?;
     let link = egress.take_link(id).map_err(|source| KernelError::program(program::EGRESS, source))?;
     // Dropped, it would detach. It holds no descriptor.
     std::mem::forget(link);
     Ok(())
+}
+
+/// Adds a filter before those of others as far as that goes.
+fn first(egress: &mut SchedClassifier, name: &str) -> Result<SchedClassifierLinkId, ProgramError> {
+    let mut add = |priority| {
+        let options = NlOptions { priority, ..NlOptions::default() };
+        egress.attach_with_options(name, TcAttachType::Egress, TcAttachOptions::Netlink(options))
+    };
+    let mut added = add(FIRST);
+    for priority in FIRST + 1..=LAST {
+        match added {
+            // A filter of another kind has this priority.
+            Err(error) if errno(&error) == Some(libc::EINVAL) => added = add(priority),
+            added => return added,
+        }
+    }
+    added
 }
 
 /// Priority and handle of our filter.

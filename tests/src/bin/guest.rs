@@ -43,7 +43,8 @@ fn run() -> Result<()> {
         mount(Some(kind), place, Some(kind), MsFlags::empty(), None::<&str>)
             .with_context(|| format!("cannot mount {place}"))?;
     }
-    println!("guest: Linux {}", fs::read_to_string("/proc/sys/kernel/osrelease")?.trim());
+    // The firmware's line has no end.
+    println!("\nguest: Linux {}", fs::read_to_string("/proc/sys/kernel/osrelease")?.trim());
     load_modules()?;
     let plan = fs::read_to_string("/guest/plan").context("no plan")?;
     let mut failed = Vec::new();

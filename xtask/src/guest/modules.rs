@@ -11,8 +11,9 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// Virtual cables and switches, VLANs, and what TC needs for filters. A kernel may have them built in.
-const WANTED: [&str; 5] = ["veth", "bridge", "8021q", "sch_ingress", "cls_bpf"];
+/// Virtual cables and switches, VLANs, and what TC needs for our filter and somebody else's. A kernel may have them built
+/// in.
+const WANTED: [&str; 6] = ["veth", "bridge", "8021q", "sch_ingress", "cls_bpf", "cls_u32"];
 
 /// The modules below `folder`, name and content, in the order in which they can be loaded.
 pub(super) fn load_order(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {

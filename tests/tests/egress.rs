@@ -1,0 +1,91 @@
+//! TC egress by a filter of the clsact qdisc, as on kernels without tcx, among filters of others.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use lab::{Attempt, Daemon, DaemonConfig, Host, HttpServer, Lab};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// What `tc` prints about egress filters of an interface.
+fn filters(host: &Host, interface: &str) -> Result<String> {
+    let output = host.command("tc").args(["filter", "show", "dev", interface, "egress"]).output()?;
+    ensure!(output.status.success(), "tc: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn tc(host: &Host, command: &str) -> Result<()> {
+    let output = host.command("tc").args(command.split(' ')).output()?;
+    ensure!(output.status.success(), "tc {command}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// The line of our filter; there must be exactly one.
+fn ours(host: &Host, interface: &str) -> Result<String> {
+    let filters = filters(host, interface)?;
+    let mut lines = filters.lines().filter(|line| line.contains("rb_egress"));
+    let line = lines.next().with_context(|| format!("no filter of ours:\n{filters}"))?;
+    ensure!(lines.next().is_none(), "two filters of ours:\n{filters}");
+    Ok(line.to_owned())
+}
+
+fn index(host: &Host, interface: &str) -> Result<u64> {
+    let output = host.command("ip").args(["-json", "link", "show", "dev", interface]).output()?;
+    let links: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    links[0]["ifindex"].as_u64().context("no index")
+}
+
+/// What stands before the program's id, which tells filters apart, and the id.
+fn place(line: &str) -> Result<(&str, &str)> {
+    let (place, program) = line.split_once(" rb_egress").context("no name")?;
+    let id = program.split_once(" id ").context("no id")?.1;
+    Ok((place, id.split(' ').next().unwrap_or(id)))
+}
+
+// proves: F-9
+#[test]
+fn a_filter_watches_egress_outlives_a_crash_and_leaves_others_alone() -> Result<()> {
+    let lab = Lab::new()?;
+    let (client, server) = (lab.client(1), lab.server(1));
+    let interface = "eth0";
+    // Somebody else's filter, there before ours; it ends the chain.
+    tc(server, &format!("qdisc add dev {interface} clsact"))?;
+    tc(server, &format!("filter add dev {interface} egress prio 7 protocol all u32 match u32 0 0 flowid 1:1"))?;
+    let config = DaemonConfig::new().text("watch.syn_timeout", "500ms");
+    let mut daemon = Daemon::start(server, config)?;
+    daemon.kill9()?;
+    ensure!(daemon.ringback(&["cleanup"])?.status.success(), "cleanup failed");
+
+    // Where an earlier daemon had a filter the next one has a filter, also when the kernel has tcx.
+    fs::create_dir(daemon.pin_dir())?;
+    fs::create_dir(daemon.pin_dir().join(format!("filter_egress_{}", index(server, interface)?)))?;
+    daemon.launch()?;
+    assert_eq!(daemon.status()?["interfaces"][0]["tc"], "clsact");
+    let first = ours(server, interface)?;
+    assert!(filters(server, interface)?.contains("u32"), "the other filter is still there");
+
+    // A killed daemon's filter goes on, and the next daemon puts its program into the same place.
+    daemon.kill9()?;
+    assert_eq!(ours(server, interface)?, first);
+    daemon.launch()?;
+    let second = ours(server, interface)?;
+    assert_eq!(place(&second)?.0, place(&first)?.0);
+    assert_ne!(place(&second)?.1, place(&first)?.1, "another program");
+
+    // What the server itself answers passes egress only.
+    let service = server.service_v4(80);
+    let nginx = HttpServer::start(server, 80)?;
+    assert_eq!(client.connect(None, service, LIMIT)?, Attempt::Connected);
+    daemon.wait_for(&["services"], LIMIT, |services| services.to_string().contains(&service.to_string()))?;
+    drop(nginx);
+    assert_eq!(client.connect(None, service, LIMIT)?, Attempt::Refused);
+    daemon.wait_for(&["waiting"], LIMIT, |waiting| waiting.to_string().contains(&client.v4().to_string()))?;
+
+    daemon.kill9()?;
+    let output = daemon.ringback(&["cleanup"])?;
+    assert!(String::from_utf8_lossy(&output.stdout).contains("filter_egress_"), "{output:?}");
+    let left = filters(server, interface)?;
+    assert!(left.contains("u32") && !left.contains("rb_egress"), "{left}");
+    assert!(!daemon.pin_dir().exists());
+    Ok(())
+}
