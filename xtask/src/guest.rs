@@ -1,7 +1,7 @@
 //! The tests of the kernel side on other kernels: each boots in a small machine of its own.
 //!
 //! The machine's file system holds the packet tests, the story of `cargo xtask run`, and the tests of restart, removal
-//! and of filters on egress, each as it runs here.
+//! and of filters on egress, each as it runs here. A kernel that is too old must be refused in clear words instead.
 
 mod archive;
 mod contents;
@@ -22,6 +22,9 @@ use crate::{
 /// For all of it on one kernel: emulated, it takes two minutes here.
 const LIMIT: Duration = Duration::from_secs(900);
 
+/// The oldest series that is supported; what is older has to be refused.
+const FLOOR: (u32, u32) = (6, 1);
+
 /// One test holds the database locked by a Python script; the machine has no Python, and no kernel matters to it.
 const NO_PYTHON: &str = "--test-threads=1 --skip a_stop_while_the_store_takes_no_changes";
 
@@ -37,17 +40,19 @@ pub(crate) fn test_on(series: &[String]) -> Result<()> {
     let programs = ["--bin", "ringback", "--bin", "story", "--bin", "guest"];
     command::run_shown(command::cargo()?.arg("build").args(packages).args(programs))?;
     let built = workspace::target().join("debug");
-    let jobs = [
+    let supported = [
         Job { name: "packets", seconds: 300, program: test_program("packets")?, arguments: "" },
         Job { name: "story", seconds: 120, program: built.join("story"), arguments: "" },
         Job { name: "restart", seconds: 300, program: test_program("restart")?, arguments: NO_PYTHON },
         Job { name: "egress", seconds: 120, program: test_program("egress")?, arguments: "" },
     ];
+    let too_old = [Job { name: "floor", seconds: 60, program: test_program("floor")?, arguments: "--ignored" }];
     let mut machine = Machine::new(&emulator)?;
     let mut failed = Vec::new();
     for kernel in &kernels {
         eprintln!("booting Linux {}", kernel.release);
-        let archive = contents::archive(kernel, &built.join("guest"), &built.join("ringback"), &jobs, &peers)?;
+        let jobs: &[Job] = if kernel.version() < FLOOR { &too_old } else { &supported };
+        let archive = contents::archive(kernel, &built.join("guest"), &built.join("ringback"), jobs, &peers)?;
         match machine.boot(kernel, &archive, LIMIT) {
             Ok(()) => println!("Linux {}: passed", kernel.release),
             Err(error) => {

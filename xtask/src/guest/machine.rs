@@ -29,6 +29,10 @@ const BOOTED_WITHIN: Duration = Duration::from_secs(90);
 /// The same with virtualization.
 const BOOTED_VIRTUALLY_WITHIN: Duration = Duration::from_secs(20);
 
+/// How often a kernel may try to come up: qemu's emulation breaks one boot in ten of some kernels, before any of our
+/// programs runs (seen with qemu 7.2, Linux 6.12). What breaks later is never tried again.
+const BOOTS: usize = 4;
+
 /// Lines of the console that are shown when something goes wrong.
 const LATEST: usize = 40;
 
@@ -75,6 +79,13 @@ impl Machine {
         if self.accelerator == Accelerator::Kvm && matches!(end, Ok((End::Mute, _))) {
             eprintln!("/dev/kvm is there, but no machine comes up with it: emulating");
             self.accelerator = Accelerator::Emulation;
+            end = self.run(kernel, &initrd, limit);
+        }
+        for _ in 1..BOOTS {
+            if !matches!(end, Ok((End::Mute, _))) {
+                break;
+            }
+            eprintln!("Linux {} did not come up; once more", kernel.release);
             end = self.run(kernel, &initrd, limit);
         }
         fs::remove_file(&initrd).with_context(|| format!("cannot remove {}", initrd.display()))?;

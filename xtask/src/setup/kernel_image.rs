@@ -29,6 +29,14 @@ pub(crate) struct KernelImage {
     pub(crate) modules: PathBuf,
 }
 
+impl KernelImage {
+    /// The first two numbers of the release.
+    pub(crate) fn version(&self) -> (u32, u32) {
+        let mut numbers = self.release.split('.').map(|number| number.parse().unwrap_or(0));
+        (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+    }
+}
+
 /// Fetches a kernel of the series unless it is there.
 pub(crate) fn fetch(series: &str) -> Result<KernelImage> {
     let numbers = series.split('.').all(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()));
