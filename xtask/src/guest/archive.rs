@@ -109,7 +109,7 @@ mod tests {
     fn folders_come_before_their_files_and_all_is_aligned() {
         let mut archive = Archive::new();
         archive.file("/bin/sh", *b"12345");
-        archive.symlink("/a", "bin/sh");
+        archive.symlink("/a", "target");
         let bytes = archive.bytes();
         assert!(bytes.len().is_multiple_of(4));
         let text = String::from_utf8_lossy(&bytes);
@@ -118,6 +118,6 @@ mod tests {
         assert!(at("dev/console") < at("TRAILER!!!") && at("TRAILER!!!") < bytes.len());
         // The first: inode 1, a link, one owner, as long as its target.
         assert!(text.starts_with("070701000000010000a1ff00000000000000000000000100000000000000060000"), "{text}");
-        assert!(text.contains("bin/sh\0\0\0\012345\0\0\0070701") || text.contains("12345"), "{text}");
+        assert!(text.contains("12345\u{0}\u{0}\u{0}070701"), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! Debian's packages of a suite that the system itself does not use.
+//! Debian's packages of suites that the system itself does not use.
 //!
 //! The mirror and its key are those of the system's own sources; lists and cache are apart, so that the system's stay
 //! as they are.
@@ -19,6 +19,8 @@ const DEFAULT_KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Mirror {
     uri: String,
+    /// The suite of this system.
+    codename: String,
     /// Keyring file that signs it; `None`: the keys that apt trusts anyway.
     signed_by: Option<String>,
 }
@@ -49,12 +51,20 @@ impl Mirror {
         &self.uri
     }
 
+    pub(super) fn codename(&self) -> &str {
+        &self.codename
+    }
+
     fn pick(sources: &[Source], codename: &str) -> Option<Self> {
         let suites = [codename, "stable", "testing", "unstable", "sid"];
         let source =
             sources.iter().find(|source| source.suites.iter().any(|suite| suites.contains(&suite.as_str())))?;
         let default = || Path::new(DEFAULT_KEYRING).is_file().then(|| DEFAULT_KEYRING.to_owned());
-        Some(Self { uri: source.uris.first()?.clone(), signed_by: source.signed_by.clone().or_else(default) })
+        Some(Self {
+            uri: source.uris.first()?.clone(),
+            codename: codename.to_owned(),
+            signed_by: source.signed_by.clone().or_else(default),
+        })
     }
 }
 
@@ -107,22 +117,22 @@ fn parse_stanza(stanza: &str) -> Option<Source> {
     })
 }
 
-/// apt with one suite, and lists and cache of its own.
+/// apt with suites of our choice, and lists and cache of its own.
 pub(super) struct PrivateApt {
     folder: PathBuf,
 }
 
 impl PrivateApt {
-    /// Fetches the suite's package list into `folder`.
-    pub(super) fn new(mirror: &Mirror, suite: &str, folder: PathBuf) -> Result<Self> {
+    /// Fetches the suites' package lists into `folder`.
+    pub(super) fn new(mirror: &Mirror, suites: &[&str], folder: PathBuf) -> Result<Self> {
         for part in ["lists/partial", "cache/archives/partial"] {
             let part = folder.join(part);
             fs::create_dir_all(&part).with_context(|| format!("cannot create {}", part.display()))?;
         }
         let options = mirror.signed_by.as_ref().map(|file| format!("[signed-by={file}] ")).unwrap_or_default();
         let list = folder.join("sources.list");
-        fs::write(&list, format!("deb {options}{} {suite} main\n", mirror.uri))
-            .with_context(|| format!("cannot write {}", list.display()))?;
+        let lines: String = suites.iter().map(|suite| format!("deb {options}{} {suite} main\n", mirror.uri)).collect();
+        fs::write(&list, lines).with_context(|| format!("cannot write {}", list.display()))?;
         let apt = Self { folder };
         command::output(&mut apt.command("apt-get", &["update"]))?;
         Ok(apt)
@@ -148,6 +158,16 @@ impl PrivateApt {
         Ok(files)
     }
 
+    /// Downloads the package of one of the suites, with what it needs that the system lacks, into `folder`.
+    pub(super) fn download_with_dependencies(&self, package: &str, suite: &str, folder: &Path) -> Result<()> {
+        let ask = ["-qq", "-y", "-o", "Debug::NoLocking=1", "--no-install-recommends", "--print-uris"];
+        let ask = [&ask[..], &["--target-release", suite, "install", package]].concat();
+        let wanted = packages_in_uris(&command::output(&mut self.command("apt-get", &ask))?);
+        eprintln!("setup: downloading {}", wanted.join(" "));
+        let mut apt = self.command("apt-get", &["-qq", "--target-release", suite, "download"]);
+        command::output(apt.args(wanted).current_dir(folder)).map(drop)
+    }
+
     fn command(&self, program: &str, args: &[&str]) -> Command {
         let at = |part: &str| self.folder.join(part).display().to_string();
         let mut command = Command::new(program);
@@ -169,6 +189,12 @@ impl PrivateApt {
     }
 }
 
+/// The packages in what `apt-get --print-uris` prints: lines `'URI' NAME_VERSION_ARCHITECTURE.deb SIZE HASH`.
+pub(super) fn packages_in_uris(lines: &str) -> Vec<String> {
+    let files = lines.lines().filter_map(|line| line.split_whitespace().nth(1));
+    files.filter_map(|file| file.split_once('_')).map(|(name, _)| name.to_owned()).collect()
+}
+
 /// Unpacks every package file of a folder; nothing of it is run.
 pub(super) fn unpack_all(folder: &Path, files: &Path) -> Result<()> {
     for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
@@ -186,7 +212,7 @@ mod tests {
     use super::{Mirror, parse_line, parse_stanza};
 
     fn mirror(uri: &str, key: &str) -> Option<Mirror> {
-        Some(Mirror { uri: uri.to_owned(), signed_by: Some(key.to_owned()) })
+        Some(Mirror { uri: uri.to_owned(), codename: "bookworm".to_owned(), signed_by: Some(key.to_owned()) })
     }
 
     #[test]

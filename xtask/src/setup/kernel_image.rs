@@ -53,7 +53,7 @@ fn download(series: &str, folder: &Path) -> Result<()> {
     let scratch = workspace::target().join("setup/kernel");
     for suite in SUITES {
         eprintln!("setup: looking for a kernel {series} in {suite} of {}", mirror.uri());
-        let apt = match PrivateApt::new(&mirror, suite, scratch.join(suite)) {
+        let apt = match PrivateApt::new(&mirror, &[suite], scratch.join(suite)) {
             Ok(apt) => apt,
             // Mirrors drop old suites; another may have it.
             Err(error) => {

@@ -15,7 +15,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::debian::unpack_all;
+use super::debian::{Mirror, PrivateApt, packages_in_uris, unpack_all};
 use crate::{command, workspace};
 
 /// A program that is needed, and the package that has it.
@@ -114,22 +114,22 @@ impl Peers {
 /// Fetches the lab's programs that are missing.
 pub(crate) fn fetch() -> Result<Peers> {
     let folder = workspace::target().join("peers");
-    fetch_missing(Peers { folder, needed: LAB.to_vec(), user: "the lab" })
+    fetch_missing(Peers { folder, needed: LAB.to_vec(), user: "the lab" }, download)
 }
 
 /// The same, and what the measurements need.
 pub(crate) fn fetch_for_measurements() -> Result<Peers> {
     let folder = workspace::target().join("peers");
-    fetch_missing(Peers { folder, needed: [&LAB[..], &MEASUREMENTS].concat(), user: "a measurement" })
+    fetch_missing(Peers { folder, needed: [&LAB[..], &MEASUREMENTS].concat(), user: "a measurement" }, download)
 }
 
 /// Fetches the emulator if it is missing.
 pub(crate) fn fetch_emulator() -> Result<Peers> {
     let folder = workspace::target().join("emulator");
-    fetch_missing(Peers { folder, needed: EMULATOR.to_vec(), user: "a test on another kernel" })
+    fetch_missing(Peers { folder, needed: EMULATOR.to_vec(), user: "a test on another kernel" }, download_backport)
 }
 
-fn fetch_missing(peers: Peers) -> Result<Peers> {
+fn fetch_missing(peers: Peers, download: fn(&BTreeSet<&str>, &Path) -> Result<()>) -> Result<Peers> {
     let missing = peers.missing();
     if missing.is_empty() {
         return Ok(peers);
@@ -150,13 +150,33 @@ fn fetch_missing(peers: Peers) -> Result<Peers> {
     unpack_all(&downloads, &peers.files())?;
     fs::remove_dir(&downloads).with_context(|| format!("cannot remove {}", downloads.display()))?;
     write_wrappers(&peers)?;
-    let missing = peers.missing(needed);
+    let missing = peers.missing();
     if !missing.is_empty() {
         let lines: Vec<_> = missing.iter().map(|(program, package)| format!("{program} (package {package})")).collect();
         bail!("the packages were unpacked but lack: {}", lines.join(", "));
     }
     eprintln!("setup: what {} lacked is in {}; remove that folder to be rid of it", peers.user, peers.folder.display());
     Ok(peers)
+}
+
+/// The same from Debian's backports where there are some: under the emulation of qemu 7.2 (Debian 12), Linux 6.12 now and
+/// then dies with impossible processor flags. Else from the system's own sources.
+fn download_backport(packages: &BTreeSet<&str>, folder: &Path) -> Result<()> {
+    let backport = || {
+        let mirror = Mirror::of_this_system()?;
+        let backports = format!("{}-backports", mirror.codename());
+        eprintln!("setup: looking in {backports} of {}", mirror.uri());
+        let scratch = workspace::target().join("setup/backports");
+        let apt = PrivateApt::new(&mirror, &[mirror.codename(), &backports], scratch.clone())?;
+        for package in packages {
+            apt.download_with_dependencies(package, &backports, folder)?;
+        }
+        fs::remove_dir_all(&scratch).with_context(|| format!("cannot remove {}", scratch.display()))
+    };
+    backport().or_else(|error: anyhow::Error| {
+        eprintln!("setup: not from there ({error:#})");
+        download(packages, folder)
+    })
 }
 
 /// Downloads the packages and what they need that the system lacks.
@@ -178,9 +198,7 @@ fn with_dependencies(package: &str) -> Result<Vec<String>> {
     let mut apt = Command::new("apt-get");
     apt.args(["-qq", "-y", "-o", "Debug::NoLocking=1", "--no-install-recommends", "--print-uris", "install", package]);
     let lines = command::output(&mut apt)?;
-    // 'URI' NAME_VERSION_ARCHITECTURE.deb SIZE HASH
-    let files = lines.lines().filter_map(|line| line.split_whitespace().nth(1));
-    Ok(files.filter_map(|file| file.split_once('_')).map(|(name, _)| name.to_owned()).collect())
+    Ok(packages_in_uris(&lines))
 }
 
 fn write_wrappers(peers: &Peers) -> Result<()> {

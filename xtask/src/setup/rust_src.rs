@@ -79,7 +79,7 @@ fn from_debian(version: &str, library: &Path) -> Result<()> {
     let scratch = workspace::target().join("setup/rust-src");
     for suite in SUITES {
         eprintln!("setup: looking in {suite} of {}", mirror.uri());
-        let apt = debian::PrivateApt::new(&mirror, suite, scratch.join(suite))?;
+        let apt = debian::PrivateApt::new(&mirror, &[suite], scratch.join(suite))?;
         let found = apt.versions("rust-src")?;
         let Some(package) = found.iter().find(|found| is_build_of(found, version)) else { continue };
         eprintln!("setup: unpacking rust-src {package} of {suite}");
