@@ -283,7 +283,8 @@ fn behind_extensions(frame: &Frame, first: u8, start: usize) -> Payload {
     const FRAGMENT_OFFSET: u16 = 0xfff8;
     let mut next = first;
     let mut at = start;
-    for _ in 0..MAX_EXTENSIONS {
+    // One turn more: it finds what is behind the last header.
+    for _ in 0..=MAX_EXTENSIONS {
         let length = match next {
             IPPROTO_TCP | IPPROTO_ICMPV6 => return Payload::At(next, at),
             IPPROTO_HOPOPTS | IPPROTO_ROUTING | IPPROTO_DSTOPTS | IPPROTO_AH | IPPROTO_FRAGMENT => {

@@ -40,11 +40,13 @@ async fn ip_options_and_extension_headers_are_looked_behind() {
         assert_eq!(seen(&Tcp { options: vec![1; words * 4], ..v4() }), (1, 1), "{words} words");
     }
     // Hop-by-hop, destination options of 16 bytes, routing, an atomic fragment.
-    let chains: [(u8, Vec<u8>); 4] = [
+    let chains: [(u8, Vec<u8>); 5] = [
         (0, vec![6, 0, 1, 4, 0, 0, 0, 0]),
         (60, [vec![6, 1], vec![0; 14]].concat()),
         (0, [vec![43, 0, 1, 4, 0, 0, 0, 0], vec![6, 0, 0, 0, 0, 0, 0, 0]].concat()),
         (44, vec![6, 0, 0, 1, 0, 0, 0, 9]),
+        // Six, the most that are walked.
+        (0, [[0, 0, 1, 4, 0, 0, 0, 0].repeat(5), vec![6, 0, 1, 4, 0, 0, 0, 0]].concat()),
     ];
     for (first, chain) in chains {
         let syn = Tcp { first_extension: Some(first), options: chain, ..v6() };
@@ -60,6 +62,8 @@ async fn later_fragments_and_headers_that_are_not_walked_are_ignored() {
     assert_eq!(seen(&later), (0, 0));
     let encrypted = Tcp { first_extension: Some(50), options: vec![0; 8], ..v6() };
     assert_eq!(seen(&encrypted), (0, 0));
+    let seven = [[0, 0, 1, 4, 0, 0, 0, 0].repeat(6), vec![6, 0, 1, 4, 0, 0, 0, 0]].concat();
+    assert_eq!(seen(&Tcp { first_extension: Some(0), options: seven, ..v6() }), (0, 0));
     let endless = Tcp { first_extension: Some(0), options: [0, 0, 1, 4, 0, 0, 0, 0].repeat(9), ..v6() };
     assert_eq!(seen(&endless), (0, 0));
 }
