@@ -43,13 +43,15 @@ fn seen(attempt: &mut Attempt) {
     let Some(remembered) = bucket::remember(attempt, settings) else { return };
     let found = match remembered {
         Remembered::New(found) => {
-            count(Counter::Attempts);
             if wanted.failed_ns == 0 {
-                if !deadline::enter(attempt, settings) {
+                if deadline::enter(attempt, settings) {
+                    count(Counter::Attempts);
+                } else {
                     found.take();
                 }
                 return;
             }
+            count(Counter::Attempts);
             found
         }
         Remembered::Again(found) => {

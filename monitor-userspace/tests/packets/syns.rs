@@ -105,9 +105,12 @@ async fn when_every_deadline_is_taken_the_loss_is_counted() {
     let bed = Bed::with(&Watch { syn_timeout: Duration::from_secs(60), ..watch() });
     // Runs of the program go over the CPUs as the scheduler likes: more than all of them can hold.
     let cpus = std::thread::available_parallelism().unwrap().get();
-    for n in 0..u32::try_from(1024 * cpus + 200).unwrap() {
+    let attempts = u32::try_from(1024 * cpus + 200).unwrap();
+    for n in 0..attempts {
         let client = format!("10.{}.{}.{}", 50 + n / 65536, n / 256 % 256, n % 256);
         bed.arrives(&Tcp::syn(&client, 4000, "10.0.2.7", 80, n).bytes());
     }
     assert!(bed.count(Counter::DeadlinesFull) + bed.count(Counter::PendingEvicted) >= 200);
+    // Each is either remembered or lost.
+    assert_eq!(bed.count(Counter::Attempts) + bed.count(Counter::DeadlinesFull), u64::from(attempts));
 }
