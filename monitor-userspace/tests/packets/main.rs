@@ -3,8 +3,11 @@
 
 mod answers;
 mod frame;
+mod fuzz;
 mod malformed;
 mod marks;
+mod odd;
+mod reference;
 mod syns;
 mod unreachables;
 mod wire;
@@ -54,11 +57,14 @@ impl Bed {
         assert_eq!(self.kernel.trial(Side::Egress, frame, 1).unwrap().verdict, u32::MAX, "TC_ACT_UNSPEC");
     }
 
-    /// The same for a frame that the kernel may refuse to make a packet of: then there is nothing to pass.
-    pub(crate) fn may_leave(&self, frame: &[u8]) {
-        if let Ok(trial) = self.kernel.trial(Side::Egress, frame, 1) {
+    /// The same for a frame that the kernel may refuse to make a packet of: then there is nothing to pass. Returns whether
+    /// there was.
+    pub(crate) fn may_leave(&self, frame: &[u8]) -> bool {
+        let trial = self.kernel.trial(Side::Egress, frame, 1);
+        if let Ok(trial) = &trial {
             assert_eq!(trial.verdict, u32::MAX, "TC_ACT_UNSPEC");
         }
+        trial.is_ok()
     }
 
     /// The next event, within two seconds.
