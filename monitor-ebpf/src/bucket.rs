@@ -1,6 +1,8 @@
 //! Finding and taking slots in the table of seen attempts.
 
-use monitor_common::{Attempt, Bucket, Counter, SLOTS, Settings, SlotState, SlotWord, far, may_be_far, near, tick};
+use monitor_common::{
+    Attempt, Bucket, Counter, SLOTS, Settings, SlotState, SlotWord, far, flow_hash, may_be_far, near, tick,
+};
 
 use crate::{atomic, counters::count, maps::RB_PENDING};
 
@@ -38,19 +40,7 @@ pub(crate) enum Remembered {
 /// Hash of an attempt's flow, its four-tuple: 64 bits of which the lower choose the buckets and the upper 30 are the tag.
 #[inline(always)]
 pub(crate) fn hash(flow: &Attempt, settings: &Settings) -> u64 {
-    // Multiply and fold each word; the two addresses beside each other, so that the processor does them at once.
-    const K: u64 = 0x9e37_79b9_7f4a_7c15;
-    #[inline(always)]
-    const fn mix(hash: u64, word: u64) -> u64 {
-        let product = (hash ^ word).wrapping_mul(K);
-        product ^ (product >> 32)
-    }
-    let [client0, client1] = flow.client.halves();
-    let [server0, server1] = flow.server.halves();
-    let ports = ((flow.client_port as u64) << 16) | flow.server_port as u64;
-    let client = mix(mix(settings.hash_seed, client0), client1);
-    let server = mix(mix(!settings.hash_seed, server0), server1);
-    mix(mix(client ^ server.rotate_left(29), ports), settings.hash_seed)
+    flow_hash(settings.hash_seed, flow.client, flow.server, flow.client_port, flow.server_port)
 }
 
 /// The attempt's slot, whatever became of it. `now_ns` may be some milliseconds late.
