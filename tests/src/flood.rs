@@ -64,12 +64,18 @@ impl Flood {
         self.sender.as_ref().is_some_and(|sender| !sender.is_finished())
     }
 
+    /// How many frames went out so far.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
     /// Waits for its end. Returns how many frames went out.
     pub fn finish(mut self) -> Result<u64> {
         if let Some(sender) = self.sender.take() {
             sender.join().map_err(|_| anyhow!("the flood panicked"))?;
         }
-        Ok(self.sent.load(Ordering::Relaxed))
+        Ok(self.sent())
     }
 }
 
