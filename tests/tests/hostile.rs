@@ -360,12 +360,15 @@ fn forged_arp_and_advertisements_that_match_nothing_end_no_outage() -> Result<()
     let lab = Lab::builder().servers(2).build()?;
     let (client, gone, refusing) = (lab.client(1), lab.server(1), lab.server(2));
     let nginx = [HttpServer::start(gone, 80)?, HttpServer::start(refusing, 80)?];
-    let daemon = Daemon::start(lab.gateway(), DaemonConfig::new().text("watch.syn_timeout", "60s"))?;
+    let unused = gone.service_v4(81);
+    let config = DaemonConfig::new().text("watch.syn_timeout", "60s");
+    let daemon = Daemon::start(lab.gateway(), config.set("watch.servers", &format!("['auto', '{unused}']")))?;
     let services = [gone.service_v4(80), gone.service_v6(80), refusing.service_v4(80), refusing.service_v6(80)];
     for service in services {
         learn(&daemon, client, service)?;
     }
-    // One host is gone, the other is there and refuses.
+    // One host is gone, the other is there and refuses; the first has refused too while it was there.
+    assert_eq!(client.connect(None, unused, LIMIT)?, Attempt::Refused);
     gone.link_down()?;
     drop(nginx);
     for (service, attempt) in
@@ -376,7 +379,7 @@ fn forged_arp_and_advertisements_that_match_nothing_end_no_outage() -> Result<()
     let open = |count| {
         daemon.wait_for(&["outages"], LIMIT, |outages| outages.as_array().is_some_and(|lines| lines.len() == count))
     };
-    open(4)?;
+    open(5)?;
 
     let (IpAddr::V4(gone_v4), IpAddr::V4(refusing_v4)) = (gone.v4(), refusing.v4()) else { bail!("two families") };
     let (IpAddr::V6(gone_v6), IpAddr::V6(refusing_v6)) = (gone.v6(), refusing.v6()) else { bail!("two families") };
@@ -409,12 +412,14 @@ fn forged_arp_and_advertisements_that_match_nothing_end_no_outage() -> Result<()
     // What follows them in line shows that they were read, and the daemon has had time for what they might have said.
     let attempt = Segment::syn(SocketAddr::new(client.v4(), 9), refusing.service_v4(80), 5);
     forger.send(&[Segment { seq: 4, ..attempt }.answer(SYN | ACK).frame(forger.gateway)], "answers_unmatched")?;
-    let outages = open(4)?;
+    let outages = open(5)?;
     assert!(outages.as_array().into_iter().flatten().all(|line| line["ended"].is_null()), "{outages:#}");
 
-    // A sound one in the name of the host that is gone is believed (docs/threat-model.md).
+    // A sound one in the name of the host that is gone is believed (docs/threat-model.md), but says nothing of what was
+    // refused there.
     forger.socket.send(&arp_reply(gone_v4))?;
     forger.socket.send(&advertised)?;
-    open(2)?;
+    let outages = open(3)?;
+    assert!(outage_of(&outages, unused).is_some(), "{outages:#}");
     Ok(())
 }
