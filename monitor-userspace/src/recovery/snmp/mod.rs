@@ -5,6 +5,9 @@
 //! spoken for, `receiver` does the I/O.
 
 mod counters;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod meaning;
 mod message;
 mod receiver;

@@ -1,0 +1,57 @@
+//! The decoders with everything that follows a datagram up to the core, for the targets in `fuzz/`.
+
+use super::{
+    message,
+    usm::{Now, Usm, Verdict},
+};
+use crate::{config::SnmpUser, outage::UnixMs, store::LocalEngine};
+
+/// A datagram of v1 or v2c: nothing panics, and what acknowledges an inform is no notification itself, or two receivers
+/// would acknowledge each other for ever.
+///
+/// # Panics
+///
+/// When that does not hold.
+pub fn snmp_community(datagram: &[u8]) {
+    let Some(notification) = message::decode(datagram) else { return };
+    assert!(!notification.notice.oid.is_empty(), "a notification of nothing");
+    if let Some(acknowledgement) = notification.acknowledgement {
+        assert_eq!(message::decode(&acknowledgement), None, "an acknowledgement that notifies");
+    }
+}
+
+/// A datagram of v3, to an engine with one user without secrets: authentic is whatever names him, so that what follows is
+/// reached. No answer is one that would be answered.
+///
+/// # Panics
+///
+/// When that does not hold.
+pub fn snmp_usm(datagram: &[u8]) {
+    let Some(mut usm) = engine() else { panic!("a user without secrets needs nothing") };
+    let now = Now { unix: UnixMs::default(), engine: 100 };
+    let answer = match usm.take(datagram, now, |_| true) {
+        Verdict::Refused { report, .. } => report,
+        Verdict::Again { .. } => panic!("nothing was committed"),
+        Verdict::Taken(taken) => {
+            assert!(taken.seen.is_none() && taken.inform.is_none(), "a window for who is not authentic");
+            taken.acknowledgement
+        }
+    };
+    if let Some(answer) = answer {
+        let again = usm.take(&answer, now, |_| true);
+        assert!(matches!(again, Verdict::Refused { report: None, .. }), "an answer that is answered");
+    }
+}
+
+fn engine() -> Option<Usm> {
+    let user = SnmpUser {
+        name: "ringback".to_owned(),
+        engine_id: None,
+        auth: Default::default(),
+        auth_secret_file: None,
+        privacy: Default::default(),
+        privacy_secret_file: None,
+        server: None,
+    };
+    Usm::new(&[user], LocalEngine { id: vec![0x80, 0, 0, 0, 1], boots: 3 }, Vec::new()).ok().flatten()
+}
