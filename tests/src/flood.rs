@@ -26,8 +26,8 @@ pub struct Flood {
 }
 
 impl Flood {
-    /// Sends SYNs of `from` to `to` out of the host's only interface to the machine with this MAC address: `frames` of them, spread evenly
-    /// over `during`. Both ends are given the number of the frame.
+    /// Sends SYNs out of the host's only interface to the machine with this MAC address: `frames` of them, spread evenly
+    /// over `during`. `ends` says from whom to whom, by the number of the frame.
     pub fn start(
         host: &Host,
         gateway: [u8; 6],

@@ -292,7 +292,7 @@ impl Forger<'_> {
     }
 }
 
-/// Forged answers, refusals and ICMP that do not belong to this attempt; `server` knows of the attempt or not.
+/// Sends answers, refusals and ICMP that nearly belong to this attempt.
 fn forge_around(forger: &Forger<'_>, syn: Segment, router: IpAddr) -> Result<()> {
     let mac = forger.gateway;
     let header = if router.is_ipv4() { 20 } else { 40 };
