@@ -77,8 +77,7 @@ fn newest_ingress() -> Result<Xdp> {
         }
     }
     let info = found.context("no program of the daemon is loaded")?;
-    // SAFETY: only test runs are made with it; it stays the daemon's.
-    Ok(unsafe { Xdp::from_program_info(info, program::INGRESS.into(), XdpAttachType::Interface) }?)
+    Ok(Xdp::from_program_info(info, program::INGRESS.into(), XdpAttachType::Interface)?)
 }
 
 /// SYNs of one client after the other.
