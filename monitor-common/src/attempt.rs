@@ -23,7 +23,7 @@ pub struct Attempt {
     pub hash: u64,
     /// How often the service had answered when the SYN was seen: [`crate::ServiceState::answers`].
     pub answers: u32,
-    /// Where the SYN came in.
+    /// Where the SYN came in. With [`crate::UNACKNOWLEDGED`] this is no SYN but data, and `seq` the number that acknowledges it.
     pub ifindex: u32,
 }
 

@@ -49,6 +49,8 @@ counters! {
     Expired = "expired", fact;
     /// Of these: the service answered somebody else meanwhile (design rule 2).
     Isolated = "isolated", fact;
+    /// Data of established connections that was not acknowledged in time (F-5).
+    Stalled = "stalled", fact;
     /// Failures of services that are neither listed nor learned (design rule 3).
     UnknownService = "unknown_service", fact;
     /// Attempts of a failed service that were only counted, because the same client was reported a moment before.
@@ -63,6 +65,8 @@ counters! {
     PendingEvicted = "pending_evicted", loss;
     /// An attempt was not remembered: every deadline of this CPU was taken.
     DeadlinesFull = "deadlines_full", loss;
+    /// An established connection is not followed any more: its bucket was full (F-5).
+    FlowsEvicted = "flows_evicted", loss;
     /// A service was not learned: the table is full.
     ServicesFull = "services_full", loss;
     /// A per-client note was not kept: the table is full.

@@ -42,6 +42,8 @@ pub enum Evidence {
     Arp = 10,
     /// Neighbour advertisement (F-11).
     NeighbourAdvertisement = 11,
+    /// Data of an established connection that was not acknowledged within the time-out (F-5).
+    Stalled = 12,
 }
 
 /// One report.
@@ -91,7 +93,7 @@ mod user {
     }
 
     impl Evidence {
-        const ALL: [Self; 11] = [
+        const ALL: [Self; 12] = [
             Self::Unanswered,
             Self::Refused,
             Self::HostUnreachable,
@@ -103,6 +105,7 @@ mod user {
             Self::ClientAck,
             Self::Arp,
             Self::NeighbourAdvertisement,
+            Self::Stalled,
         ];
     }
 

@@ -10,6 +10,7 @@ mod attempt;
 mod bucket;
 mod counter;
 mod event;
+mod flow;
 mod flow_hash;
 mod mark;
 mod note;
@@ -22,6 +23,7 @@ pub use attempt::{Attempt, Cursor};
 pub use bucket::{Bucket, NEAR_BUCKETS, SLOTS, SlotState, SlotWord, far, may_be_far, near, tick};
 pub use counter::Counter;
 pub use event::{Event, EventKind, Evidence};
+pub use flow::{FlowWord, UNACKNOWLEDGED};
 pub use flow_hash::flow_hash;
 pub use mark::MarkRequest;
 pub use note::{HostState, Note, NoteKey};
@@ -58,9 +60,13 @@ pub mod map {
     /// The one timer that finds expired attempts.
     pub const TIMER: &str = "RB_TIMER";
 
+    /// Established connections; one entry while they are not followed.
+    pub const FLOWS: &str = "RB_FLOWS";
+
     /// Every map that is pinned.
-    pub const PINNED: [&str; 12] =
-        [SETTINGS, WATCH, SERVICES, PENDING, DEADLINES, CURSORS, NOTES, HOSTS, EVENTS, COUNTERS, COMMITTED, TIMER];
+    pub const PINNED: [&str; 13] = [
+        FLOWS, SETTINGS, WATCH, SERVICES, PENDING, DEADLINES, CURSORS, NOTES, HOSTS, EVENTS, COUNTERS, COMMITTED, TIMER,
+    ];
 }
 
 /// Names of the programs in the object.

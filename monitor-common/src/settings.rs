@@ -1,7 +1,7 @@
 //! What the daemon tells the programs at start and at reload.
 
 /// Version of everything in this crate. A pinned map of another layout is replaced, never read.
-pub const LAYOUT: u32 = 2;
+pub const LAYOUT: u32 = 3;
 
 /// One entry, written by the daemon.
 #[repr(C)]
@@ -19,9 +19,13 @@ pub struct Settings {
     pub syn_timeout_ns: u64,
     /// Random, made once per set of maps: nobody outside can choose which bucket a flow falls into.
     pub hash_seed: u64,
+    /// Number of buckets of established connections - 1; the number is a power of two.
+    pub flow_mask: u32,
+    /// Explicit padding.
+    pub _pad: u32,
 }
 
-const _: () = assert!(size_of::<Settings>() == 32);
+const _: () = assert!(size_of::<Settings>() == 40);
 
 #[cfg(feature = "user")]
 mod user {

@@ -10,6 +10,7 @@ use monitor_common::{Attempt, Counter, EventKind, Evidence, ServiceFlags, Servic
 use crate::{
     bucket,
     counters::count,
+    established,
     maps::{RB_SERVICES, RB_SETTINGS, RB_WATCH},
     report::{self, Known, Word},
 };
@@ -60,6 +61,9 @@ fn answered(attempt: &mut Attempt, evidence: Evidence) -> bool {
     }
     count(Counter::Answers);
     attempt.seen_ns = tick_ns;
+    if established::are_followed() {
+        established::begin(attempt, settings);
+    }
     let key = ServiceKey::new(attempt.server, attempt.server_port);
     let Some(service) = RB_SERVICES.get_ptr_mut(&key) else {
         learn(attempt, evidence);

@@ -14,18 +14,35 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// The slot at `word`, which was `was` when it was read.
+    #[inline(always)]
+    pub(crate) const fn new(word: *mut u64, was: SlotWord) -> Self {
+        Self { word, was }
+    }
+
+    /// Where it lies.
+    #[inline(always)]
+    pub(crate) const fn word(&self) -> *mut u64 {
+        self.word
+    }
+
+    /// Puts something else into the slot. Whether this caller did it.
+    #[inline(always)]
+    pub(crate) fn change(&self, to: SlotWord) -> bool {
+        // SAFETY: `word` is a word of a live bucket.
+        unsafe { atomic::swap(self.word, self.was.0, to.0) }
+    }
+
     /// Frees the slot. Whether this caller did it: of all that find the slot at the same time, one.
     #[inline(always)]
     pub(crate) fn take(&self) -> bool {
-        // SAFETY: `word` is a word of a live bucket.
-        unsafe { atomic::swap(self.word, self.was.0, 0) }
+        self.change(SlotWord(0))
     }
 
     /// Turns the slot from pending to reported. Whether this caller did it.
     #[inline(always)]
     pub(crate) fn mark_reported(&self) -> bool {
-        // SAFETY: as above.
-        unsafe { atomic::swap(self.word, self.was.0, self.was.reported().0) }
+        self.change(self.was.reported())
     }
 }
 

@@ -9,11 +9,12 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::{
     bpf_get_smp_processor_id, bpf_ktime_get_ns, bpf_loop, bpf_timer_init, bpf_timer_set_callback, bpf_timer_start,
 };
-use monitor_common::{Attempt, Counter, Evidence, Settings};
+use monitor_common::{Attempt, Counter, Evidence, Settings, UNACKNOWLEDGED};
 
 use crate::{
     atomic, bucket,
     counters::count,
+    established,
     maps::{RB_COMMITTED, RB_CURSORS, RB_DEADLINES, RB_SETTINGS, RB_TIMER, Timer},
     report::{self, Case, NEVER, Room},
 };
@@ -141,6 +142,9 @@ extern "C" fn look_at_head(_turn: u32, look: *mut Look) -> i64 {
 /// An attempt whose time is up: gone from the table (answered), isolated, or failed.
 #[inline(always)]
 fn expire(attempt: &Attempt, settings: &Settings, now_ns: u64) -> Room {
+    if established::are_followed() && attempt.ifindex & UNACKNOWLEDGED != 0 {
+        return established::expire(attempt, settings);
+    }
     let Some(found) = bucket::find(attempt, settings, now_ns) else { return Room::Yes };
     if found.was.is_reported() {
         return Room::Yes;

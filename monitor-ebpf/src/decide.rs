@@ -5,6 +5,7 @@ use monitor_common::{Addr, Attempt, Counter};
 use crate::{
     answer,
     counters::count,
+    established::{self, Segment},
     frame::{
         Arp, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, Frame, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, Icmp, Ipv4, Ipv6,
         Payload, Tcp, ethertype,
@@ -52,6 +53,10 @@ fn ipv4(frame: &Frame, offset: usize, side: Side, ifindex: u32) {
             if concerns_us(tcp) {
                 by_flags(Addr::from_v4(ip.src.native()), Addr::from_v4(ip.dst.native()), tcp, side, ifindex);
             }
+            if established::are_followed() {
+                let (src, dst) = (Addr::from_v4(ip.src.native()), Addr::from_v4(ip.dst.native()));
+                follow(src, dst, tcp, (offset + usize::from(ip.total_len.get())).wrapping_sub(at), side, ifindex);
+            }
         }
         Payload::At(IPPROTO_ICMP, at) => {
             let Some(icmp) = frame.at::<Icmp>(at) else { return count(Counter::Malformed) };
@@ -70,6 +75,10 @@ fn ipv6(frame: &Frame, offset: usize, side: Side, ifindex: u32) {
             let Some(tcp) = frame.at::<Tcp>(at) else { return count(Counter::Malformed) };
             if concerns_us(tcp) {
                 by_flags(ip.src.into(), ip.dst.into(), tcp, side, ifindex);
+            }
+            if established::are_followed() {
+                let end = offset + size_of::<Ipv6>() + usize::from(ip.payload_len.get());
+                follow(ip.src.into(), ip.dst.into(), tcp, end.wrapping_sub(at), side, ifindex);
             }
         }
         Payload::At(IPPROTO_ICMPV6, at) => {
@@ -115,6 +124,30 @@ fn by_flags(src: Addr, dst: Addr, tcp: &Tcp, side: Side, ifindex: u32) {
         }
         _ => {}
     }
+}
+
+/// Gives a segment of `bytes` bytes, header included, to what follows established connections (F-5).
+#[inline(always)]
+fn follow(src: Addr, dst: Addr, tcp: &Tcp, bytes: usize, side: Side, ifindex: u32) {
+    let header = usize::from(tcp.data_offset >> 4) * 4;
+    // The handshake is that of the attempt; what contradicts itself was counted.
+    if tcp.flags & SYN != 0 || header < size_of::<Tcp>() || bytes < header || bytes > usize::from(u16::MAX) {
+        return;
+    }
+    established::rb_segment(&Segment {
+        src,
+        dst,
+        source: tcp.source.get(),
+        dest: tcp.dest.get(),
+        seq: tcp.seq.get(),
+        ack: tcp.ack.get(),
+        length: (bytes - header) as u32,
+        ifindex,
+        ends: u8::from(tcp.flags & (FIN | RST) != 0),
+        acks: u8::from(tcp.flags & ACK != 0),
+        arrived: u8::from(side == Side::Ingress),
+        _pad: 0,
+    });
 }
 
 #[inline(always)]

@@ -18,6 +18,7 @@ mod bucket;
 mod counters;
 mod deadline;
 mod decide;
+mod established;
 mod frame;
 mod maps;
 mod mark;

@@ -48,6 +48,9 @@ pub struct Watch {
     /// Count the client's own ACK of the handshake as the answer: for paths where the server's answers pass elsewhere.
     /// Costs one table lookup per TCP acknowledgement without data.
     pub client_ack: bool,
+    /// Follow established connections: data that is not acknowledged within `syn_timeout`, while the service answers nobody,
+    /// is a failed attempt (F-5). Costs one table lookup per TCP segment.
+    pub established: bool,
     /// How to attach: `auto` (native, else generic), `native`, `generic`.
     pub xdp: XdpPreference,
     /// Attempts that can be pending at the same time, per CPU; memory for them is taken at start.
@@ -100,6 +103,7 @@ impl Default for Watch {
             refused_is_failure: true,
             remember: Remember::All,
             client_ack: false,
+            established: false,
             xdp: XdpPreference::Auto,
             pending: 1 << 17,
             pin_dir: PathBuf::from("/sys/fs/bpf/ringback"),

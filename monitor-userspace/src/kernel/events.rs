@@ -125,6 +125,7 @@ const fn failure(evidence: Evidence) -> Failure {
         Evidence::PortUnreachable => Failure::PortUnreachable,
         Evidence::Prohibited => Failure::Prohibited,
         Evidence::KnownFailed => Failure::KnownFailed,
+        Evidence::Stalled => Failure::Stalled,
         // The programs report nothing else as a failure.
         Evidence::Unanswered
         | Evidence::SynAck

@@ -21,6 +21,7 @@ struct Sizes {
     cpus: u32,
     buckets: u32,
     deadlines_per_cpu: u32,
+    flow_buckets: u32,
 }
 
 impl Sizes {
@@ -29,14 +30,16 @@ impl Sizes {
         let deadlines_per_cpu = watch.pending.next_power_of_two();
         // Half as many buckets of five slots as attempts can be pending: full, a bucket holds two on average.
         let buckets = deadlines_per_cpu.saturating_mul(cpus).next_power_of_two() / 2;
-        Self { cpus, buckets, deadlines_per_cpu }
+        let flow_buckets = if watch.established { buckets } else { 1 };
+        Self { cpus, buckets, deadlines_per_cpu, flow_buckets }
     }
 
-    const fn entries(&self) -> [(&'static str, u32); 3] {
+    const fn entries(&self) -> [(&'static str, u32); 4] {
         [
             (map::PENDING, NEAR_BUCKETS + self.buckets),
             (map::DEADLINES, self.deadlines_per_cpu * self.cpus),
             (map::CURSORS, self.cpus),
+            (map::FLOWS, self.flow_buckets),
         ]
     }
 }
@@ -69,6 +72,8 @@ pub(super) fn load(watch: &Watch, pinning: Pinning) -> Result<Ebpf, KernelError>
     }
     let client_ack = u32::from(watch.client_ack);
     loader.override_global("CLIENT_ACK", &client_ack, true);
+    let established = u32::from(watch.established);
+    loader.override_global("ESTABLISHED", &established, true);
     let mut ebpf = loader.load(OBJECT)?;
     for (name, program) in ebpf.programs_mut() {
         if pinning == Pinning::Pinned && program::MEASURED.contains(&name) {
@@ -122,6 +127,8 @@ pub(super) fn configure(ebpf: &mut Ebpf, watch: &Watch) -> Result<(), KernelErro
         deadline_mask: sizes.deadlines_per_cpu - 1,
         syn_timeout_ns: u64::try_from(watch.syn_timeout.as_nanos()).unwrap_or(u64::MAX / 2),
         hash_seed: if before.hash_seed == 0 { random_seed() } else { before.hash_seed },
+        flow_mask: sizes.flow_buckets - 1,
+        _pad: 0,
     };
     settings.set(0, now, 0).map_err(|source| KernelError::map(map::SETTINGS, source))
 }

@@ -49,6 +49,7 @@ pub(super) const fn failure(language: Language, failure: Failure) -> &'static st
             Failure::PortUnreachable => "port unreachable",
             Failure::Prohibited => "forbidden by a firewall",
             Failure::KnownFailed => "the server was known to be down",
+            Failure::Stalled => "connection stalled",
         },
         Language::Ja => match failure {
             Failure::Unanswered => "応答なし",
@@ -58,6 +59,7 @@ pub(super) const fn failure(language: Language, failure: Failure) -> &'static st
             Failure::PortUnreachable => "ポートに到達できず",
             Failure::Prohibited => "ファイアウォールによる拒否",
             Failure::KnownFailed => "サーバーが停止中",
+            Failure::Stalled => "接続が応答しなくなった",
         },
     }
 }

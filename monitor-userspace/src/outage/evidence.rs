@@ -22,6 +22,8 @@ pub enum Failure {
     Prohibited,
     /// A SYN to a service that was already known failed (F-4).
     KnownFailed,
+    /// Data of an established connection that was not acknowledged (F-5).
+    Stalled,
 }
 
 /// Whether evidence speaks of one service or of its whole host.
@@ -36,7 +38,7 @@ pub enum Level {
 
 impl Failure {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Unanswered,
         Self::Refused,
         Self::HostUnreachable,
@@ -44,16 +46,27 @@ impl Failure {
         Self::PortUnreachable,
         Self::Prohibited,
         Self::KnownFailed,
+        Self::Stalled,
     ];
+
+    /// Whether nothing came at all: then it counts who else was answered meanwhile (design rule 2), and whether this path
+    /// shows answers (design rule 3).
+    #[must_use]
+    pub const fn is_silence(self) -> bool {
+        matches!(self, Self::Unanswered | Self::Stalled)
+    }
 
     /// Whether this speaks of one service or of its whole host.
     #[must_use]
     pub const fn level(self) -> Level {
         match self {
             Self::HostUnreachable | Self::NetUnreachable => Level::Host,
-            Self::Unanswered | Self::Refused | Self::PortUnreachable | Self::Prohibited | Self::KnownFailed => {
-                Level::Service
-            }
+            Self::Unanswered
+            | Self::Refused
+            | Self::PortUnreachable
+            | Self::Prohibited
+            | Self::KnownFailed
+            | Self::Stalled => Level::Service,
         }
     }
 
@@ -68,6 +81,7 @@ impl Failure {
             Self::PortUnreachable => "port-unreachable",
             Self::Prohibited => "prohibited",
             Self::KnownFailed => "known-failed",
+            Self::Stalled => "stalled",
         }
     }
 

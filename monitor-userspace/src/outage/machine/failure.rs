@@ -57,7 +57,7 @@ impl Machine {
     /// Whether the attempt is a failure of its service at all.
     fn counts(&mut self, attempt: &FailedAttempt, known: Option<OutageId>, actions: &mut Actions) -> bool {
         // Rule 2: the service answered somebody after this SYN; this is the client's own trouble.
-        if attempt.evidence == Failure::Unanswered && attempt.last_answer.is_some_and(|answer| answer >= attempt.seen) {
+        if attempt.evidence.is_silence() && attempt.last_answer.is_some_and(|answer| answer >= attempt.seen) {
             self.tally.isolated += 1;
             return false;
         }
@@ -81,7 +81,7 @@ impl Machine {
             self.tally.unknown_service += 1;
             return false;
         }
-        if attempt.evidence == Failure::Unanswered && !attempt.answers_seen {
+        if attempt.evidence.is_silence() && !attempt.answers_seen {
             self.tally.cannot_tell += 1;
             return false;
         }

@@ -183,8 +183,7 @@ fn at(observation: Observation, now: UnixMs) -> Observation {
 
 /// Whether this attempt may put its client on a list, said in one expression.
 fn may_wait(attempt: &FailedAttempt, rules: &Rules, outage_there: bool) -> bool {
-    let isolated =
-        attempt.evidence == Failure::Unanswered && attempt.last_answer.is_some_and(|answer| answer >= attempt.seen);
+    let isolated = attempt.evidence.is_silence() && attempt.last_answer.is_some_and(|answer| answer >= attempt.seen);
     let blind = attempt.evidence == Failure::Unanswered && !attempt.answers_seen;
     let opens = attempt.standing != Standing::Unknown
         && attempt.evidence != Failure::KnownFailed
