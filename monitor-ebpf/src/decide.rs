@@ -44,8 +44,9 @@ pub(crate) fn decide(frame: &Frame, side: Side, ifindex: u32) {
     }
 }
 
+/// The same for a frame whose IPv4 header lies at `offset`.
 #[inline(always)]
-fn ipv4(frame: &Frame, offset: usize, side: Side, ifindex: u32) {
+pub(crate) fn ipv4(frame: &Frame, offset: usize, side: Side, ifindex: u32) {
     let Some(ip) = frame.at::<Ipv4>(offset) else { return count(Counter::Malformed) };
     match ip.payload(offset) {
         Payload::At(IPPROTO_TCP, at) => {

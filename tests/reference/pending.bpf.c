@@ -119,6 +119,24 @@ int refpair(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
+// The least that anything which looks for TCP flags must do.
+SEC("xdp")
+int refparse(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct ethhdr *eth = data;
+	struct iphdr *ip = (void *)(eth + 1);
+	struct tcphdr *tcp;
+
+	if ((void *)(ip + 1) > end || eth->h_proto != bpf_htons(ETH_P_IP) || ip->protocol != IPPROTO_TCP || ip->ihl < 5)
+		return XDP_PASS;
+	tcp = (void *)ip + ip->ihl * 4;
+	if ((void *)(tcp + 1) > end)
+		return XDP_PASS;
+	// Never true, but the compiler does not know.
+	return tcp->syn && tcp->fin && tcp->urg && tcp->rst ? XDP_ABORTED : XDP_PASS;
+}
+
 SEC("xdp")
 int refpass(struct xdp_md *ctx)
 {

@@ -1,9 +1,13 @@
 //! Each kind of frame through the ingress program, again and again, beside the program that only passes. All of it stays in
 //! the processor's caches: what is measured is the instructions.
 
-use std::time::Duration;
+use std::{env, path::PathBuf, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use aya::{
+    Ebpf,
+    programs::{TestRun as _, TestRunOptions, Xdp},
+};
 use ringback::{
     config::Watch,
     kernel::{Kernel, Side},
@@ -24,17 +28,60 @@ pub(crate) fn run() -> Result<()> {
     let servers = vec!["auto".parse().map_err(anyhow::Error::msg)?];
     let watch = Watch { servers, syn_timeout: Duration::from_secs(600), ..Watch::default() };
     let (kernel, _events) = Kernel::detached(&watch)?;
-    println!("\n{:<38} {:>8} {:>8} {:>7}", "frame, sent again and again", "PASS ns", "ns", "ratio");
+    let (following, _more) = Kernel::detached(&Watch { established: true, ..watch })?;
+    // One connection, so that its data is followed; and one SYN that nobody answers.
+    for v6 in [false, true] {
+        following.trial(Side::Ingress, &frame(v6, 0, 6, &segment(0x02, 4000, 0)), 1)?;
+        following.trial(Side::Ingress, &answer(v6), 1)?;
+    }
+    let mut parser = reference("refparse")?;
+    println!("\nframes, each sent again and again; ns");
+    println!(
+        "{:<38} {:>6} {:>9} {:>9} {:>8} {:>18} {:>8}",
+        "", "PASS", "C parser", "Ringback", "of PASS", "with established", "of PASS"
+    );
     for (name, frame) in frames() {
-        let (mut pass, mut watching) = (Vec::new(), Vec::new());
+        let mut times = [const { Vec::new() }; 4];
         for _ in 0..ROUNDS {
-            pass.push(nanoseconds(kernel.trial(Side::Pass, &frame, REPEAT)?.duration));
-            watching.push(nanoseconds(kernel.trial(Side::Ingress, &frame, REPEAT)?.duration));
+            times[0].push(nanoseconds(kernel.trial(Side::Pass, &frame, REPEAT)?.duration));
+            times[1].push(parser(&frame)?);
+            times[2].push(nanoseconds(kernel.trial(Side::Ingress, &frame, REPEAT)?.duration));
+            times[3].push(nanoseconds(following.trial(Side::Ingress, &frame, REPEAT)?.duration));
         }
-        let (pass, watching) = (median(pass), median(watching));
-        println!("{name:<38} {pass:>8.0} {watching:>8.0} {:>7.2}", watching / pass);
+        let [pass, parsed, ours, followed] = times.map(median);
+        println!(
+            "{name:<38} {pass:>6.0} {parsed:>9.0} {ours:>9.0} {:>8.2} {followed:>18.0} {:>8.2}",
+            ours / pass,
+            followed / pass
+        );
     }
     Ok(())
+}
+
+/// A program of the C object, and what it takes for a frame.
+fn reference(name: &str) -> Result<impl FnMut(&[u8]) -> Result<f64>> {
+    let folder: PathBuf = env::var_os("RINGBACK_REFERENCE").context("run this by `cargo xtask bench`")?.into();
+    let mut object = Ebpf::load_file(folder.join("lru.o"))?;
+    let program: &mut Xdp = object.program_mut(name).context("no such program")?.try_into()?;
+    program.load()?;
+    let name = name.to_owned();
+    Ok(move |frame: &[u8]| {
+        let program: &Xdp = object.program(&name).context("no such program")?.try_into()?;
+        let options = TestRunOptions { data_in: Some(frame), repeat: REPEAT, ..TestRunOptions::default() };
+        Ok(nanoseconds(program.test_run(options)?.duration))
+    })
+}
+
+/// The SYN/ACK to [`segment`]'s SYN from port 4000.
+fn answer(v6: bool) -> Vec<u8> {
+    let mut bytes = frame(v6, 0, 6, &segment(0x12, 80, 0));
+    let (addresses, length) = if v6 { (22, 16) } else { (26, 4) };
+    let (src, dst) = bytes[addresses..addresses + 2 * length].split_at_mut(length);
+    src.swap_with_slice(dst);
+    let tcp = addresses + 2 * length;
+    bytes[tcp + 2..tcp + 4].copy_from_slice(&4000_u16.to_be_bytes());
+    bytes[tcp + 8..tcp + 12].copy_from_slice(&10_u32.to_be_bytes());
+    bytes
 }
 
 /// Kinds of frames that are sent again and again.
