@@ -72,6 +72,16 @@ pub enum KernelError {
     /// The watch list cannot be put into the kernel's table.
     #[error("watch.servers: {0}")]
     WatchList(String),
+    /// Another daemon works with these pins.
+    #[error(
+        "the kernel state in {path} is in use by another ringback daemon (process {holder}): stop it, or set another watch.pin_dir"
+    )]
+    Held {
+        /// The pin folder.
+        path: PathBuf,
+        /// Its process id.
+        holder: String,
+    },
     /// A pin cannot be made or removed.
     #[error("cannot {what} {path}: {source}")]
     Pin {

@@ -13,6 +13,7 @@ mod egress;
 mod error;
 mod events;
 mod interface;
+mod lock;
 mod log;
 mod object;
 mod pins;
@@ -40,7 +41,7 @@ pub use interface::{default_route_interfaces, existing_interfaces};
 pub use trial::{Side, Trial};
 pub use watch_list::watch_rules;
 
-use self::{log::Log, object::Pinning};
+use self::{lock::PinLock, log::Log, object::Pinning};
 use crate::{
     config::{Watch, WatchEntry},
     outage::{Mark, MonotonicNs, Service, UnixMs},
@@ -50,6 +51,9 @@ use crate::{
 pub struct Kernel {
     ebpf: Ebpf,
     log: Log,
+    /// `None` where nothing is pinned.
+    #[expect(dead_code, reason = "held as long as the pins are used")]
+    lock: Option<PinLock>,
     attached: Vec<Attached>,
     clock: Clock,
     watched: Vec<WatchEntry>,
@@ -61,7 +65,9 @@ impl Kernel {
     /// What the earlier daemon attached to and `interfaces` does not name is detached.
     pub async fn start(watch: &Watch, interfaces: &[String]) -> Result<(Self, Events), KernelError> {
         bpffs::ensure(&watch.pin_dir)?;
+        let lock = PinLock::take(&watch.pin_dir)?;
         let (mut kernel, events) = Self::load(watch, Pinning::Pinned)?;
+        kernel.lock = Some(lock);
         kernel.attached = attach::attach(&mut kernel.ebpf, watch, interfaces).await?;
         Ok((kernel, events))
     }
@@ -95,7 +101,8 @@ impl Kernel {
         object::configure(&mut ebpf, watch)?;
         let events = Events::new(&mut ebpf)?;
         let log = Log::new(&mut ebpf)?;
-        let mut kernel = Self { ebpf, log, attached: Vec::new(), clock: Clock::now(), watched: watch.servers.clone() };
+        let mut kernel =
+            Self { ebpf, log, lock: None, attached: Vec::new(), clock: Clock::now(), watched: watch.servers.clone() };
         kernel.put_watch_list(watch)?;
         Ok((kernel, events))
     }

@@ -60,8 +60,7 @@ pub(super) fn load(watch: &Watch, pinning: Pinning) -> Result<Ebpf, KernelError>
         && let Some(reason) = other_layout(&watch.pin_dir, &sizes)
     {
         tracing::warn!(reason, "kernel state of another layout or size is replaced; pending attempts are forgotten");
-        pins::remove_all(&watch.pin_dir)?;
-        super::bpffs::ensure(&watch.pin_dir)?;
+        pins::clear(&watch.pin_dir)?;
     }
     let mut loader = EbpfLoader::new();
     for name in map::PINNED.into_iter().filter(|_| pinning == Pinning::Pinned) {

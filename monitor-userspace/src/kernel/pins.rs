@@ -92,13 +92,19 @@ pub(super) fn remove(path: &Path) -> Result<(), KernelError> {
     }
 }
 
-/// Removes every pin of ours and the folder if it is empty then. Returns the names.
-pub(super) fn remove_all(pin_dir: &Path) -> Result<Vec<String>, KernelError> {
+/// Removes every pin and keeps the folder, which a daemon may have locked.
+pub(super) fn clear(pin_dir: &Path) -> Result<Vec<String>, KernelError> {
     let mut removed = Vec::new();
     for path in present(pin_dir)? {
         remove(&path)?;
         removed.push(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
     }
+    Ok(removed)
+}
+
+/// Removes every pin of ours and the folder if it is empty then. Returns the names.
+pub(super) fn remove_all(pin_dir: &Path) -> Result<Vec<String>, KernelError> {
+    let removed = clear(pin_dir)?;
     // Somebody else's file in it keeps it.
     let _ = fs::remove_dir(pin_dir);
     Ok(removed)

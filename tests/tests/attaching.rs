@@ -1,0 +1,126 @@
+//! Ways of attaching, while traffic flows; and two daemons that want the same.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use lab::{Attempt, Daemon, DaemonConfig, HttpServer, Lab, wait_until};
+
+const LIMIT: Duration = Duration::from_secs(15);
+
+fn config() -> DaemonConfig {
+    DaemonConfig::new().text("watch.syn_timeout", "500ms")
+}
+
+fn mode_of(daemon: &Daemon<'_>, interface: &str) -> Result<String> {
+    let status = daemon.status()?;
+    let lines = status["interfaces"].as_array().context("no interfaces in the status")?;
+    let line = lines.iter().find(|line| line["name"] == interface).context("the interface is not in the status")?;
+    Ok(line["xdp"].as_str().unwrap_or_default().to_owned())
+}
+
+// proves: F-3 F-9 F-12
+#[test]
+fn generic_xdp_sees_the_same() -> Result<()> {
+    let lab = Lab::builder().build()?;
+    let (client, server) = (lab.client(1), lab.server(1));
+    let daemon = Daemon::start(lab.gateway(), config().text("watch.xdp", "generic"))?;
+    assert_eq!(mode_of(&daemon, "client1")?, "generic");
+    let _nginx = HttpServer::start(server, 80)?;
+    for (round, service) in [server.service_v4(80), server.service_v6(80)].into_iter().enumerate() {
+        assert_eq!(client.connect(None, service, LIMIT)?, Attempt::Connected);
+        server.fall_silent()?;
+        assert_eq!(client.connect(None, service, Duration::from_millis(900))?, Attempt::TimedOut);
+        daemon.wait_for(&["status"], LIMIT, |status| status["waiting_clients"] == 1)?;
+        server.speak_again()?;
+        assert_eq!(client.connect(None, service, LIMIT)?, Attempt::Connected);
+        daemon.wait_for(&["outages", "--all"], LIMIT, |lines| {
+            lines.as_array().is_some_and(|lines| {
+                lines.len() == round + 1 && lines.iter().all(|line| line["ended_by"] == "answered")
+            })
+        })?;
+    }
+    Ok(())
+}
+
+// proves: F-9
+#[test]
+fn an_interface_whose_driver_has_no_xdp_is_watched_in_the_generic_way() -> Result<()> {
+    let lab = Lab::builder().build()?;
+    lab.gateway().ip(&["link add bridge0 type bridge", "link set bridge0 up"])?;
+    let daemon = Daemon::start(lab.gateway(), config().set("watch.interfaces", "['client1', 'server1', 'bridge0']"))?;
+    assert_eq!(mode_of(&daemon, "bridge0")?, "generic");
+    assert_eq!(mode_of(&daemon, "client1")?, "native");
+    Ok(())
+}
+
+// proves: F-9
+#[test]
+fn attaching_and_detaching_disturbs_no_connection() -> Result<()> {
+    let lab = Lab::builder().build()?;
+    let (client, server) = (lab.client(1), lab.server(1));
+    let _nginx = HttpServer::start(server, 80)?;
+    let service: SocketAddr = server.service_v4(80);
+    let mut daemon = Daemon::start(lab.gateway(), config())?;
+    let (done, good, bad) = (AtomicBool::new(false), AtomicU32::new(0), AtomicU32::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let fetched = client.fetch(service, LIMIT).is_ok_and(|fetched| fetched.succeeded());
+                if fetched { &good } else { &bad }.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let more = || {
+            let before = good.load(Ordering::Relaxed);
+            wait_until("the client goes on", LIMIT, || good.load(Ordering::Relaxed) > before + 3)
+        };
+        let mut changes = || -> Result<()> {
+            more()?;
+            for interfaces in ["['client1']", "['client1', 'server1']", "['server1']", "['client1', 'server1']"] {
+                daemon.write_config(config().set("watch.interfaces", interfaces))?;
+                daemon.sighup()?;
+                let wanted = interfaces.matches("1'").count();
+                daemon.wait_for(&["status"], LIMIT, |status| {
+                    status["interfaces"].as_array().is_some_and(|lines| lines.len() == wanted)
+                })?;
+                more()?;
+            }
+            daemon.kill9()?;
+            more()?;
+            daemon.launch()?;
+            more()?;
+            daemon.sigterm()?;
+            assert!(daemon.ringback(&["cleanup"])?.status.success());
+            more()
+        };
+        let changed = changes();
+        done.store(true, Ordering::Relaxed);
+        changed
+    })?;
+    assert_eq!(bad.load(Ordering::Relaxed), 0);
+    Ok(())
+}
+
+#[test]
+fn a_second_daemon_on_the_same_pins_says_who_holds_them_and_leaves() -> Result<()> {
+    let lab = Lab::builder().build()?;
+    let daemon = Daemon::start(lab.gateway(), config())?;
+    let file = lab.folder().join("second.toml");
+    let folder = lab.folder().display();
+    let text = format!(
+        "watch.interfaces = ['client1']\nwatch.pin_dir = '{}'\ncontrol.socket = '{folder}/s.sock'\nstore.state_dir = '{folder}/s'\n",
+        daemon.pin_dir().display()
+    );
+    fs::write(&file, text)?;
+    let output = daemon.ringback_with(&file, &["run"])?;
+    let line = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{line}");
+    assert!(line.contains(&format!("another ringback daemon (process {})", daemon.id()?)), "{line}");
+    assert_eq!(mode_of(&daemon, "client1")?, "native");
+    Ok(())
+}
