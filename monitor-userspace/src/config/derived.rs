@@ -13,6 +13,7 @@ impl Config {
         Rules {
             refused_is_failure: self.watch.refused_is_failure,
             only_known_clients: self.watch.remember == Remember::Known,
+            max_unknown: self.outage.max_unknown,
             min_failures: self.outage.min_failures,
             min_clients: self.outage.min_clients,
             suspect_for: self.outage.suspect_for,

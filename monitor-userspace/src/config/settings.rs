@@ -119,6 +119,9 @@ pub struct OutageSettings {
     pub min_failures: u32,
     /// Different clients that open an outage.
     pub min_clients: u32,
+    /// Attempts of clients without an address on record that one outage lists; those beyond are only counted. Clients on
+    /// record are always listed.
+    pub max_unknown: u64,
     /// A suspicion that is not confirmed within this time is forgotten.
     #[serde(with = "super::duration")]
     pub suspect_for: Duration,
@@ -126,7 +129,7 @@ pub struct OutageSettings {
 
 impl Default for OutageSettings {
     fn default() -> Self {
-        Self { min_failures: 1, min_clients: 1, suspect_for: Duration::from_secs(60) }
+        Self { min_failures: 1, min_clients: 1, max_unknown: 1_000_000, suspect_for: Duration::from_secs(60) }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -20,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::state::State;
 use crate::{
     config::Config,
-    kernel::{Events, Kernel, Report},
+    kernel::{Events, Kernel, KernelError, Report},
     notify::AddressBook,
     outage::{Actions, Change, Machine, Mark, MonotonicNs, Observation, OutageId, Phase, Service, UnixMs},
     recovery::Reported,
@@ -29,6 +30,10 @@ use crate::{
 
 /// Events taken in one turn; one transaction holds at most what they lead to.
 const BATCH: usize = 4096;
+
+/// Events that are read while a transaction runs; as many as the kernel keeps notes, by which they are found again after a
+/// kill -9. The rest stays in the ring buffer.
+const BACKLOG: usize = 65_536;
 
 /// Pause before a transaction that failed is tried again. Events wait in the ring buffer meanwhile.
 const RETRY: Duration = Duration::from_secs(1);
@@ -66,6 +71,8 @@ pub(super) struct Core {
     machine: Machine,
     kernel: Kernel,
     events: Events,
+    /// Read while a transaction ran, and not looked at yet.
+    backlog: Vec<Event>,
     store: Store,
     book: AddressBook,
     wiring: Wiring,
@@ -104,6 +111,11 @@ impl Turn {
     }
 }
 
+/// What was read before, else what comes.
+async fn next_events(backlog: &mut Vec<Event>, events: &mut Events) -> Result<Vec<Event>, KernelError> {
+    if backlog.is_empty() { events.batch(BATCH).await } else { Ok(std::mem::take(backlog)) }
+}
+
 impl Core {
     /// Goes on from the store and from what the kernel noted meanwhile.
     pub(super) async fn start(
@@ -121,6 +133,7 @@ impl Core {
             machine,
             kernel,
             events,
+            backlog: Vec::new(),
             store,
             book,
             wiring,
@@ -184,7 +197,7 @@ impl Core {
                 .map_or(Duration::from_secs(3600), |deadline| deadline.since(UnixMs::now()));
             tokio::select! {
                 () = cancel.cancelled() => break,
-                events = self.events.batch(BATCH) => {
+                events = next_events(&mut self.backlog, &mut self.events) => {
                     for event in events? {
                         self.take(&event, &mut turn);
                     }
@@ -203,6 +216,9 @@ impl Core {
             self.finish(turn).await?;
         }
         let mut turn = Turn::default();
+        for event in std::mem::take(&mut self.backlog) {
+            self.take(&event, &mut turn);
+        }
         loop {
             let events = self.events.take(BATCH);
             if events.is_empty() {
@@ -329,7 +345,8 @@ impl Core {
         E: std::fmt::Display,
     {
         loop {
-            match action(self.store.clone()).await {
+            let work = action(self.store.clone());
+            match self.reading_on(work).await {
                 Ok(done) => {
                     if self.store_error.take().is_some() {
                         tracing::info!("the store takes changes again");
@@ -345,6 +362,20 @@ impl Core {
                     self.publish();
                     let _ = timeout(RETRY, self.stopping.cancelled()).await;
                 }
+            }
+        }
+    }
+
+    /// Keeps the ring buffer from filling while `work` takes its time: a recovery that a million clients wait for takes
+    /// seconds.
+    async fn reading_on<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            let room = BACKLOG.saturating_sub(self.backlog.len()).min(BATCH);
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                Ok(events) = self.events.batch(room), if room > 0 => self.backlog.extend(events),
             }
         }
     }

@@ -51,8 +51,7 @@ use crate::{
 pub struct Kernel {
     ebpf: Ebpf,
     log: Log,
-    /// `None` where nothing is pinned.
-    #[expect(dead_code, reason = "held as long as the pins are used")]
+    /// Held as long as the pins are used; `None` where nothing is pinned.
     lock: Option<PinLock>,
     attached: Vec<Attached>,
     clock: Clock,

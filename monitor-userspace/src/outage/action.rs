@@ -154,6 +154,8 @@ pub struct Rules {
     pub refused_is_failure: bool,
     /// Only clients that are in the address book are remembered (F-7).
     pub only_known_clients: bool,
+    /// Attempts of clients without an address on record that one outage lists: forged ones must not fill the disk.
+    pub max_unknown: u64,
     /// Failed attempts that open an outage, at least 1.
     pub min_failures: u32,
     /// Different clients that open an outage, at least 1.
@@ -179,6 +181,7 @@ impl Default for Rules {
         Self {
             refused_is_failure: true,
             only_known_clients: false,
+            max_unknown: 1_000_000,
             min_failures: 1,
             min_clients: 1,
             suspect_for: Duration::from_secs(60),

@@ -42,7 +42,11 @@ impl Machine {
         if self.rules.only_known_clients && !attempt.known {
             // It counts for the outage: the service fails whoever asks. Only the list is for known clients (F-7).
             self.tally.unknown_client += 1;
+        } else if !attempt.known && tracked.unknown >= self.rules.max_unknown {
+            // Forged clients must not fill the disk; whom we can write to is always kept.
+            self.tally.too_many_unknown += 1;
         } else {
+            tracked.unknown += u64::from(!attempt.known);
             actions.changes.push(Change::Wait {
                 outage: tracked.outage.id,
                 client: attempt.client,

@@ -14,6 +14,8 @@ pub(super) struct Tracked {
     pub(super) outage: Outage,
     /// Different clients of a suspicion, as many as the rules ask for.
     pub(super) suspects: HashSet<ClientAddr>,
+    /// Attempts of clients without an address on record that were listed since the start of this process.
+    pub(super) unknown: u64,
     /// When to probe, if at all.
     pub(super) probing: Option<Probing>,
     due: UnixMs,
@@ -21,7 +23,7 @@ pub(super) struct Tracked {
 
 impl Tracked {
     pub(super) fn new(outage: Outage) -> Self {
-        Self { outage, suspects: HashSet::new(), probing: None, due: UnixMs::default() }
+        Self { outage, suspects: HashSet::new(), unknown: 0, probing: None, due: UnixMs::default() }
     }
 }
 

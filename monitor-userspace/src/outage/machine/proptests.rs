@@ -87,6 +87,7 @@ fn step() -> impl Strategy<Value = (i64, Step)> {
 fn rules() -> impl Strategy<Value = Rules> {
     (1..3u32, 1..3u32, 0..3u64, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
         |(min_failures, min_clients, settle, refused, only_known, confirm, probes)| Rules {
+            max_unknown: u64::MAX,
             refused_is_failure: refused,
             only_known_clients: only_known,
             min_failures,
@@ -184,7 +185,7 @@ fn at(observation: Observation, now: UnixMs) -> Observation {
 /// Whether this attempt may put its client on a list, said in one expression.
 fn may_wait(attempt: &FailedAttempt, rules: &Rules, outage_there: bool) -> bool {
     let isolated = attempt.evidence.is_silence() && attempt.last_answer.is_some_and(|answer| answer >= attempt.seen);
-    let blind = attempt.evidence == Failure::Unanswered && !attempt.answers_seen;
+    let blind = attempt.evidence.is_silence() && !attempt.answers_seen;
     let opens = attempt.standing != Standing::Unknown
         && attempt.evidence != Failure::KnownFailed
         && attempt.attempts > 0

@@ -15,6 +15,9 @@ pub struct Tally {
     pub refused_ignored: u64,
     /// Failures of clients that are not in the address book, with `remember = "known"` (F-7).
     pub unknown_client: u64,
+    /// Failures of such clients beyond `outage.max_unknown`.
+    #[serde(default)]
+    pub too_many_unknown: u64,
     /// Failures that speak of an outage which is over: reported before the kernel knew.
     pub stale: u64,
     /// Evidence of recovery for what is not failed.

@@ -313,6 +313,19 @@ fn with_only_known_clients_an_unknown_one_opens_the_outage_and_is_not_listed() {
     assert_eq!(waits(&known), [client(2)]);
 }
 
+// proves: F-7
+#[test]
+fn clients_without_an_address_are_listed_up_to_a_limit_and_those_with_one_beyond_it() {
+    let mut machine = machine(Rules { max_unknown: 2, ..Rules::default() });
+    let mut listed = Vec::new();
+    for (number, known) in [(1, false), (2, false), (3, false), (4, true), (5, false)] {
+        let evidence = if number == 1 { Failure::Unanswered } else { Failure::KnownFailed };
+        listed.extend(waits(&fail(&mut machine, FailedAttempt { known, ..attempt(evidence, web(), number, T0) })));
+    }
+    assert_eq!(listed, [client(1), client(2), client(4)]);
+    assert_eq!(machine.tally().too_many_unknown, 2);
+}
+
 // proves: F-8
 #[test]
 fn old_attempts_are_not_told_and_are_purged() {

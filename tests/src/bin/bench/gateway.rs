@@ -17,6 +17,10 @@ use aya::{
     programs::{Xdp, xdp::XdpMode},
 };
 use lab::{Daemon, DaemonConfig, Host, Lab};
+use nix::{
+    sched::{CpuSet, sched_setaffinity},
+    unistd::Pid,
+};
 
 use crate::report::median;
 
@@ -127,6 +131,14 @@ impl Drop for Tracking<'_> {
     }
 }
 
+/// Keeps this thread on one processor: where the scheduler puts the two ends decides more than what is measured.
+fn stay_on(processor: usize) -> Result<()> {
+    let mut only = CpuSet::new();
+    only.set(processor)?;
+    sched_setaffinity(Pid::from_raw(0), &only)?;
+    Ok(())
+}
+
 /// Connections per second that are opened and closed one after the other.
 fn connections(lab: &Lab) -> Result<f64> {
     let (client, server) = (lab.client(1), lab.server(1));
@@ -135,11 +147,13 @@ fn connections(lab: &Lab) -> Result<f64> {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
+            let _ = stay_on(1);
             while !done.load(Ordering::Relaxed) {
                 drop(listener.accept());
             }
         });
         let counted = client.enter(|| {
+            stay_on(0)?;
             let begun = Instant::now();
             let mut count = 0_u32;
             while begun.elapsed() < TIME {
@@ -164,6 +178,7 @@ fn throughput(lab: &Lab) -> Result<f64> {
     let service = server.service_v4(PORT + 1);
     thread::scope(|scope| {
         let taking = scope.spawn(move || {
+            stay_on(1)?;
             let (mut stream, _) = listener.accept()?;
             let mut buffer = vec![0; 1 << 18];
             let (mut bytes, begun) = (0_u64, Instant::now());
@@ -175,6 +190,7 @@ fn throughput(lab: &Lab) -> Result<f64> {
             }
         });
         client.enter(|| {
+            stay_on(0)?;
             let mut stream = TcpStream::connect(service)?;
             let (buffer, begun) = (vec![0; 1 << 18], Instant::now());
             while begun.elapsed() < TIME {
