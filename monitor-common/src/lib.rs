@@ -16,6 +16,7 @@ mod mark;
 mod note;
 mod service;
 mod settings;
+mod standin;
 mod watch;
 
 pub use addr::Addr;
@@ -29,6 +30,7 @@ pub use mark::MarkRequest;
 pub use note::{HostState, Note, NoteKey};
 pub use service::{ServiceFlags, ServiceKey, ServiceState};
 pub use settings::{LAYOUT, Settings};
+pub use standin::{OtherPorts, SENT_FOR_SERVER, STAND_IN_PORT, STEERED, StandIn};
 pub use watch::{MAX_PORTS, WatchRule};
 
 /// Names of the maps, as the object declares them and as they are pinned. The kernel keeps 15 characters of a name.
@@ -57,6 +59,13 @@ pub mod map {
     pub const COUNTERS: &str = "RB_COUNTERS";
     /// Kernel time up to which the daemon has committed what was reported; one entry.
     pub const COMMITTED: &str = "RB_COMMITTED";
+    /// [`crate::StandIn`], one entry; not pinned.
+    pub const STAND_IN: &str = "RB_STANDIN";
+    /// When a SYN was last given to the page; 0: no connection of its can be open, so none is looked for. One entry, apart
+    /// from the daemon's: the program writes it. Not pinned.
+    pub const STEERED: &str = "RB_STEERED";
+    /// Longest prefix of [`crate::Addr`] to 1, or 0: clients that the page is not for; not pinned.
+    pub const ON_RECORD: &str = "RB_ON_RECORD";
     /// The one timer that finds expired attempts.
     pub const TIMER: &str = "RB_TIMER";
 
@@ -75,6 +84,8 @@ pub mod program {
     pub const INGRESS: &str = "rb_ingress";
     /// TC egress: what this host itself sends.
     pub const EGRESS: &str = "rb_egress";
+    /// TC ingress: gives connections to failed services to the page; attached only when that is configured.
+    pub const STAND_IN: &str = "rb_standin";
     /// Arms the timer of [`super::map::TIMER`]; run once, never attached.
     pub const ARM: &str = "rb_arm";
     /// Changes one service's state; run with a [`super::MarkRequest`], never attached.

@@ -25,6 +25,7 @@ mod mark;
 mod neighbour;
 mod refusal;
 mod report;
+mod standin;
 mod syn;
 mod unreachable;
 mod yardstick;
@@ -54,8 +55,16 @@ pub fn rb_ingress(ctx: XdpContext) -> u32 {
 pub fn rb_egress(ctx: TcContext) -> i32 {
     // SAFETY: the context is valid for the whole run of the program.
     let ifindex = unsafe { (*ctx.skb.skb).ifindex };
-    decide(&Frame::new(ctx.data(), ctx.data_end()), Side::Egress, ifindex);
+    if !standin::sent_for_server(&ctx) {
+        decide(&Frame::new(ctx.data(), ctx.data_end()), Side::Egress, ifindex);
+    }
     TC_ACT_UNSPEC
+}
+
+/// Gives connections to failed services to the page; see [`standin`].
+#[classifier]
+pub fn rb_standin(ctx: TcContext) -> i32 {
+    standin::steer(&ctx).unwrap_or(TC_ACT_UNSPEC)
 }
 
 /// Arms the timer; the daemon runs this once after loading.

@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use monitor_common::{
     Addr, Attempt, Bucket, Counter, Cursor, Event, HostState, Note, NoteKey, ServiceKey, ServiceState, Settings,
-    WatchRule, map,
+    StandIn, WatchRule, map,
 };
 
 /// Array values of a map that can be mapped into user space begin on a page: a bucket is then one cache line.
@@ -58,3 +58,12 @@ pub(crate) struct Timer {
 
 #[btf_map]
 pub(crate) static RB_TIMER: Array<Timer, 1> = Array::new();
+
+#[btf_map]
+pub(crate) static RB_STANDIN: Array<StandIn, 1> = Array::new();
+
+#[btf_map]
+pub(crate) static RB_STEERED: Array<u64, 1> = Array::new();
+
+#[btf_map]
+pub(crate) static RB_ON_RECORD: LpmTrie<Addr, u32, 65536> = LpmTrie::new();

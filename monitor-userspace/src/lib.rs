@@ -13,5 +13,6 @@ pub mod fuzzing;
 pub mod kernel;
 pub mod notify;
 pub mod outage;
+pub mod page;
 pub mod recovery;
 pub mod store;

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{Context, Failure, table};
-use crate::kernel;
+use crate::{kernel, page};
 
 /// `ringback cleanup`
 #[derive(Debug, Args)]
@@ -14,12 +14,15 @@ pub(super) struct Cleanup {
 }
 
 impl Cleanup {
-    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
+    pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let config = context.config()?;
-        let removed = kernel::cleanup(&config.watch.pin_dir).map_err(|error| Failure::failed(error.to_string()))?;
+        let mut removed = kernel::cleanup(&config.watch.pin_dir).map_err(|error| Failure::failed(error.to_string()))?;
+        // What routes to the stand-in page, in this network namespace.
+        let steering = page::remove_steering().await.map_err(|error| Failure::failed(error.to_string()))?;
+        removed.extend(steering);
         table::print(self.json, &removed, |removed| match removed.len() {
             0 => format!("nothing was pinned in {}\n", config.watch.pin_dir.display()),
-            _ => format!("removed from {}: {}\n", config.watch.pin_dir.display(), removed.join(", ")),
+            _ => format!("removed from {} and the routing: {}\n", config.watch.pin_dir.display(), removed.join(", ")),
         })
     }
 }

@@ -109,7 +109,7 @@ pub async fn main(cli: Cli) -> Result<(), Failure> {
         Verb::Address(verb) => verb.run(&context).await,
         Verb::Signal(verb) => verb.run(&context).await,
         Verb::TestMail(verb) => verb.run(&context).await,
-        Verb::Cleanup(verb) => verb.run(&context),
+        Verb::Cleanup(verb) => verb.run(&context).await,
         Verb::Completions(verb) => verb.run(Cli::command()),
         Verb::Man(verb) => verb.run(Cli::command()),
     }

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Config, SnmpAuth, SnmpPrivacy, SnmpUser};
+use super::{Config, OtherPortsRule, SnmpAuth, SnmpPrivacy, SnmpUser};
 use crate::{kernel::watch_rules, notify::Delivery};
 
 /// Fewest and most attempts that may be pending per CPU.
@@ -24,6 +24,7 @@ pub(super) fn check(config: &Config) -> Mistakes {
     watch(config, &mut mistakes);
     recovery(config, &mut mistakes);
     notify(config, &mut mistakes);
+    standin(config, &mut mistakes);
     store(config, &mut mistakes);
     addresses(config, &mut mistakes);
     mistakes
@@ -163,6 +164,35 @@ fn notify(config: &Config, mistakes: &mut Mistakes) {
             }
             None => say(mistakes, "notify.template_dir", text),
         }
+    }
+}
+
+fn standin(config: &Config, mistakes: &mut Mistakes) {
+    let (standin, recovery) = (&config.standin, &config.recovery);
+    let refuses = standin.other_ports != OtherPortsRule::Silent;
+    // What is answered here never reaches the server: its own answer to a client cannot be what ends the outage.
+    let is_seen = recovery.probe.is_some() || recovery.trap_listen.is_some() || recovery.signal_listen.is_some();
+    for (key, on) in [("standin.enabled", standin.enabled), ("standin.other_ports", refuses)] {
+        if on && !is_seen {
+            let what = "keeps clients' attempts from failed servers, so that their answers cannot be seen: set \
+                        recovery.probe (such as 5s), trap_listen or signal_listen";
+            say(mistakes, key, what);
+        }
+    }
+    if standin.enabled && config.watch.client_ack {
+        say(mistakes, "standin.enabled", "cannot be used with watch.client_ack: clients acknowledge the page too");
+    }
+    if standin.answers == 0 {
+        say(mistakes, "standin.answers", "is 0, so no answer would be taken: write 1 or more");
+    }
+    if standin.connections == 0 {
+        say(mistakes, "standin.connections", "is 0, so nobody would see the page: write 1 or more");
+    }
+    if standin.own_url.is_some() != standin.own_listen.is_some() {
+        say(mistakes, "standin.own_url", "and standin.own_listen need each other: set both or neither");
+    }
+    if let Err((key, what)) = crate::page::check(standin) {
+        say(mistakes, key, what);
     }
 }
 

@@ -9,6 +9,7 @@ mod parse;
 #[cfg(test)]
 mod sample_tests;
 mod settings;
+mod standin;
 
 pub use load::{ConfigError, Mistake, Presence, load, parse};
 pub use settings::*;

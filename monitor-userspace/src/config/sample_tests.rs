@@ -6,7 +6,7 @@ use super::Config;
 const SAMPLE: &str = include_str!("../../../packaging/ringback.toml");
 
 /// Keys without a default: shown with an example in the sample.
-const EXAMPLES: [&str; 14] = [
+const EXAMPLES: [&str; 17] = [
     "trap_listen",
     "signal_listen",
     "signal_secret_file",
@@ -21,6 +21,9 @@ const EXAMPLES: [&str; 14] = [
     "unsubscribe_mail",
     "url",
     "metrics_listen",
+    "own_listen",
+    "own_url",
+    "page_dir",
 ];
 
 /// The sample with the keys for which `keep` holds uncommented.

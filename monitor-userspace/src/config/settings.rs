@@ -9,6 +9,8 @@ use std::{
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub use super::standin::{Ask, OtherPortsRule, StandIn};
+
 /// The whole file. Every key has a default; an unknown key is an error.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -21,6 +23,8 @@ pub struct Config {
     pub recovery: RecoverySettings,
     /// How the clients are told.
     pub notify: Notify,
+    /// What answers in a failed server's name.
+    pub standin: StandIn,
     /// Where state is kept.
     pub store: StoreSettings,
     /// How the daemon is controlled and observed.

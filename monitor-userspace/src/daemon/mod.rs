@@ -29,6 +29,7 @@ use crate::{
     kernel::{self, Kernel},
     notify::{Delivery, OutboxWorker},
     outage::UnixMs,
+    page::{self, Page},
     recovery::{probe, signal::Signals},
     store::Store,
 };
@@ -91,7 +92,18 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         None => None,
     };
 
-    let (kernel, events) = Kernel::start(&config.watch, &interfaces).await?;
+    let (mut kernel, events) = Kernel::start(&config.watch, &interfaces).await?;
+    let page = if page::is_wanted(&config.standin) {
+        let maps = kernel.take_stand_in()?;
+        if config.standin.enabled {
+            kernel.attach_stand_in(&interfaces)?;
+        }
+        let surroundings =
+            page::Surroundings { store: store.clone(), commands: commands.clone(), reported: reports.clone() };
+        Some(Page::start(&config, maps, surroundings).await?)
+    } else {
+        None
+    };
     let wiring = Wiring { reported, commands: command_queue, probes, opened, letters: Arc::clone(&letters), state };
     let core = Core::start(&config, kernel, events, store.clone(), wiring).await?;
 
@@ -125,6 +137,10 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         let run = snmp.run(feeding.clone());
         tasks.spawn("SNMP manager", async { Ok(run.await?) });
     }
+    let stands_in = page.is_some();
+    if let Some(page) = page {
+        tasks.spawn("stand-in page", page.run(feeding.clone()));
+    }
     let run = probe::run(probe_queue, reports, config.recovery.probe_timeout, feeding.clone());
     tasks.spawn("probes", async {
         run.await;
@@ -147,6 +163,10 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     .await;
     supervise::stopping();
     feeding.cancel();
+    if stands_in {
+        // Before the core, which the last answers wait for and whose end takes the program off the interfaces.
+        tasks.finished("stand-in page").await?;
+    }
     deciding.cancel();
     tasks.finished("core").await?;
     telling.cancel();

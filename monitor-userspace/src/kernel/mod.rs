@@ -18,6 +18,7 @@ mod log;
 mod object;
 mod pins;
 mod services;
+mod standin;
 mod trial;
 mod watch_list;
 
@@ -38,6 +39,7 @@ pub use egress::TcMode;
 pub use error::KernelError;
 pub use events::{Events, Report};
 pub use interface::{default_route_interfaces, existing_interfaces};
+pub use standin::{StandInMaps, StandInTargets};
 pub use trial::{Side, Trial};
 pub use watch_list::watch_rules;
 
@@ -69,6 +71,17 @@ impl Kernel {
         kernel.lock = Some(lock);
         kernel.attached = attach::attach(&mut kernel.ebpf, watch, interfaces).await?;
         Ok((kernel, events))
+    }
+
+    /// Puts the program of the stand-in page on the interfaces too: what arrives for it is given to the page from when
+    /// [`Kernel::take_stand_in`]'s maps say so.
+    pub fn attach_stand_in(&mut self, interfaces: &[String]) -> Result<(), KernelError> {
+        standin::attach(&mut self.ebpf, interfaces)
+    }
+
+    /// The maps by which failed services are answered for.
+    pub fn take_stand_in(&mut self) -> Result<StandInMaps, KernelError> {
+        StandInMaps::take(&mut self.ebpf)
     }
 
     /// Loads the programs without attaching or pinning anything: for packet tests and measurements.

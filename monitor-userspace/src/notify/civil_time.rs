@@ -4,7 +4,7 @@ use crate::outage::UnixMs;
 
 /// `2026-11-21 02:01:41 UTC (11:01:41 +09:00)`; the local date too where it differs, no bracket where local time is
 /// UTC.
-pub(super) fn utc_and_local(at: UnixMs) -> String {
+pub(crate) fn utc_and_local(at: UnixMs) -> String {
     written(at, local_offset(at))
 }
 

@@ -28,6 +28,7 @@ mod template;
 mod verdict;
 mod worker;
 
+pub(crate) use civil_time::utc_and_local;
 pub use address_book::{AddressBook, AddressEntry, Origin};
 pub use delivery::{Delivery, NotDelivered};
 pub use error::NotifyError;

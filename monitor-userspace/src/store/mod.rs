@@ -22,7 +22,7 @@ use self::sqlite::Database;
 use crate::{
     config::ClientNet,
     notify::AddressEntry,
-    outage::{Change, OutageId, Service, UnixMs},
+    outage::{Change, ClientAddr, OutageId, Service, UnixMs},
 };
 
 /// The handle that every task clones. The database is closed, and may be opened again, when the last one is dropped.
@@ -110,6 +110,31 @@ impl Store {
     /// Removes the entry of exactly this network, of whatever origin; says whether there was one.
     pub async fn remove_address(&self, client: ClientNet) -> Result<bool, StoreError> {
         self.database.write(move |session| sqlite::address::remove(session, client)).await
+    }
+
+    /// The client does not want to be told of the end of this outage (F-23).
+    pub async fn decline(&self, outage: OutageId, client: ClientAddr, at: UnixMs) -> Result<(), StoreError> {
+        self.database.write(move |session| sqlite::page::decline(session.conn, outage, client, at)).await
+    }
+
+    /// Puts what a client typed into the address book (F-24). An entry of another origin for the same client stays.
+    pub async fn register(
+        &self,
+        outage: OutageId,
+        client: ClientAddr,
+        entry: AddressEntry,
+    ) -> Result<(), StoreError> {
+        self.database.write(move |session| sqlite::page::register(session, outage, client, &entry)).await
+    }
+
+    /// Removes what was typed for this client if it is this address; says whether it was there.
+    pub async fn unsubscribe(&self, client: ClientNet, mail: String) -> Result<bool, StoreError> {
+        self.database.write(move |session| sqlite::page::unsubscribe(session, client, &mail)).await
+    }
+
+    /// Deletes addresses that were typed before; says how many.
+    pub async fn forget_typed(&self, before: UnixMs) -> Result<u64, StoreError> {
+        self.database.write(move |session| sqlite::page::forget(session, before)).await
     }
 
     /// Up to `limit` letters that are due at `now`, oldest first; each is not given out again before `now + lease`.

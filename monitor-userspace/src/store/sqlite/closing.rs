@@ -95,7 +95,8 @@ impl Waiting {
 }
 
 fn page(conn: &Connection, outage: OutageId, after: Option<ClientAddr>) -> Result<Vec<Waiting>, StoreError> {
-    const COLUMNS: &str = "SELECT client, first, latest, attempts, evidence, connected FROM waiting WHERE outage = ?1";
+    const COLUMNS: &str = "SELECT client, first, latest, attempts, evidence, connected FROM waiting WHERE outage = ?1
+        AND NOT EXISTS (SELECT 1 FROM declined WHERE declined.outage = waiting.outage AND declined.client = waiting.client)";
     let rows: Result<_, _> = match after {
         None => conn
             .prepare_cached(&format!("{COLUMNS} ORDER BY client LIMIT {PAGE}"))?

@@ -9,6 +9,7 @@ mod migrations;
 mod open;
 pub(super) mod outages;
 pub(super) mod outbox;
+pub(super) mod page;
 pub(super) mod prune;
 mod readers;
 pub(super) mod services;

@@ -1,0 +1,47 @@
+//! What the daemon tells the programs that answer in a failed server's name, and the marks that keep its packets apart.
+
+/// TCP port of the services that the page stands in for (F-21).
+pub const STAND_IN_PORT: u16 = 80;
+
+/// Mark of packets that are steered to the page: a routing rule of the daemon's delivers them here instead of forwarding
+/// them.
+pub const STEERED: u32 = 0x7262_0001;
+
+/// Mark of packets that the page sends in a server's name. They are no answer of the server's, and nothing else routes by
+/// this mark: the first mark on them would send them back to the page.
+pub const SENT_FOR_SERVER: u32 = 0x7262_0002;
+
+/// What becomes of a SYN to another port of a failed service (F-29): values of [`StandIn::other_ports`].
+pub struct OtherPorts;
+
+impl OtherPorts {
+    /// It passes.
+    pub const SILENT: u32 = 0;
+    /// It is answered by RST.
+    pub const RESET: u32 = 1;
+    /// It is answered by ICMP host unreachable.
+    pub const ICMP: u32 = 2;
+}
+
+/// One entry, never pinned: without the daemon there is nothing to steer to.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StandIn {
+    /// Until when the daemon vouches for being alive. After that everything passes: a SYN that is kept from a server whose
+    /// recovery nobody would see any more would be kept from it for ever.
+    pub alive_until_ns: u64,
+    /// Ports of the listeners on the loopback addresses; 0: none.
+    pub port_v4: u16,
+    /// For IPv6.
+    pub port_v6: u16,
+    /// [`OtherPorts`].
+    pub other_ports: u32,
+}
+
+const _: () = assert!(size_of::<StandIn>() == 16);
+
+#[cfg(feature = "user")]
+mod user {
+    // SAFETY: `repr(C)`, integers only, no implicit padding (size asserted above).
+    unsafe impl aya::Pod for super::StandIn {}
+}

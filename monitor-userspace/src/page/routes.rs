@@ -1,0 +1,298 @@
+//! What each request gets. Any path of the failed server is the page; a few paths under `/.ringback/` are ours.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Extension, Json, Router,
+    body::{Body, to_bytes},
+    extract::{Query, Request, State},
+    http::{
+        HeaderMap, HeaderValue, Method, StatusCode,
+        header::{ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, LOCATION, REFERRER_POLICY, RETRY_AFTER},
+    },
+    middleware::{self, Next},
+    response::{Html, IntoResponse, Response},
+    routing::{get, post},
+};
+use serde::{Deserialize, Serialize};
+use tokio::{sync::mpsc, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    answer::{self, Form, Outcome},
+    document::{Answered, Document, Place, Question},
+    host_header, language,
+    limits::Limits,
+    server::Peers,
+    token::{self, Key},
+    view::{Failed, View},
+    waiting, words,
+};
+use crate::{
+    config::{ClientNet, Language},
+    daemon::Command,
+    outage::{OutageId, UnixMs},
+    recovery::Reported,
+    store::{Store, StoreError},
+};
+
+/// Seconds after which a program is to try again.
+const RETRY_SECONDS: u32 = 30;
+
+/// A form with the longest fields.
+const LONGEST_BODY: usize = 8 * 1024;
+
+/// A body must be there by then.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+
+/// Our paths.
+const ANSWER: &str = "/.ringback/answer";
+const WAIT: &str = "/.ringback/wait";
+pub(super) const UNSUBSCRIBE: &str = "/.ringback/unsubscribe";
+
+/// What the handlers need. Clones share it.
+#[derive(Clone)]
+pub(super) struct Context {
+    pub(super) store: Store,
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) reported: mpsc::Sender<Reported>,
+    pub(super) key: Arc<Key>,
+    pub(super) view: View,
+    pub(super) document: Arc<Document>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) language: Language,
+    pub(super) own_url: Option<Arc<str>>,
+}
+
+impl Context {
+    /// Looks again at what is failed.
+    pub(super) async fn look(&self) -> Result<(), StoreError> {
+        self.view.look(&self.store).await
+    }
+}
+
+/// Every route.
+pub(super) fn router(context: Context, closing: CancellationToken) -> Router {
+    let wait = {
+        let view = context.view.clone();
+        move |Query(query): Query<WaitQuery>| async move { waiting::stream(view, OutageId(query.outage), closing) }
+    };
+    Router::new()
+        .route(ANSWER, post(take_answer))
+        .route(WAIT, get(wait))
+        .route(UNSUBSCRIBE, get(ask_unsubscribe).post(unsubscribe))
+        .fallback(page)
+        .layer(middleware::from_fn(headers))
+        .with_state(context)
+}
+
+#[derive(Deserialize)]
+struct WaitQuery {
+    outage: i64,
+}
+
+/// What every answer carries.
+async fn headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    // By this the page's script tells us from the real server.
+    headers.insert("ringback", HeaderValue::from_static("stand-in"));
+    response
+}
+
+/// Any path of a failed server.
+async fn page(State(context): State<Context>, Extension(peers): Extension<Peers>, request: Request) -> Response {
+    let Some(service) = peers.service else { return StatusCode::NOT_FOUND.into_response() };
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    let failed = match context.view.service(service) {
+        Some(failed) => Some(failed),
+        // The outage may be younger than the last look.
+        None => context.look().await.ok().and_then(|()| context.view.service(service)),
+    };
+    let Some(failed) = failed else { return go_there(&path) };
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !is_read || wants_json(request.headers()) {
+        return unavailable_json(&failed);
+    }
+    let language = language::of(request.headers(), context.language);
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).and_then(host_header::host);
+    let asking = Asking { context: &context, peers, failed: &failed, language };
+    asking.question(host.unwrap_or_default(), host_header::path(&path), None, StatusCode::SERVICE_UNAVAILABLE)
+}
+
+/// This connection was opened before the recovery: the next one reaches the server.
+fn go_there(path: &str) -> Response {
+    let path = HeaderValue::from_str(host_header::path(path)).unwrap_or(HeaderValue::from_static("/"));
+    let headers = [(LOCATION, path), (RETRY_AFTER, HeaderValue::from_static("1"))];
+    (StatusCode::TEMPORARY_REDIRECT, headers).into_response()
+}
+
+/// A program says so; what sends `*/*` gets the page.
+fn wants_json(headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    accept.contains("json") && !accept.contains("text/html")
+}
+
+/// What programs get.
+#[derive(Serialize)]
+struct Unavailable<'a> {
+    error: &'static str,
+    server: String,
+    port: u16,
+    server_name: Option<&'a str>,
+    /// Milliseconds since the Unix epoch.
+    since: i64,
+    retry_after: u32,
+}
+
+fn unavailable_json(failed: &Failed) -> Response {
+    let body = Unavailable {
+        error: "server_down",
+        server: failed.service.addr().to_string(),
+        port: failed.service.port(),
+        server_name: failed.name.as_deref(),
+        since: failed.since.0,
+        retry_after: RETRY_SECONDS,
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, RETRY_SECONDS.to_string())], Json(body)).into_response()
+}
+
+/// One person who is asked about one server.
+struct Asking<'a> {
+    context: &'a Context,
+    peers: Peers,
+    failed: &'a Failed,
+    language: Language,
+}
+
+impl Asking<'_> {
+    fn question(&self, host: &str, path: &str, mistake: Option<(&str, &str)>, status: StatusCode) -> Response {
+        let context = self.context;
+        let token = context.key.form(self.peers.client, self.failed.outage, UnixMs::now());
+        let action = format!("{}{ANSWER}", context.own_url.as_deref().unwrap_or_default());
+        let question = Question { action: &action, token: &token, host, path, mistake };
+        self.waiting(host, path, status, |place| context.document.question(place, self.failed, &question))
+    }
+
+    fn confirmation(&self, host: &str, path: &str, answered: &Answered<'_>) -> Response {
+        let server = self.failed.server();
+        self.waiting(host, path, StatusCode::OK, |place| {
+            self.context.document.confirmation(place, &server, answered)
+        })
+    }
+
+    /// A page that moves on by itself.
+    fn waiting(&self, host: &str, path: &str, status: StatusCode, write: impl FnOnce(&Place<'_>) -> String) -> Response {
+        // Without random bytes the script does not run, and the page refreshes itself.
+        let nonce = token::random::<16>().map(|bytes| token::hex(&bytes)).unwrap_or_default();
+        let back = self.back(host, path);
+        let wait = format!("{WAIT}?outage={}", self.failed.outage);
+        let place = Place { words: words::of(self.language), nonce: &nonce, back: &back, wait: &wait };
+        let policy = format!(
+            "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'nonce-{nonce}'; \
+             connect-src 'self'; form-action 'self' {}; base-uri 'none'; frame-ancestors 'none'",
+            self.context.own_url.as_deref().unwrap_or_default()
+        );
+        let mut response = (status, Html(write(&place))).into_response();
+        let headers = response.headers_mut();
+        if let Ok(policy) = HeaderValue::from_str(&policy) {
+            headers.insert(CONTENT_SECURITY_POLICY, policy);
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_SECONDS));
+        }
+        response
+    }
+
+    /// Where the browser goes when the server is back: from our own address it must be told the whole way.
+    fn back(&self, host: &str, path: &str) -> String {
+        if self.peers.service.is_some() {
+            return path.to_owned();
+        }
+        match host_header::host(host) {
+            Some(host) => format!("http://{host}{path}"),
+            None => format!("http://{}{path}", self.failed.service),
+        }
+    }
+}
+
+/// The form's answer.
+async fn take_answer(State(context): State<Context>, Extension(peers): Extension<Peers>, request: Request) -> Response {
+    let language = language::of(request.headers(), context.language);
+    let words = words::of(language);
+    let message = |status: StatusCode, text: &str| (status, Html(context.document.message(words, text))).into_response();
+    let form = match form(request.into_body()).await {
+        Ok(form) => form,
+        Err(status) => return status.into_response(),
+    };
+    let (host, path) = (host_header::host(&form.host).unwrap_or_default(), host_header::path(&form.path));
+    let Some(outage) = context.key.outage_of(&form.token, peers.client, UnixMs::now()) else {
+        return message(StatusCode::FORBIDDEN, words.too_old);
+    };
+    let Some(failed) = context.view.outage(outage) else {
+        let server = peers.service.map_or_else(|| host.to_owned(), |service| service.addr().to_string());
+        let back = if peers.service.is_some() { path.to_owned() } else { format!("http://{host}{path}") };
+        return Html(context.document.back(words, &server, &back)).into_response();
+    };
+    let asking = Asking { context: &context, peers, failed: &failed, language };
+    match answer::keep(&context, peers.client, &failed, &form, language).await {
+        Outcome::Registered { mail } => asking.confirmation(host, path, &Answered::Yes { mail: &mail }),
+        Outcome::Declined => asking.confirmation(host, path, &Answered::No),
+        Outcome::NotAnAddress => {
+            let mistake = Some((words.not_an_address, form.mail.as_str()));
+            asking.question(host, path, mistake, StatusCode::UNPROCESSABLE_ENTITY)
+        }
+        Outcome::TooOften => message(StatusCode::TOO_MANY_REQUESTS, words.too_often),
+        Outcome::NotKept => message(StatusCode::SERVICE_UNAVAILABLE, words.not_kept),
+    }
+}
+
+async fn form(body: Body) -> Result<Form, StatusCode> {
+    let bytes = timeout(BODY_WITHIN, to_bytes(body, LONGEST_BODY))
+        .await
+        .map_err(|_| StatusCode::REQUEST_TIMEOUT)?
+        .map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+    serde_urlencoded::from_bytes(&bytes).map_err(|_| StatusCode::BAD_REQUEST)
+}
+
+/// What a link in a mail carries.
+#[derive(Deserialize)]
+struct Link {
+    client: ClientNet,
+    mail: String,
+    tag: String,
+}
+
+async fn ask_unsubscribe(
+    State(context): State<Context>,
+    headers: HeaderMap,
+    Query(link): Query<Link>,
+) -> Response {
+    if !context.key.may_unsubscribe(&link.tag, link.client, &link.mail) {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    let words = words::of(language::of(&headers, context.language));
+    Html(context.document.unsubscribe(words, &link.mail)).into_response()
+}
+
+/// By the page's button, or by a mail program (RFC 8058).
+async fn unsubscribe(State(context): State<Context>, headers: HeaderMap, Query(link): Query<Link>) -> Response {
+    if !context.key.may_unsubscribe(&link.tag, link.client, &link.mail) {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    let words = words::of(language::of(&headers, context.language));
+    match context.store.unsubscribe(link.client, link.mail).await {
+        Ok(_) => {
+            // The core's copy only says who is known; a full queue must not keep anybody subscribed.
+            let _ = context.commands.send(Command::AddressesChanged).await;
+            Html(context.document.message(words, words.unsubscribed)).into_response()
+        }
+        Err(error) => {
+            tracing::warn!(%error, "an unsubscription was not kept");
+            (StatusCode::SERVICE_UNAVAILABLE, Html(context.document.message(words, words.not_kept))).into_response()
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What people answer to the stand-in page: "yes" is an entry of the address book, "no" a line that the recovery heeds.
+
+use rusqlite::Connection;
+
+use super::{super::StoreError, columns::network, writer::Session};
+use crate::{
+    config::ClientNet,
+    notify::{AddressEntry, Origin},
+    outage::{ClientAddr, OutageId, UnixMs},
+};
+
+/// Keeps a "no" (F-23).
+pub(in crate::store) fn decline(
+    conn: &Connection,
+    outage: OutageId,
+    client: ClientAddr,
+    at: UnixMs,
+) -> Result<(), StoreError> {
+    conn.prepare_cached(
+        "INSERT INTO declined (outage, client, at) SELECT ?1, ?2, ?3 FROM outage WHERE id = ?1
+         ON CONFLICT (outage, client) DO UPDATE SET at = excluded.at",
+    )?
+    .execute((outage, client, at))?;
+    Ok(())
+}
+
+/// Keeps a "yes" (F-24): an earlier "no" does not count any more, and what the operator wrote for this client stays.
+pub(in crate::store) fn register(
+    session: &mut Session<'_>,
+    outage: OutageId,
+    client: ClientAddr,
+    entry: &AddressEntry,
+) -> Result<(), StoreError> {
+    session.book.forget();
+    let (net, prefix) = network(entry.client);
+    session
+        .conn
+        .prepare_cached(
+            "INSERT INTO address (net, prefix, mail, language, origin, registered) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (net, prefix) DO UPDATE SET mail = excluded.mail, language = excluded.language,
+                 registered = excluded.registered
+             WHERE address.origin = excluded.origin",
+        )?
+        .execute((net, prefix, &entry.mail, entry.language, entry.origin, entry.registered))?;
+    session
+        .conn
+        .prepare_cached("DELETE FROM declined WHERE outage = ?1 AND client = ?2")?
+        .execute((outage, client))?;
+    Ok(())
+}
+
+/// Deletes what was typed for this client if it is this address; says whether it was.
+pub(in crate::store) fn unsubscribe(
+    session: &mut Session<'_>,
+    client: ClientNet,
+    mail: &str,
+) -> Result<bool, StoreError> {
+    session.book.forget();
+    let (net, prefix) = network(client);
+    let gone = session.conn.execute(
+        "DELETE FROM address WHERE net = ?1 AND prefix = ?2 AND lower(mail) = lower(?3) AND origin = ?4",
+        (net, prefix, mail, Origin::Page),
+    )?;
+    Ok(gone > 0)
+}
+
+/// Deletes what was typed before; says how much.
+pub(in crate::store) fn forget(session: &mut Session<'_>, before: UnixMs) -> Result<u64, StoreError> {
+    session.book.forget();
+    let gone =
+        session.conn.execute("DELETE FROM address WHERE origin = ?1 AND registered < ?2", (Origin::Page, before))?;
+    Ok(gone as u64)
+}
