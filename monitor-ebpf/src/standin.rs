@@ -55,7 +55,8 @@ struct Segment {
     client: Addr,
     server: Addr,
     tuple: bpf_sock_tuple,
-    tuple_size: u32,
+    /// Which of the tuple's forms counts.
+    is_v4: bool,
     flags: u8,
 }
 
@@ -82,7 +83,7 @@ pub(crate) fn steer(ctx: &TcContext) -> Option<i32> {
     {
         return Some(TC_ACT_OK);
     }
-    let port = if segment.tuple_size == SIZE_V4 { standin.port_v4 } else { standin.port_v6 };
+    let port = if segment.is_v4 { standin.port_v4 } else { standin.port_v6 };
     // SAFETY: no arguments.
     let now = unsafe { bpf_ktime_get_ns() };
     if port == 0 || now > standin.alive_until_ns {
@@ -113,8 +114,9 @@ fn wanted(segment: &Segment, standin: &StandIn) -> bool {
 fn to_open_connection(ctx: &TcContext, segment: &mut Segment, suits: impl Fn(u32) -> bool) -> bool {
     // SAFETY: context and tuple are valid; the socket is released before anything else is done.
     unsafe {
-        let socket =
-            bpf_skc_lookup_tcp(ctx.as_ptr(), &raw mut segment.tuple, segment.tuple_size, THIS_NAMESPACE, 0);
+        // The verifier wants to see the size.
+        let size = if segment.is_v4 { SIZE_V4 } else { SIZE_V6 };
+        let socket = bpf_skc_lookup_tcp(ctx.as_ptr(), &raw mut segment.tuple, size, THIS_NAMESPACE, 0);
         if socket.is_null() {
             return false;
         }
@@ -146,7 +148,7 @@ fn segment(frame: &Frame) -> Option<Segment> {
                 client: Addr::from_v4(ip.src.native()),
                 server: Addr::from_v4(ip.dst.native()),
                 tuple,
-                tuple_size: SIZE_V4,
+                is_v4: true,
                 flags: tcp.flags,
             })
         }
@@ -165,7 +167,7 @@ fn segment(frame: &Frame) -> Option<Segment> {
                 client: ip.src.into(),
                 server: ip.dst.into(),
                 tuple,
-                tuple_size: SIZE_V6,
+                is_v4: false,
                 flags: tcp.flags,
             })
         }
@@ -182,7 +184,7 @@ fn to_page<'a>(frame: &'a Frame, at: usize) -> Option<&'a Tcp> {
 /// The listener is found by its own address: it is not bound to the server's.
 #[inline(always)]
 fn name_listener(segment: &mut Segment, port: u16) {
-    if segment.tuple_size == SIZE_V4 {
+    if segment.is_v4 {
         segment.tuple.__bindgen_anon_1.ipv4.saddr = 0;
         segment.tuple.__bindgen_anon_1.ipv4.sport = 0;
         segment.tuple.__bindgen_anon_1.ipv4.daddr = LOOPBACK_V4;
