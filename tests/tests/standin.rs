@@ -1,7 +1,9 @@
 //! The page that answers in a failed server's name (F-21 to F-29).
 
 use std::{
-    net::SocketAddr,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -124,5 +126,248 @@ fn the_page_is_seen_at_the_servers_own_address_and_the_mail_comes_at_the_recover
         let page = curl(client, &[&url(service, "/")])?;
         assert!(page.status == 200 && page.body.contains("this is server1"), "{page:?}");
     }
+    Ok(())
+}
+
+// proves: F-23 F-27
+#[test]
+fn no_is_kept_and_a_later_yes_counts() -> Result<()> {
+    let lab = Lab::builder().clients(3).build()?;
+    let (declines, reconsiders, silent, server) = (lab.client(1), lab.client(2), lab.client(3), lab.server(1));
+    let nginx = HttpServer::start(server, 80)?;
+    let service = server.service_v4(80);
+    let config = config().text("standin.ask", "everyone");
+    let config = config.address(declines.v4(), MAIL).address(silent.v4(), "silent@example.test");
+    let daemon = Daemon::start(lab.gateway(), config)?;
+    learn(&daemon, declines, service)?;
+    drop(nginx);
+    fail(declines, service)?;
+    let done = answer(declines, service, "no", "")?;
+    assert!(done.status == 200 && done.body.contains("You will not get a mail"), "{done:?}");
+    assert_eq!(answer(reconsiders, service, "no", "")?.status, 200);
+    assert_eq!(answer(reconsiders, service, "yes", "late@example.test")?.status, 200);
+    assert_eq!(curl(silent, &[&url(service, "/")])?.status, 503);
+    // A further attempt of who said no puts it on the list again, and is still no wish to be told.
+    assert_eq!(curl(declines, &[&url(service, "/")])?.status, 503);
+    daemon.wait_for(&["waiting"], LIMIT, |waiting| waiting.as_array().is_some_and(|waiting| waiting.len() == 3))?;
+    let _nginx = HttpServer::start(server, 80)?;
+    closed(&daemon)?;
+    wait_until("the mails are written", LIMIT, || mails(&daemon).is_ok_and(|mails| mails.len() >= 2))?;
+    let mut told: Vec<_> = mails(&daemon)?.into_iter().flatten().collect();
+    told.sort();
+    assert_eq!(told, ["late@example.test", "silent@example.test"]);
+    Ok(())
+}
+
+/// TCP sockets of the gateway that have to do with `port`, but listeners.
+fn sockets(gateway: &Host, port: u16) -> Result<String> {
+    let mut lines = String::new();
+    for table in ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"] {
+        let text = gateway.enter(|| std::fs::read_to_string(table))??;
+        let port = format!(":{port:04X} ");
+        for line in text.lines().filter(|line| line.split_whitespace().nth(1).is_some_and(|local| local.ends_with(port.trim()))) {
+            lines.push_str(line);
+            lines.push('\n');
+        }
+    }
+    Ok(lines)
+}
+
+// proves: F-25 F-28
+#[test]
+fn a_connection_ends_in_order_after_the_recovery_and_the_next_one_reaches_the_server() -> Result<()> {
+    for v6 in [false, true] {
+        let lab = Lab::builder().build()?;
+        let (client, server) = (lab.client(1), lab.server(1));
+        let nginx = HttpServer::start(server, 80)?;
+        let service = if v6 { server.service_v6(80) } else { server.service_v4(80) };
+        let daemon = Daemon::start(lab.gateway(), config())?;
+        learn(&daemon, client, service)?;
+        drop(nginx);
+        fail(client, service)?;
+        let outages = daemon.json(&["outages"])?;
+        let wait = url(service, &format!("/.ringback/wait?outage={}", outages[0]["outage"]));
+        let mut early = client.enter(|| TcpStream::connect_timeout(&service, LIMIT))??;
+        let (stream, _nginx) = thread::scope(|scope| {
+            let stream = scope.spawn(|| curl(client, &["--no-buffer", &wait]));
+            wait_until("the stream is open", LIMIT, || sockets(lab.gateway(), 80).is_ok_and(|all| all.lines().count() >= 2))?;
+            let nginx = HttpServer::start(server, 80)?;
+            let stream = stream.join().map_err(|_| anyhow::anyhow!("the stream's thread"))??;
+            Ok::<_, anyhow::Error>((stream, nginx))
+        })?;
+        assert!(stream.status == 200 && stream.body.contains("event: back"), "{stream:?}");
+        // The first new SYN, then the old connection, which still speaks with the page.
+        let page = curl(client, &[&url(service, "/")])?;
+        assert!(page.status == 200 && page.body.contains("this is server1"), "{page:?}");
+        early.set_read_timeout(Some(LIMIT))?;
+        early.write_all(b"GET /shop HTTP/1.1\r\nHost: x\r\n\r\n")?;
+        let mut told = String::new();
+        early.read_to_string(&mut told)?;
+        assert!(told.starts_with("HTTP/1.1 307") && told.contains("location: /shop"), "{told}");
+        drop(early);
+        // TIME_WAIT (06) is the protocol's own memory of what has ended.
+        wait_until("nothing is left half open", LIMIT, || {
+            sockets(lab.gateway(), 80)
+                .is_ok_and(|all| all.lines().all(|line| line.split_whitespace().nth(3) == Some("06")))
+        })?;
+    }
+    Ok(())
+}
+
+fn routing(gateway: &Host) -> Result<String> {
+    let mut text = String::new();
+    for args in [["-4", "rule"], ["-6", "rule"], ["-4", "route"], ["-6", "route"]] {
+        let mut ip = gateway.command("ip");
+        ip.args(args).arg("show");
+        if args[1] == "route" {
+            ip.args(["table", "7262"]);
+        }
+        text.push_str(&String::from_utf8_lossy(&ip.output()?.stdout));
+    }
+    Ok(text)
+}
+
+// proves: F-21
+#[test]
+fn the_routing_goes_on_every_way_out_and_what_arrives_then_passes() -> Result<()> {
+    let lab = Lab::builder().build()?;
+    let (client, server) = (lab.client(1), lab.server(1));
+    let before = routing(lab.gateway())?;
+    let nginx = HttpServer::start(server, 80)?;
+    let service = server.service_v4(80);
+    let mut daemon = Daemon::start(lab.gateway(), config())?;
+    let during = routing(lab.gateway())?;
+    assert_eq!(during.matches("0x72620001").count(), 2, "{during}");
+    assert_eq!(during.matches("local").count() - before.matches("local").count(), 2, "{during}");
+    assert!(daemon.sigterm()?.success());
+    assert_eq!(routing(lab.gateway())?, before);
+    daemon.launch()?;
+    learn(&daemon, client, service)?;
+    drop(nginx);
+    fail(client, service)?;
+    daemon.kill9()?;
+    assert_ne!(routing(lab.gateway())?, before);
+    assert_eq!(client.connect(None, service, LIMIT)?, Attempt::Refused);
+    let output = daemon.ringback(&["cleanup"])?;
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(routing(lab.gateway())?, before);
+    // What an earlier daemon left is replaced, not doubled.
+    daemon.launch()?;
+    daemon.kill9()?;
+    daemon.launch()?;
+    assert_eq!(routing(lab.gateway())?, during);
+    Ok(())
+}
+
+// proves: F-27
+#[test]
+fn a_client_on_record_is_not_asked_until_its_registration_is_too_old() -> Result<()> {
+    let lab = Lab::builder().clients(3).build()?;
+    let (known, unknown, typed, server) = (lab.client(1), lab.client(2), lab.client(3), lab.server(1));
+    let nginx = HttpServer::start(server, 80)?;
+    let service = server.service_v4(80);
+    let config = |age: &str| config().address(known.v4(), MAIL).text("standin.ask_again", age);
+    let mut daemon = Daemon::start(lab.gateway(), config("30days"))?;
+    learn(&daemon, known, service)?;
+    drop(nginx);
+    fail(unknown, service)?;
+    // Its SYN passes, to be refused by the server's own host.
+    assert_eq!(known.connect(None, service, LIMIT)?, Attempt::Refused);
+    assert_eq!(answer(typed, service, "yes", "typed@example.test")?.status, 200);
+    // Who has just answered still sees the page: it waits, and moves on.
+    assert_eq!(curl(typed, &[&url(service, "/")])?.status, 503);
+    let nginx = HttpServer::start(server, 80)?;
+    closed(&daemon)?;
+    drop(nginx);
+    fail(unknown, service)?;
+    wait_until("the page is no longer for who has answered", LIMIT, || {
+        typed.connect(None, service, LIMIT).is_ok_and(|attempt| attempt == Attempt::Refused)
+    })?;
+    daemon.write_config(config("1s"))?;
+    assert!(daemon.sigterm()?.success());
+    daemon.launch()?;
+    wait_until("it is asked again", LIMIT, || curl(typed, &[&url(service, "/")]).is_ok_and(|seen| seen.status == 503))?;
+    assert_eq!(known.connect(None, service, LIMIT)?, Attempt::Refused);
+    Ok(())
+}
+
+// proves: F-28
+#[test]
+fn programs_browsers_and_languages_each_get_what_they_understand() -> Result<()> {
+    let lab = Lab::builder().build()?;
+    let (client, server) = (lab.client(1), lab.server(1));
+    let nginx = HttpServer::start(server, 80)?;
+    let service = server.service_v4(80);
+    let daemon = Daemon::start(lab.gateway(), config())?;
+    learn(&daemon, client, service)?;
+    drop(nginx);
+    fail(client, service)?;
+    let at = url(service, "/api/items");
+    for args in [&["--header", "Accept: application/json"][..], &["--request", "POST", "--data", "x=1"]] {
+        let seen = curl(client, &[args, &[&at]].concat())?;
+        assert!(seen.status == 503 && seen.head.contains("retry-after: 30"), "{seen:?}");
+        let json: Value = serde_json::from_str(&seen.body)?;
+        assert_eq!((&json["error"], &json["server"], &json["port"]), (&"server_down".into(), &"10.2.1.2".into(), &80.into()));
+    }
+    let head = curl(client, &["--head", &at])?;
+    assert!(head.status == 503 && head.body.is_empty() && head.head.contains("retry-after"), "{head:?}");
+    let japanese = curl(client, &["--header", "Accept-Language: ja-JP,ja;q=0.9,en;q=0.8", &at])?;
+    assert!(japanese.body.contains("<html lang=\"ja\">") && japanese.body.contains("10.2.1.2 に接続できません"), "{japanese:?}");
+    let english = curl(client, &[&at])?;
+    for part in ["<html lang=\"en\">", "prefers-color-scheme: dark", "<label for=\"mail\">", "name=\"viewport\""] {
+        assert!(english.body.contains(part), "{part}: {}", english.body);
+    }
+    assert!(!english.body.contains("src=") && !english.body.contains("<link"), "nothing besides the document");
+    Ok(())
+}
+
+#[test]
+fn an_answer_is_taken_only_from_who_was_asked_and_not_without_end() -> Result<()> {
+    let lab = Lab::builder().clients(2).build()?;
+    let (client, other, server) = (lab.client(1), lab.client(2), lab.server(1));
+    let nginx = HttpServer::start(server, 80)?;
+    let service = server.service_v4(80);
+    let daemon = Daemon::start(lab.gateway(), config().set("standin.answers", "3"))?;
+    learn(&daemon, client, service)?;
+    drop(nginx);
+    fail(client, service)?;
+    let page = curl(client, &[&url(service, "/")])?;
+    let token = field(&page.body, "token")?;
+    let to = url(service, "/.ringback/answer");
+    let mail = format!("mail={MAIL}");
+    let send = |from: &Host, token: &str| curl(from, &["--data", &format!("token={token}"), "--data", "answer=yes", "--data", &mail, &to]);
+    assert_eq!(send(other, token)?.status, 403, "another client's token");
+    assert_eq!(send(client, "")?.status, 403, "no token");
+    assert_eq!(send(client, &token.replacen('1', "2", 1))?.status, 403, "another outage's token");
+    let wrong = curl(client, &["--data", &format!("token={token}"), "--data-urlencode", "mail=<script>\"@", "--data", "answer=yes", &to])?;
+    assert_eq!(wrong.status, 422);
+    assert!(wrong.body.contains("That is not a mail address") && wrong.body.contains("&lt;script&gt;&quot;@"), "{wrong:?}");
+    assert_eq!(send(client, token)?.status, 200);
+    assert_eq!(send(client, token)?.status, 200);
+    assert_eq!(send(client, token)?.status, 429, "three answers a minute");
+    let large = "x".repeat(20_000);
+    assert_eq!(curl(client, &["--data", &large, &to])?.status, 413);
+    let lines: Vec<String> = (0..80).flat_map(|line| ["--header".to_owned(), format!("X-{line}: x")]).collect();
+    let mut lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let at = url(service, "/");
+    lines.push(&at);
+    assert_eq!(curl(client, &lines)?.status, 431);
+    // Idle connections are ended, and no client can hold more than its share.
+    let held: Vec<TcpStream> =
+        (0..40).map(|_| client.enter(|| TcpStream::connect_timeout(&service, LIMIT))?.map_err(Into::into)).collect::<Result<_>>()?;
+    assert_eq!(curl(other, &[&at])?.status, 503, "another client is served meanwhile");
+    let begin = Instant::now();
+    for mut stream in held {
+        stream.set_read_timeout(Some(LIMIT))?;
+        let mut bytes = Vec::new();
+        // Ended by FIN, by RST where we wrote, or with 408: but ended.
+        match stream.read_to_end(&mut bytes) {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => anyhow::bail!("an idle connection is kept"),
+            _ => {}
+        }
+    }
+    assert!(begin.elapsed() < LIMIT, "{:?}", begin.elapsed());
+    let book = daemon.json(&["address", "list"])?;
+    assert_eq!(book.as_array().map(Vec::len), Some(1), "{book:#}");
     Ok(())
 }
