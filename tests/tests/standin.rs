@@ -371,3 +371,47 @@ fn an_answer_is_taken_only_from_who_was_asked_and_not_without_end() -> Result<()
     assert_eq!(book.as_array().map(Vec::len), Some(1), "{book:#}");
     Ok(())
 }
+
+// proves: F-22
+#[test]
+fn the_gateways_own_address_takes_answers_and_a_mails_link_ends_the_mails() -> Result<()> {
+    let lab = Lab::builder().build()?;
+    let (client, server) = (lab.client(1), lab.server(1));
+    let mut nginx = HttpServer::start(server, 80)?;
+    let service = server.service_v4(80);
+    let own = format!("http://{}", lab.gateway().service_v4(8480));
+    let config = config().text("standin.own_listen", "0.0.0.0:8480").text("standin.own_url", &own);
+    let daemon = Daemon::start(lab.gateway(), config)?;
+    learn(&daemon, client, service)?;
+    for outage in 1..=2 {
+        drop(nginx);
+        fail(client, service)?;
+        if outage == 1 {
+            let page = curl(client, &[&url(service, "/")])?;
+            assert!(page.body.contains(&format!("action=\"{own}/.ringback/answer\"")), "{}", page.body);
+            let done = answer(client, service, "yes", MAIL)?;
+            assert!(done.status == 200 && done.body.contains(MAIL), "{done:?}");
+            assert!(done.body.contains("data-back=\"http://10.2.1.2/shop?item=7\""), "{}", done.body);
+        }
+        nginx = HttpServer::start(server, 80)?;
+        closed(&daemon)?;
+        // The second time nobody is told.
+        wait_until("the mail is written", LIMIT, || mails(&daemon).is_ok_and(|mails| mails.len() == 1))?;
+        if outage == 1 {
+            let mail = daemon.maildir().mails()?.remove(0);
+            let header = mail.header("List-Unsubscribe").context("no List-Unsubscribe")?.replace(' ', "");
+            let link = header.strip_prefix('<').and_then(|rest| rest.split_once('>')).context("no link")?.0;
+            assert!(link.starts_with(&own), "{header}");
+            // A scanner that follows the link ends nothing; nor does a link that was tampered with.
+            assert_eq!(curl(client, &[link])?.status, 200);
+            assert!(daemon.json(&["address", "list"])?.to_string().contains(MAIL));
+            assert_eq!(curl(client, &["--data", "", &link.replace("sato", "suzuki")])?.status, 404);
+            let ended = curl(client, &["--data", "", link])?;
+            assert!(ended.status == 200 && ended.body.contains("no more mails"), "{ended:?}");
+            assert_eq!(daemon.json(&["address", "list"])?, Value::Array(Vec::new()));
+        }
+    }
+    let outages = daemon.json(&["outages", "--all"])?;
+    assert_eq!((&outages[0]["letters"], &outages[1]["letters"]), (&0.into(), &1.into()), "{outages:#}");
+    Ok(())
+}

@@ -68,7 +68,12 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     store.replace_config_addresses(config.address_entries(UnixMs::now())).await.context("writing the address book")?;
     store.prune(UnixMs::now().before(HISTORY)).await.context("forgetting old outages")?;
     store.forget_services(UnixMs::now().before(HISTORY)).await.context("forgetting old services")?;
-    let delivery = Arc::new(Delivery::new(&config.notify, &config.store.state_dir)?);
+    let mut delivery = Delivery::new(&config.notify, &config.store.state_dir)?;
+    if let Some(own_url) = config.standin.own_url.as_ref().filter(|_| config.standin.enabled) {
+        let links = page::Links::new(own_url, &config.store.state_dir).context("the key of the stand-in page")?;
+        delivery = delivery.with_links(links);
+    }
+    let delivery = Arc::new(delivery);
 
     let (reports, reported) = mpsc::channel(REPORTED);
     let (commands, command_queue) = mpsc::channel(COMMANDS);

@@ -12,7 +12,7 @@ use super::{
     smtp::{Handed, Session},
     verdict::{Attempt, Backoff},
 };
-use crate::{config, store::Letter};
+use crate::{config, page::Links, store::Letter};
 
 /// The folder of the Maildir under the state directory.
 const MAILDIR: &str = "mail";
@@ -58,6 +58,13 @@ impl Delivery {
             connections: settings.connections.max(1),
             rate: settings.rate,
         })
+    }
+
+    /// Ends each letter with a link to the stand-in page that ends these mails.
+    #[must_use]
+    pub(crate) fn with_links(mut self, links: Links) -> Self {
+        self.composer.link(links);
+        self
     }
 
     /// Where mails go, for people: `mail.example.net:25` or the Maildir's path.

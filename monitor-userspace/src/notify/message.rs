@@ -1,6 +1,9 @@
 //! A letter -> one RFC 5322 message, byte for byte the same at every try.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use lettre::{
     Address, Message,
@@ -22,6 +25,7 @@ use super::{
 };
 use crate::{
     config::{self, Language},
+    page::Links,
     store::{Letter, LetterService},
 };
 
@@ -49,6 +53,8 @@ pub(super) struct Composer {
     language: Language,
     unsubscribe_mail: Address,
     unsubscribe_url: Option<String>,
+    /// To the page, for addresses that were typed there.
+    links: Option<Arc<Links>>,
 }
 
 impl Composer {
@@ -69,7 +75,13 @@ impl Composer {
             unsubscribe_mail: unsubscribe_mail.unwrap_or_else(|| from.email.clone()),
             unsubscribe_url: settings.unsubscribe_url.clone(),
             from,
+            links: None,
         })
+    }
+
+    /// Ends each letter with a link that ends these mails.
+    pub(super) fn link(&mut self, links: Links) {
+        self.links = Some(Arc::new(links));
     }
 
     /// The message for `letter`.
@@ -99,7 +111,7 @@ impl Composer {
             .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
             .header(ContentType::TEXT_PLAIN)
             .envelope(envelope.clone());
-        for (name, value) in self.unsubscribe_headers(&key) {
+        for (name, value) in self.unsubscribe_headers(&key, &letter.to) {
             message = message.raw_header(HeaderValue::new(name, value));
         }
         let message = message.body(text).map_err(|error| Unwritable(format!("cannot be written: {error}")))?;
@@ -108,15 +120,23 @@ impl Composer {
 
     /// RFC 2369 and, with an HTTPS base, RFC 8058: only a POST ends the mails, so that a scanner that follows links does
     /// not.
-    fn unsubscribe_headers(&self, key: &str) -> Vec<(HeaderName, String)> {
+    fn unsubscribe_headers(&self, key: &str, to: &str) -> Vec<(HeaderName, String)> {
         let mailto = format!("<mailto:{}?subject=unsubscribe%20{key}>", self.unsubscribe_mail);
         let list = HeaderName::new_from_ascii_str("List-Unsubscribe");
-        let Some(url) = &self.unsubscribe_url else { return vec![(list, mailto)] };
-        let separator = if url.contains('?') { '&' } else { '?' };
-        vec![
-            (list, format!("<{url}{separator}letter={key}>, {mailto}")),
-            (HeaderName::new_from_ascii_str("List-Unsubscribe-Post"), "List-Unsubscribe=One-Click".to_owned()),
-        ]
+        let url = match (&self.unsubscribe_url, &self.links) {
+            (Some(url), _) => {
+                let separator = if url.contains('?') { '&' } else { '?' };
+                format!("{url}{separator}letter={key}")
+            }
+            (None, Some(links)) => links.of(to),
+            (None, None) => return vec![(list, mailto)],
+        };
+        let mut headers = vec![(list, format!("<{url}>, {mailto}"))];
+        if url.starts_with("https:") {
+            let post = HeaderName::new_from_ascii_str("List-Unsubscribe-Post");
+            headers.push((post, "List-Unsubscribe=One-Click".to_owned()));
+        }
+        headers
     }
 
     /// Subject and body.
@@ -155,7 +175,12 @@ impl Composer {
             Placeholder::Services => services.join("\n\n"),
             other => value(other, first),
         });
-        Ok((subject.replace(char::is_control, " "), text + "\n"))
+        let link = match (&self.links, language) {
+            (None, _) => String::new(),
+            (Some(links), Language::En) => format!("\nOr open {}\n", links.of(&letter.to)),
+            (Some(links), Language::Ja) => format!("\nまたは次のページで停止できます。 {}\n", links.of(&letter.to)),
+        };
+        Ok((subject.replace(char::is_control, " "), text + "\n" + &link))
     }
 }
 

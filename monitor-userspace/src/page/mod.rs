@@ -34,6 +34,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use self::steering::remove as remove_steering;
+pub(crate) use self::token::Links;
 use self::{document::Document, limits::Limits, listeners::Listeners, routes::Context, steering::Steering, token::Key};
 use crate::{
     config::{Config, OtherPortsRule, StandIn},

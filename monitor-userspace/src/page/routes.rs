@@ -29,7 +29,7 @@ use super::{
     waiting, words,
 };
 use crate::{
-    config::{ClientNet, Language},
+    config::Language,
     daemon::Command,
     outage::{OutageId, UnixMs},
     recovery::Reported,
@@ -261,17 +261,12 @@ async fn form(body: Body) -> Result<Form, StatusCode> {
 /// What a link in a mail carries.
 #[derive(Deserialize)]
 struct Link {
-    client: ClientNet,
     mail: String,
     tag: String,
 }
 
-async fn ask_unsubscribe(
-    State(context): State<Context>,
-    headers: HeaderMap,
-    Query(link): Query<Link>,
-) -> Response {
-    if !context.key.may_unsubscribe(&link.tag, link.client, &link.mail) {
+async fn ask_unsubscribe(State(context): State<Context>, headers: HeaderMap, Query(link): Query<Link>) -> Response {
+    if !context.key.may_unsubscribe(&link.tag, &link.mail) {
         return StatusCode::NOT_FOUND.into_response();
     }
     let words = words::of(language::of(&headers, context.language));
@@ -280,19 +275,20 @@ async fn ask_unsubscribe(
 
 /// By the page's button, or by a mail program (RFC 8058).
 async fn unsubscribe(State(context): State<Context>, headers: HeaderMap, Query(link): Query<Link>) -> Response {
-    if !context.key.may_unsubscribe(&link.tag, link.client, &link.mail) {
+    if !context.key.may_unsubscribe(&link.tag, &link.mail) {
         return StatusCode::NOT_FOUND.into_response();
     }
     let words = words::of(language::of(&headers, context.language));
-    match context.store.unsubscribe(link.client, link.mail).await {
-        Ok(_) => {
-            // The core's copy only says who is known; a full queue must not keep anybody subscribed.
+    let message = |status: StatusCode, text: &str| (status, Html(context.document.message(words, text))).into_response();
+    match context.store.unsubscribe(link.mail).await {
+        Ok(left) => {
+            // The core's copy only says who is known: an error means that the daemon stops.
             let _ = context.commands.send(Command::AddressesChanged).await;
-            Html(context.document.message(words, words.unsubscribed)).into_response()
+            message(StatusCode::OK, if left { words.by_operator } else { words.unsubscribed })
         }
         Err(error) => {
             tracing::warn!(%error, "an unsubscription was not kept");
-            (StatusCode::SERVICE_UNAVAILABLE, Html(context.document.message(words, words.not_kept))).into_response()
+            message(StatusCode::SERVICE_UNAVAILABLE, words.not_kept)
         }
     }
 }

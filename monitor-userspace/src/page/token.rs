@@ -3,7 +3,7 @@
 //! `WHAT.HEX`, where HEX is HMAC-SHA-256 (RFC 2104) over the purpose, WHAT and what else the token is bound to.
 
 use std::{
-    fs,
+    fmt, fs,
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
@@ -11,10 +11,8 @@ use std::{
 
 use ring::{hmac, rand};
 
-use crate::{
-    config::ClientNet,
-    outage::{ClientAddr, OutageId, UnixMs},
-};
+use super::routes::UNSUBSCRIBE;
+use crate::outage::{ClientAddr, OutageId, UnixMs};
 
 /// The key's file under the state folder: links in mails must outlive a restart.
 const FILE: &str = "page.key";
@@ -60,18 +58,45 @@ impl Key {
         (0..FORM_LIVES_MS).contains(&age).then(|| outage.parse().ok())?
     }
 
-    /// For the link that ends mails about this client to this address.
-    pub(crate) fn unsubscribe(&self, client: ClientAddr, mail: &str) -> String {
-        let tag = hmac::sign(&self.0, format!("unsubscribe|{client}|{}", mail.to_lowercase()).as_bytes());
-        hex(tag.as_ref())
+    /// For the link that ends mails to this address.
+    fn unsubscribe(&self, mail: &str) -> String {
+        hex(hmac::sign(&self.0, to_unsubscribe(mail).as_bytes()).as_ref())
     }
 
     /// Whether the link is one of ours.
-    pub(super) fn may_unsubscribe(&self, tag: &str, client: ClientNet, mail: &str) -> bool {
-        let Some(tag) = unhex(tag) else { return false };
-        let client = ClientAddr::new(client.net().addr());
-        let what = format!("unsubscribe|{client}|{}", mail.to_lowercase());
-        hmac::verify(&self.0, what.as_bytes(), &tag).is_ok()
+    pub(super) fn may_unsubscribe(&self, tag: &str, mail: &str) -> bool {
+        unhex(tag).is_some_and(|tag| hmac::verify(&self.0, to_unsubscribe(mail).as_bytes(), &tag).is_ok())
+    }
+}
+
+fn to_unsubscribe(mail: &str) -> String {
+    format!("unsubscribe|{}", mail.to_lowercase())
+}
+
+/// The links at the end of mails.
+pub(crate) struct Links {
+    key: Key,
+    own_url: String,
+}
+
+impl Links {
+    /// Those of the gateway at this address (`standin.own_url`).
+    pub(crate) fn new(own_url: &str, state_dir: &Path) -> io::Result<Self> {
+        Ok(Self { key: Key::load(state_dir)?, own_url: own_url.to_owned() })
+    }
+
+    /// Where mails to this address are ended.
+    pub(crate) fn of(&self, mail: &str) -> String {
+        let query = [("mail", mail), ("tag", &self.key.unsubscribe(mail))];
+        // Two short texts can always be written as a query.
+        let query = serde_urlencoded::to_string(query).unwrap_or_default();
+        format!("{}{UNSUBSCRIBE}?{query}", self.own_url)
+    }
+}
+
+impl fmt::Debug for Links {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Links").field("own_url", &self.own_url).finish_non_exhaustive()
     }
 }
 
@@ -122,20 +147,20 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_bound_to_its_client_and_address() {
+    fn a_link_is_bound_to_its_address() {
         let key = key();
-        let tag = key.unsubscribe(client("10.0.0.1"), "A@example.test");
-        assert!(key.may_unsubscribe(&tag, "10.0.0.1".parse().unwrap(), "a@example.test"));
-        assert!(!key.may_unsubscribe(&tag, "10.0.0.2".parse().unwrap(), "a@example.test"));
-        assert!(!key.may_unsubscribe(&tag, "10.0.0.1".parse().unwrap(), "b@example.test"));
+        let tag = key.unsubscribe("A@example.test");
+        assert!(key.may_unsubscribe(&tag, "a@example.test"));
+        assert!(!key.may_unsubscribe(&tag, "b@example.test"));
+        assert!(!key.may_unsubscribe("", "a@example.test"));
     }
 
     #[test]
     fn the_key_is_made_once_and_is_nobody_elses_to_read() {
         use std::os::unix::fs::MetadataExt as _;
         let dir = tempfile::tempdir().unwrap();
-        let tag = Key::load(dir.path()).unwrap().unsubscribe(client("10.0.0.1"), "a@b.test");
-        assert_eq!(Key::load(dir.path()).unwrap().unsubscribe(client("10.0.0.1"), "a@b.test"), tag);
+        let tag = Key::load(dir.path()).unwrap().unsubscribe("a@b.test");
+        assert_eq!(Key::load(dir.path()).unwrap().unsubscribe("a@b.test"), tag);
         assert_eq!(fs::metadata(dir.path().join(FILE)).unwrap().mode() & 0o777, 0o600);
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Words {
     pub(super) unsubscribe: &'static str,
     pub(super) unsubscribe_button: &'static str,
     pub(super) unsubscribed: &'static str,
+    /// The address is in the book by the operator's hand too.
+    pub(super) by_operator: &'static str,
 }
 
 const ENGLISH: Words = Words {
@@ -55,6 +57,8 @@ const ENGLISH: Words = Words {
     unsubscribe: "Do you want no more mails?",
     unsubscribe_button: "No more mails",
     unsubscribed: "You will get no more mails of this kind.",
+    by_operator: "What was typed into the page is deleted. The operator has your address on record too: please write to \
+                  the address in the mail.",
 };
 
 const JAPANESE: Words = Words {
@@ -81,6 +85,7 @@ const JAPANESE: Words = Words {
     unsubscribe: "メールの配信を停止しますか?",
     unsubscribe_button: "配信を停止する",
     unsubscribed: "今後この種のメールは送りません。",
+    by_operator: "ページで入力されたアドレスを削除しました。ただし、管理者もあなたのアドレスを登録しています。メールに記載された宛先へご連絡ください。",
 };
 
 /// The words of a language.

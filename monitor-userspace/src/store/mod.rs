@@ -127,9 +127,9 @@ impl Store {
         self.database.write(move |session| sqlite::page::register(session, outage, client, &entry)).await
     }
 
-    /// Removes what was typed for this client if it is this address; says whether it was there.
-    pub async fn unsubscribe(&self, client: ClientNet, mail: String) -> Result<bool, StoreError> {
-        self.database.write(move |session| sqlite::page::unsubscribe(session, client, &mail)).await
+    /// Removes this address wherever it was typed; says whether it is still in the book, by the operator's hand.
+    pub async fn unsubscribe(&self, mail: String) -> Result<bool, StoreError> {
+        self.database.write(move |session| sqlite::page::unsubscribe(session, &mail)).await
     }
 
     /// Deletes addresses that were typed before; says how many.

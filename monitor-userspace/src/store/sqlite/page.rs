@@ -4,7 +4,6 @@ use rusqlite::Connection;
 
 use super::{super::StoreError, columns::network, writer::Session};
 use crate::{
-    config::ClientNet,
     notify::{AddressEntry, Origin},
     outage::{ClientAddr, OutageId, UnixMs},
 };
@@ -49,19 +48,11 @@ pub(in crate::store) fn register(
     Ok(())
 }
 
-/// Deletes what was typed for this client if it is this address; says whether it was.
-pub(in crate::store) fn unsubscribe(
-    session: &mut Session<'_>,
-    client: ClientNet,
-    mail: &str,
-) -> Result<bool, StoreError> {
+/// Deletes an address wherever it was typed; says whether another entry has it.
+pub(in crate::store) fn unsubscribe(session: &mut Session<'_>, mail: &str) -> Result<bool, StoreError> {
     session.book.forget();
-    let (net, prefix) = network(client);
-    let gone = session.conn.execute(
-        "DELETE FROM address WHERE net = ?1 AND prefix = ?2 AND lower(mail) = lower(?3) AND origin = ?4",
-        (net, prefix, mail, Origin::Page),
-    )?;
-    Ok(gone > 0)
+    session.conn.execute("DELETE FROM address WHERE lower(mail) = lower(?1) AND origin = ?2", (mail, Origin::Page))?;
+    Ok(session.conn.prepare_cached("SELECT 1 FROM address WHERE lower(mail) = lower(?1)")?.exists([mail])?)
 }
 
 /// Deletes what was typed before; says how much.
