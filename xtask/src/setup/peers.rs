@@ -21,13 +21,15 @@ use crate::{command, workspace};
 /// A program that is needed, and the package that has it.
 type Needed = (&'static str, &'static str);
 
-const LAB: [Needed; 15] = [
+const LAB: [Needed; 17] = [
     ("arping", "iputils-arping"),
     ("bpftool", "bpftool"),
     ("curl", "curl"),
+    ("dovecot", "dovecot-pop3d"),
     ("ip", "iproute2"),
     ("nc", "netcat-openbsd"),
     ("nginx", "nginx"),
+    ("openssl", "openssl"),
     ("python3", "python3"),
     ("smtp-sink", "postfix"),
     ("smtp-source", "postfix"),
