@@ -78,9 +78,7 @@ pub(crate) fn steer(ctx: &TcContext) -> Option<i32> {
         let known = *steered_ns != 0 && to_open_connection(ctx, &mut segment, |state| state == NEW_SYN_RECV);
         return known.then_some(TC_ACT_OK);
     }
-    if *steered_ns != 0
-        && to_open_connection(ctx, &mut segment, |state| state != LISTEN && state != TIME_WAIT)
-    {
+    if *steered_ns != 0 && to_open_connection(ctx, &mut segment, |state| state != LISTEN && state != TIME_WAIT) {
         return Some(TC_ACT_OK);
     }
     let port = if segment.is_v4 { standin.port_v4 } else { standin.port_v6 };
@@ -163,13 +161,7 @@ fn segment(frame: &Frame) -> Option<Segment> {
             tuple.__bindgen_anon_1.ipv6.daddr = frame.copy(offset + V6_DESTINATION)?;
             tuple.__bindgen_anon_1.ipv6.sport = tcp.source.get().to_be();
             tuple.__bindgen_anon_1.ipv6.dport = STAND_IN_PORT.to_be();
-            Some(Segment {
-                client: ip.src.into(),
-                server: ip.dst.into(),
-                tuple,
-                is_v4: false,
-                flags: tcp.flags,
-            })
+            Some(Segment { client: ip.src.into(), server: ip.dst.into(), tuple, is_v4: false, flags: tcp.flags })
         }
         _ => None,
     }
@@ -179,7 +171,6 @@ fn segment(frame: &Frame) -> Option<Segment> {
 fn to_page<'a>(frame: &'a Frame, at: usize) -> Option<&'a Tcp> {
     frame.at::<Tcp>(at).filter(|tcp| tcp.dest.get() == STAND_IN_PORT)
 }
-
 
 /// The listener is found by its own address: it is not bound to the server's.
 #[inline(always)]

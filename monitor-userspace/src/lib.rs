@@ -15,4 +15,5 @@ pub mod notify;
 pub mod outage;
 pub mod page;
 pub mod recovery;
+pub mod relay;
 pub mod store;

@@ -165,7 +165,9 @@ fn sockets(gateway: &Host, port: u16) -> Result<String> {
     for table in ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"] {
         let text = gateway.enter(|| std::fs::read_to_string(table))??;
         let port = format!(":{port:04X} ");
-        for line in text.lines().filter(|line| line.split_whitespace().nth(1).is_some_and(|local| local.ends_with(port.trim()))) {
+        for line in
+            text.lines().filter(|line| line.split_whitespace().nth(1).is_some_and(|local| local.ends_with(port.trim())))
+        {
             lines.push_str(line);
             lines.push('\n');
         }
@@ -190,7 +192,9 @@ fn a_connection_ends_in_order_after_the_recovery_and_the_next_one_reaches_the_se
         let mut early = client.enter(|| TcpStream::connect_timeout(&service, LIMIT))??;
         let (stream, _nginx) = thread::scope(|scope| {
             let stream = scope.spawn(|| curl(client, &["--no-buffer", &wait]));
-            wait_until("the stream is open", LIMIT, || sockets(lab.gateway(), 80).is_ok_and(|all| all.lines().count() >= 2))?;
+            wait_until("the stream is open", LIMIT, || {
+                sockets(lab.gateway(), 80).is_ok_and(|all| all.lines().count() >= 2)
+            })?;
             let nginx = HttpServer::start(server, 80)?;
             let stream = stream.join().map_err(|_| anyhow::anyhow!("the stream's thread"))??;
             Ok::<_, anyhow::Error>((stream, nginx))
@@ -307,12 +311,18 @@ fn programs_browsers_and_languages_each_get_what_they_understand() -> Result<()>
         let seen = curl(client, &[args, &[&at]].concat())?;
         assert!(seen.status == 503 && seen.head.contains("retry-after: 30"), "{seen:?}");
         let json: Value = serde_json::from_str(&seen.body)?;
-        assert_eq!((&json["error"], &json["server"], &json["port"]), (&"server_down".into(), &"10.2.1.2".into(), &80.into()));
+        assert_eq!(
+            (&json["error"], &json["server"], &json["port"]),
+            (&"server_down".into(), &"10.2.1.2".into(), &80.into())
+        );
     }
     let head = curl(client, &["--head", &at])?;
     assert!(head.status == 503 && head.body.is_empty() && head.head.contains("retry-after"), "{head:?}");
     let japanese = curl(client, &["--header", "Accept-Language: ja-JP,ja;q=0.9,en;q=0.8", &at])?;
-    assert!(japanese.body.contains("<html lang=\"ja\">") && japanese.body.contains("10.2.1.2 に接続できません"), "{japanese:?}");
+    assert!(
+        japanese.body.contains("<html lang=\"ja\">") && japanese.body.contains("10.2.1.2 に接続できません"),
+        "{japanese:?}"
+    );
     let english = curl(client, &[&at])?;
     for part in ["<html lang=\"en\">", "prefers-color-scheme: dark", "<label for=\"mail\">", "name=\"viewport\""] {
         assert!(english.body.contains(part), "{part}: {}", english.body);
@@ -335,13 +345,21 @@ fn an_answer_is_taken_only_from_who_was_asked_and_not_without_end() -> Result<()
     let token = field(&page.body, "token")?;
     let to = url(service, "/.ringback/answer");
     let mail = format!("mail={MAIL}");
-    let send = |from: &Host, token: &str| curl(from, &["--data", &format!("token={token}"), "--data", "answer=yes", "--data", &mail, &to]);
+    let send = |from: &Host, token: &str| {
+        curl(from, &["--data", &format!("token={token}"), "--data", "answer=yes", "--data", &mail, &to])
+    };
     assert_eq!(send(other, token)?.status, 403, "another client's token");
     assert_eq!(send(client, "")?.status, 403, "no token");
     assert_eq!(send(client, &token.replacen('1', "2", 1))?.status, 403, "another outage's token");
-    let wrong = curl(client, &["--data", &format!("token={token}"), "--data-urlencode", "mail=<script>\"@", "--data", "answer=yes", &to])?;
+    let wrong = curl(
+        client,
+        &["--data", &format!("token={token}"), "--data-urlencode", "mail=<script>\"@", "--data", "answer=yes", &to],
+    )?;
     assert_eq!(wrong.status, 422);
-    assert!(wrong.body.contains("That is not a mail address") && wrong.body.contains("&lt;script&gt;&quot;@"), "{wrong:?}");
+    assert!(
+        wrong.body.contains("That is not a mail address") && wrong.body.contains("&lt;script&gt;&quot;@"),
+        "{wrong:?}"
+    );
     assert_eq!(send(client, token)?.status, 200);
     assert_eq!(send(client, token)?.status, 200);
     assert_eq!(send(client, token)?.status, 429, "three answers a minute");
@@ -353,8 +371,9 @@ fn an_answer_is_taken_only_from_who_was_asked_and_not_without_end() -> Result<()
     lines.push(&at);
     assert_eq!(curl(client, &lines)?.status, 431);
     // Idle connections are ended, and no client can hold more than its share.
-    let held: Vec<TcpStream> =
-        (0..40).map(|_| client.enter(|| TcpStream::connect_timeout(&service, LIMIT))?.map_err(Into::into)).collect::<Result<_>>()?;
+    let held: Vec<TcpStream> = (0..40)
+        .map(|_| client.enter(|| TcpStream::connect_timeout(&service, LIMIT))?.map_err(Into::into))
+        .collect::<Result<_>>()?;
     assert_eq!(curl(other, &[&at])?.status, 503, "another client is served meanwhile");
     let begin = Instant::now();
     for mut stream in held {

@@ -8,6 +8,7 @@ mod completions;
 mod exit;
 mod man;
 mod outages;
+mod relay;
 mod run;
 mod services;
 mod signal;
@@ -48,6 +49,8 @@ pub struct Cli {
 enum Verb {
     /// Watch, decide and mail, until stopped
     Run(run::Run),
+    /// Fetch lists of gateways by POP3 and mail the clients on them, until stopped
+    Relay(relay::Relay),
     /// Say what is wrong with the configuration, or that nothing is
     Check(check::Check),
     /// What is down, who waits, is anything lost, does mail go out
@@ -101,6 +104,7 @@ pub async fn main(cli: Cli) -> Result<(), Failure> {
     let context = Context { path: cli.config };
     match cli.verb {
         Verb::Run(verb) => verb.run(&context).await,
+        Verb::Relay(verb) => verb.run(&context).await,
         Verb::Check(verb) => verb.run(&context),
         Verb::Status(verb) => verb.run(&context).await,
         Verb::Outages(verb) => verb.run(&context).await,

@@ -8,7 +8,10 @@ use super::{
     table,
     time::{lasting, utc},
 };
-use crate::control::{Health, StatusReport};
+use crate::{
+    control::{Health, StatusReport},
+    store::{ListRecord, ListState},
+};
 
 /// `ringback status`
 #[derive(Debug, Args)]
@@ -69,7 +72,14 @@ fn text(report: &StatusReport) -> String {
             )
         }
     });
-    if !report.answers_seen {
+    for list in &report.lists {
+        say(list_line(list));
+    }
+    for refused in &report.refused {
+        let file = refused.file.as_deref().unwrap_or("left in the mailbox");
+        say(format!("Refused:   {} mail: {} ({file})", utc(refused.at), refused.reason));
+    }
+    if !report.answers_seen && !report.interfaces.is_empty() {
         say("Note:      no answer of any server was seen yet; until one is, silence is not judged (asymmetric routing?)"
             .to_owned());
     }
@@ -82,6 +92,18 @@ fn text(report: &StatusReport) -> String {
         say(format!("           given up {}: mail about {}: {}", utc(letter.at), letter.service, letter.reason));
     }
     text
+}
+
+/// What became of a list that a relay was sent.
+fn list_line(list: &ListRecord) -> String {
+    let state = match (list.state, list.told) {
+        (ListState::Pending, _) => "pending".to_owned(),
+        (ListState::Delivered, Some(told)) => format!("delivered, {told} mailed"),
+        (ListState::Delivered, None) => "delivered".to_owned(),
+        (ListState::Expired, _) => "EXPIRED without a receipt".to_owned(),
+        (ListState::Direct, _) => "no receipt: mailed from here".to_owned(),
+    };
+    format!("List:      {} {}: {} clients to {}: {state}", utc(list.issued), list.service, list.clients, list.relay)
 }
 
 fn waiting(clients: u64) -> String {
@@ -116,6 +138,8 @@ mod tests {
             losses: Vec::new(),
             outbox: OutboxCounts { delivered: 3, ..OutboxCounts::default() },
             dead_letters: Vec::new(),
+            lists: Vec::new(),
+            refused: Vec::new(),
             services: 12,
             counters: Vec::new(),
             ignored: Tally::default(),

@@ -6,10 +6,12 @@ pub mod duration;
 pub mod duration_or_off;
 mod load;
 mod parse;
+mod relay;
 #[cfg(test)]
 mod sample_tests;
 mod settings;
 mod standin;
 
 pub use load::{ConfigError, Mistake, Presence, load, parse};
+pub use relay::{Deliver, GatewaySetting, KeySetting, Mailbox, RelaySetting};
 pub use settings::*;

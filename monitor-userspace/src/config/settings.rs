@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use super::standin::{Ask, OtherPortsRule, StandIn};
+use super::{GatewaySetting, Mailbox, RelaySetting};
 
 /// The whole file. Every key has a default; an unknown key is an error.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,12 @@ pub struct Config {
     pub store: StoreSettings,
     /// How the daemon is controlled and observed.
     pub control: Control,
+    /// Where mail for this Ringback itself is fetched.
+    pub mailbox: Mailbox,
+    /// The server mail table: which relay tells the clients of which server (F-17, F-18).
+    pub relay: Vec<RelaySetting>,
+    /// At a relay: the gateways whose lists it takes.
+    pub gateway: Vec<GatewaySetting>,
     /// The address book's part that is kept in this file.
     pub address: Vec<AddressSetting>,
 }

@@ -25,7 +25,8 @@ use crate::{
     notify::{Delivery, sample},
     outage::{self, Observation, OutageId, UnixMs},
     recovery::Reported,
-    store::{OutageRecord, Store, StoreError, WaitingClient},
+    relay::Courier,
+    store::{ListState, OutageRecord, Store, StoreError, WaitingClient},
 };
 
 /// What the handlers need of the daemon.
@@ -43,9 +44,17 @@ pub struct Context {
     pub reported: mpsc::Sender<Reported>,
     /// Counters of the SNMP manager, if it runs.
     pub snmp: Option<Arc<crate::recovery::snmp::Counters>>,
+    /// The mailbox that is looked into, if there is one.
+    pub mailbox: Option<Courier>,
+    /// Whether traffic is watched; a relay watches none.
+    pub watches: bool,
     /// When the daemon started.
     pub started: UnixMs,
 }
+
+/// Lists and refused mails in `status`.
+const LISTS: u32 = 10;
+const REFUSED: u32 = 10;
 
 /// Most lines of one answer.
 const MOST: u32 = 10_000;
@@ -119,10 +128,21 @@ async fn report(context: &Context) -> Result<StatusReport, StoreError> {
     if outbox.dead > 0 {
         problems.push(format!("{} mails were given up", outbox.dead));
     }
-    if core.interfaces.is_empty() {
+    if context.watches && core.interfaces.is_empty() {
         problems.push("no interface is watched".to_owned());
     }
+    if let Some(error) = context.mailbox.as_ref().and_then(Courier::error) {
+        problems.push(format!("the mailbox cannot be read: {error}"));
+    }
+    let lists = context.store.lists(LISTS).await?;
+    let refused = context.store.refused(REFUSED).await?;
+    let overdue = lists.iter().filter(|list| list.state == ListState::Expired).count();
+    if overdue > 0 {
+        problems.push(format!("{overdue} lists were sent to relays that gave no receipt"));
+    }
     Ok(StatusReport {
+        lists,
+        refused,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: context.started,
         now: UnixMs::now(),

@@ -9,7 +9,7 @@ use crate::{
     kernel::{TcMode, XdpMode},
     notify::{AddressEntry, Origin},
     outage::{Failure, Level, OutageId, Phase, Service, Tally, UnixMs},
-    store::{DeadLetter, OutboxCounts},
+    store::{DeadLetter, ListRecord, OutboxCounts, RefusedMail},
 };
 
 /// `ringback status`: what is down, who waits, whether anything is lost, whether mail goes out.
@@ -37,6 +37,12 @@ pub struct StatusReport {
     pub outbox: OutboxCounts,
     /// Mails that were given up, latest first; at most ten.
     pub dead_letters: Vec<DeadLetter>,
+    /// Lists that relays were sent (F-17), latest first; at most ten.
+    #[serde(default)]
+    pub lists: Vec<ListRecord>,
+    /// Mails in our own mailbox that were refused, latest first; at most ten.
+    #[serde(default)]
+    pub refused: Vec<RefusedMail>,
     /// Services that have answered at least once.
     pub services: u64,
     /// Every kernel counter.

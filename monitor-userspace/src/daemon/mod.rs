@@ -4,6 +4,7 @@
 //! the core (which commits what is in the ring buffer), the outbox (which finishes what is on its way).
 
 mod core;
+mod relay;
 mod state;
 mod supervise;
 
@@ -21,6 +22,7 @@ use self::{
     core::{Core, Wiring},
     supervise::Tasks,
 };
+pub use relay::run as relay;
 pub use state::State;
 
 use crate::{
@@ -74,6 +76,8 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         delivery = delivery.with_links(links);
     }
     let delivery = Arc::new(delivery);
+    store.set_relays(relay::relays(&config)?);
+    let courier = relay::courier(&config)?;
 
     let (reports, reported) = mpsc::channel(REPORTED);
     let (commands, command_queue) = mpsc::channel(COMMANDS);
@@ -121,6 +125,8 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         commands: commands.clone(),
         reported: reports.clone(),
         snmp: snmp.as_ref().map(|snmp| snmp.counters()),
+        mailbox: courier.clone(),
+        watches: true,
         started: UnixMs::now(),
     };
 
@@ -156,6 +162,15 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         run.await;
         Ok(())
     });
+    tasks.spawn("lists", relay::settle(store.clone(), Arc::clone(&letters), telling.clone()));
+    if let Some(courier) = courier {
+        let receipts = relay::receipts(&config, &store)?;
+        let run = crate::relay::watch(courier, config.mailbox.poll, Arc::default(), receipts, feeding.clone());
+        tasks.spawn("mailbox", async {
+            run.await;
+            Ok(())
+        });
+    }
     let run = OutboxWorker::new(store.clone(), delivery, letters).run(telling.clone());
     tasks.spawn("outbox", async { Ok(run.await?) });
 

@@ -12,6 +12,9 @@ use crate::{
 /// The begin of the outage is part of it because outage ids start again with a new database, and mail systems silently
 /// drop a second message of the same id.
 pub(super) fn letter_key(letter: &Letter) -> String {
+    if let Some(ready) = &letter.ready {
+        return ready.key.clone();
+    }
     format!("{}.{}", outage_key(letter.outage, since(letter)), client_key(letter.client))
 }
 

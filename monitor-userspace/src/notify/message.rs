@@ -9,8 +9,8 @@ use lettre::{
     Address, Message,
     address::Envelope,
     message::{
-        Mailbox,
-        header::{ContentType, HeaderName, HeaderValue},
+        Body, Mailbox, MultiPart, SinglePart,
+        header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue},
     },
 };
 
@@ -26,7 +26,7 @@ use super::{
 use crate::{
     config::{self, Language},
     page::Links,
-    store::{Letter, LetterService},
+    store::{Letter, LetterService, Ready},
 };
 
 /// A letter that cannot be made into a message.
@@ -92,6 +92,9 @@ impl Composer {
         let to: Address = letter.to.parse().map_err(|error| Unwritable(format!("not a mail address: {error}")))?;
         let envelope = Envelope::new(self.envelope_from.clone(), vec![to.clone()])
             .map_err(|error| Unwritable(format!("no envelope: {error}")))?;
+        if let Some(ready) = &letter.ready {
+            return self.write_ready(letter, ready, to, envelope);
+        }
         let (subject, text) = self.words(letter)?;
         let domain = self.from.email.domain();
         let key = letter_key(letter);
@@ -115,6 +118,42 @@ impl Composer {
             message = message.raw_header(HeaderValue::new(name, value));
         }
         let message = message.body(text).map_err(|error| Unwritable(format!("cannot be written: {error}")))?;
+        Ok(Written { envelope, bytes: message.formatted() })
+    }
+
+    /// A message whose words are ready: to a relay, a gateway or an operator, so nobody to unsubscribe.
+    fn write_ready(
+        &self,
+        letter: &Letter,
+        ready: &Ready,
+        to: Address,
+        envelope: Envelope,
+    ) -> Result<Written, Unwritable> {
+        let message = Message::builder()
+            .from(self.from.clone())
+            .to(Mailbox::new(None, to))
+            .subject(ready.subject.replace(char::is_control, " "))
+            .date(SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(letter.recovered.0).unwrap_or(0)))
+            .message_id(Some(format!("<{}@{}>", ready.key, self.from.email.domain())))
+            .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
+            .envelope(envelope.clone());
+        let message = match &ready.attachment {
+            None => message.header(ContentType::TEXT_PLAIN).body(ready.text.clone()),
+            Some(attachment) => {
+                let kind = ContentType::parse("application/octet-stream")
+                    .map_err(|error| Unwritable(format!("cannot be written: {error}")))?;
+                // Base64 whatever the content: mail servers may change line ends, and every byte is signed.
+                let bytes = Body::new_with_encoding(attachment.bytes.clone(), ContentTransferEncoding::Base64)
+                    .map_err(|_| Unwritable("its attachment cannot be encoded".to_owned()))?;
+                let parts = MultiPart::mixed()
+                    // Of its own key: the same bytes at every try.
+                    .boundary(format!("={}=", ready.key))
+                    .singlepart(SinglePart::plain(ready.text.clone()))
+                    .singlepart(lettre::message::Attachment::new(attachment.name.clone()).body(bytes, kind));
+                message.multipart(parts)
+            }
+        };
+        let message = message.map_err(|error| Unwritable(format!("cannot be written: {error}")))?;
         Ok(Written { envelope, bytes: message.formatted() })
     }
 

@@ -28,8 +28,8 @@ mod template;
 mod verdict;
 mod worker;
 
-pub(crate) use civil_time::utc_and_local;
 pub use address_book::{AddressBook, AddressEntry, Origin};
+pub(crate) use civil_time::utc_and_local;
 pub use delivery::{Delivery, NotDelivered};
 pub use error::NotifyError;
 pub use outbox::Outbox;

@@ -26,6 +26,7 @@ pub fn letter(id: i64) -> Letter {
         evidence: Recovery::Answered,
         tries: 0,
         expires: UnixMs(i64::MAX),
+        ready: None,
     }
 }
 

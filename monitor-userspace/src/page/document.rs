@@ -109,11 +109,7 @@ impl Document {
         let (title, text) = match answered {
             Answered::Yes { mail } => (
                 words.registered,
-                format!(
-                    "{} <strong>{}</strong>",
-                    escaped(&about(words.registered_for, server)),
-                    escaped(mail)
-                ),
+                format!("{} <strong>{}</strong>", escaped(&about(words.registered_for, server)), escaped(mail)),
             ),
             Answered::No => (words.declined, escaped(&about(words.declined_text, server))),
         };
@@ -170,9 +166,10 @@ impl Document {
         while let Some(open) = rest.find("{{") {
             text.push_str(&rest[..open]);
             rest = &rest[open..];
-            let gap = GAPS.iter().zip(values).find(|(gap, _)| {
-                rest[2..].strip_prefix(**gap).is_some_and(|behind| behind.starts_with("}}"))
-            });
+            let gap = GAPS
+                .iter()
+                .zip(values)
+                .find(|(gap, _)| rest[2..].strip_prefix(**gap).is_some_and(|behind| behind.starts_with("}}")));
             match gap {
                 Some((gap, value)) => {
                     text.push_str(value);

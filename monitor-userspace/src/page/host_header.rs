@@ -9,7 +9,11 @@ pub(super) fn host(text: &str) -> Option<&str> {
 /// A path with its query on the same host. `//host/` would be another one, and so would `/\host/` to a browser.
 pub(super) fn path(text: &str) -> &str {
     let plain = text.len() <= 2048 && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"'\\`".contains(&byte));
-    if plain && text.starts_with('/') && !text.starts_with("//") && !text.starts_with("/.ringback/") { text } else { "/" }
+    if plain && text.starts_with('/') && !text.starts_with("//") && !text.starts_with("/.ringback/") {
+        text
+    } else {
+        "/"
+    }
 }
 
 /// Scheme, host and port of a URL without a path, as `standin.own_url` is one.
@@ -30,7 +34,8 @@ mod tests {
         for good in ["/", "/a?b=c&d=%20", "/a//b"] {
             assert_eq!(path(good), good);
         }
-        for bad in ["//evil.test/", "/\\evil.test", "http://evil.test/", "/\"><script>", "", "/.ringback/answer", "/ä"] {
+        for bad in ["//evil.test/", "/\\evil.test", "http://evil.test/", "/\"><script>", "", "/.ringback/answer", "/ä"]
+        {
             assert_eq!(path(bad), "/", "{bad}");
         }
         assert_eq!(host("www.example.test:80"), Some("www.example.test:80"));

@@ -47,7 +47,9 @@ impl Limits {
         Self {
             answers: RateLimiter::keyed(Quota::per_minute(answers)),
             mails: RateLimiter::keyed(
-                Quota::with_period(Duration::from_secs(3600 / 5)).unwrap_or(Quota::per_hour(PER_MAIL)).allow_burst(PER_MAIL),
+                Quota::with_period(Duration::from_secs(3600 / 5))
+                    .unwrap_or(Quota::per_hour(PER_MAIL))
+                    .allow_burst(PER_MAIL),
             ),
             connections: Mutex::default(),
             most: settings.connections as usize,

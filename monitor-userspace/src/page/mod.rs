@@ -101,11 +101,7 @@ pub(crate) fn check(settings: &StandIn) -> Result<(), (&'static str, String)> {
 
 impl Page {
     /// Listens and sets up the routing. Nothing is steered before [`Page::run`].
-    pub async fn start(
-        config: &Config,
-        maps: StandInMaps,
-        surroundings: Surroundings,
-    ) -> Result<Self> {
+    pub async fn start(config: &Config, maps: StandInMaps, surroundings: Surroundings) -> Result<Self> {
         let settings = &config.standin;
         let mut page = Self { settings: settings.clone(), maps, standing: None };
         if settings.enabled {

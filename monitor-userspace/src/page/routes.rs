@@ -179,13 +179,17 @@ impl Asking<'_> {
 
     fn confirmation(&self, host: &str, path: &str, answered: &Answered<'_>) -> Response {
         let server = self.failed.server();
-        self.waiting(host, path, StatusCode::OK, |place| {
-            self.context.document.confirmation(place, &server, answered)
-        })
+        self.waiting(host, path, StatusCode::OK, |place| self.context.document.confirmation(place, &server, answered))
     }
 
     /// A page that moves on by itself.
-    fn waiting(&self, host: &str, path: &str, status: StatusCode, write: impl FnOnce(&Place<'_>) -> String) -> Response {
+    fn waiting(
+        &self,
+        host: &str,
+        path: &str,
+        status: StatusCode,
+        write: impl FnOnce(&Place<'_>) -> String,
+    ) -> Response {
         // Without random bytes the script does not run, and the page refreshes itself.
         let nonce = token::random::<16>().map(|bytes| token::hex(&bytes)).unwrap_or_default();
         let back = self.back(host, path);
@@ -223,7 +227,8 @@ impl Asking<'_> {
 async fn take_answer(State(context): State<Context>, Extension(peers): Extension<Peers>, request: Request) -> Response {
     let language = language::of(request.headers(), context.language);
     let words = words::of(language);
-    let message = |status: StatusCode, text: &str| (status, Html(context.document.message(words, text))).into_response();
+    let message =
+        |status: StatusCode, text: &str| (status, Html(context.document.message(words, text))).into_response();
     let form = match form(request.into_body()).await {
         Ok(form) => form,
         Err(status) => return status.into_response(),
@@ -279,7 +284,8 @@ async fn unsubscribe(State(context): State<Context>, headers: HeaderMap, Query(l
         return StatusCode::NOT_FOUND.into_response();
     }
     let words = words::of(language::of(&headers, context.language));
-    let message = |status: StatusCode, text: &str| (status, Html(context.document.message(words, text))).into_response();
+    let message =
+        |status: StatusCode, text: &str| (status, Html(context.document.message(words, text))).into_response();
     match context.store.unsubscribe(link.mail).await {
         Ok(left) => {
             // The core's copy only says who is known: an error means that the daemon stops.

@@ -31,9 +31,7 @@ pub(super) fn stream(view: View, outage: OutageId, closing: CancellationToken) -
     let events = stream::unfold((State::First, view, closing), move |(state, view, closing)| async move {
         match state {
             // Sent at once, so that the browser knows that the stream is open.
-            State::First => {
-                Some((Ok::<_, Infallible>(Event::default().retry(AGAIN)), (State::Waiting, view, closing)))
-            }
+            State::First => Some((Ok::<_, Infallible>(Event::default().retry(AGAIN)), (State::Waiting, view, closing))),
             State::Waiting => tokio::select! {
                 () = view.until_over(outage) => {
                     Some((Ok(Event::default().event("back").data("")), (State::Done, view.clone(), closing)))

@@ -29,6 +29,9 @@ pub enum StoreError {
     /// No space: nothing of the transaction was written.
     #[error("the disk that holds the database is full, nothing was written: make room on it, then it goes on")]
     Full,
+    /// A list needs a nonce that nobody can guess.
+    #[error("the system has no random numbers for a list to a relay")]
+    Random,
     /// The database said no; nothing of the transaction was written.
     #[error("database: {0}")]
     Database(#[source] rusqlite::Error),

@@ -6,17 +6,20 @@
 
 mod error;
 mod records;
+mod relay;
 mod sqlite;
 #[cfg(test)]
 mod tests;
 
 use std::{path::Path, time::Duration};
 
+use self::relay::Telling;
 pub use error::StoreError;
 pub use records::{
     Applied, DeadLetter, Letter, LetterId, LetterService, LocalEngine, OutageRecord, OutboxCounts, Outcome,
     RemoteEngine, Restored, WaitingClient,
 };
+pub use relay::{Attachment, ListRecord, ListState, Ready, ReceiptOrder, RefusedMail, Taken, TakenList};
 
 use self::sqlite::Database;
 use crate::{
@@ -55,13 +58,13 @@ impl Store {
 
     /// [`Store::apply`], and in the same transaction what was seen of the SNMP engines that the changes came from.
     pub async fn apply_seen(&self, changes: Vec<Change>, seen: Vec<RemoteEngine>) -> Result<Applied, StoreError> {
-        let lifetime = self.database.letter_lifetime();
+        let telling = self.database.telling();
         self.database
             .write(move |session| {
                 for engine in &seen {
                     sqlite::snmp::put_remote_engine(session.conn, engine)?;
                 }
-                sqlite::changes::apply(session, &changes, lifetime)
+                sqlite::changes::apply(session, &changes, &telling)
             })
             .await
     }
@@ -118,12 +121,7 @@ impl Store {
     }
 
     /// Puts what a client typed into the address book (F-24). An entry of another origin for the same client stays.
-    pub async fn register(
-        &self,
-        outage: OutageId,
-        client: ClientAddr,
-        entry: AddressEntry,
-    ) -> Result<(), StoreError> {
+    pub async fn register(&self, outage: OutageId, client: ClientAddr, entry: AddressEntry) -> Result<(), StoreError> {
         self.database.write(move |session| sqlite::page::register(session, outage, client, &entry)).await
     }
 

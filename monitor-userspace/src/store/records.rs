@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Ready;
 use crate::{
     config::Language,
     outage::{ClientAddr, Failure, Outage, OutageId, Recovery, Service, UnixMs},
@@ -92,6 +93,8 @@ pub struct Letter {
     pub tries: u32,
     /// After this it is a dead letter.
     pub expires: UnixMs,
+    /// Its words, if it is no letter to a client; then it speaks of no services, and `evidence` says nothing.
+    pub ready: Option<Ready>,
 }
 
 /// One service in a letter.

@@ -1,14 +1,11 @@
 //! The machine's changes, applied in order within one transaction.
 
-use std::{
-    collections::{HashMap, HashSet, hash_map::Entry},
-    time::Duration,
-};
+use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use rusqlite::{CachedStatement, Connection, named_params};
 
 use super::{
-    super::{Applied, StoreError},
+    super::{Applied, StoreError, Telling},
     closing,
     columns::{Address, number},
     writer::Session,
@@ -18,7 +15,7 @@ use crate::outage::{Change, ClientAddr, Failure, Outage, OutageId, Phase, UnixMs
 pub(in crate::store) fn apply(
     session: &mut Session<'_>,
     changes: &[Change],
-    letter_lifetime: Duration,
+    telling: &Telling,
 ) -> Result<Applied, StoreError> {
     let mut applied = Applied::default();
     let rows = rows_to_put(changes);
@@ -39,7 +36,7 @@ pub(in crate::store) fn apply(
             Change::Connected { outage, client, at } => connected(session.conn, *outage, *client, *at)?,
             Change::Close(closing) => {
                 lists.count()?;
-                let closed = closing::close(session, closing, letter_lifetime)?;
+                let closed = closing::close(session, closing, telling)?;
                 applied.letters += closed.letters;
                 applied.untold += closed.untold;
             }
@@ -64,7 +61,7 @@ struct Attempt {
     evidence: Failure,
 }
 
-fn put(conn: &Connection, outage: &Outage) -> Result<(), StoreError> {
+pub(super) fn put(conn: &Connection, outage: &Outage) -> Result<(), StoreError> {
     let (phase, settling) = match outage.phase {
         Phase::Suspected => ("suspected", None),
         Phase::Open => ("open", None),

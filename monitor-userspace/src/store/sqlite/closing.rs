@@ -11,39 +11,45 @@ use std::{
 use rusqlite::{CachedStatement, Connection, Row};
 
 use super::{
-    super::{Applied, LetterId, StoreError},
+    super::{Applied, LetterId, StoreError, Telling},
     columns::number,
+    lists::{self, Lists},
     writer::Session,
 };
 use crate::{
     notify::AddressEntry,
     outage::{ClientAddr, Closing, Failure, OutageId, UnixMs},
+    relay::List,
 };
 
 /// Waiting clients in memory at a time.
 const PAGE: usize = 4096;
 
 /// Closes those of the outages that have not ended yet; a recovery that is applied twice finds none.
-pub(super) fn close(
-    session: &mut Session<'_>,
-    closing: &Closing,
-    letter_lifetime: Duration,
-) -> Result<Applied, StoreError> {
+pub(super) fn close(session: &mut Session<'_>, closing: &Closing, telling: &Telling) -> Result<Applied, StoreError> {
     let conn = session.conn;
     let book = session.book.load(conn)?;
-    let mut letters = Letters::new(conn, closing, letter_lifetime)?;
-    let mut untold = 0;
+    let mut letters = Letters::new(conn, closing, telling.lifetime)?;
+    let (mut untold, mut sent) = (0, 0);
     for &outage in &closing.outages {
         if !is_open(conn, outage)? {
             continue;
         }
         let mut services = 0;
+        let mut lists = match lists::relay_of(conn, outage, &telling.relays)? {
+            Some(relay) => Some(Lists::new(conn, relay, outage, closing, telling)?),
+            None => None,
+        };
         let mut after = None;
         loop {
             let page = page(conn, outage, after)?;
             for waiting in &page {
                 let told =
                     waiting.latest >= closing.tell_since && !(closing.skip_connected && waiting.connected.is_some());
+                if let Some(lists) = lists.as_mut().filter(|_| told) {
+                    lists.add(waiting)?;
+                    continue;
+                }
                 // F-19: no address on record, nothing sent.
                 match book.lookup(waiting.client).filter(|_| told) {
                     Some(recipient) => services += letters.tell(outage, waiting, recipient)?,
@@ -55,29 +61,65 @@ pub(super) fn close(
             }
             after = page.last().map(|waiting| waiting.client);
         }
+        let lists = lists.map_or(Ok(0), Lists::finish)?;
+        sent += lists;
         conn.prepare_cached("DELETE FROM waiting WHERE outage = ?1")?.execute([outage])?;
         conn.prepare_cached("UPDATE outage SET ended = ?2, recovery = ?3, letters = ?4 WHERE id = ?1")?.execute((
             outage,
             closing.recovered,
             closing.evidence,
-            number(services),
+            number(services + lists),
         ))?;
     }
     let written = letters.by_mail.len() as u64;
     conn.prepare_cached("UPDATE letter_tally SET queued = queued + ?1")?.execute([number(written)])?;
-    Ok(Applied { letters: written, untold })
+    Ok(Applied { letters: written + sent, untold })
 }
 
-pub(super) fn is_open(conn: &Connection, outage: OutageId) -> Result<bool, StoreError> {
+/// Letters of our own to the clients of a list that no relay has taken; says how many.
+pub(super) fn tell_listed(session: &mut Session<'_>, list: &List, lifetime: Duration) -> Result<u64, StoreError> {
+    let conn = session.conn;
+    let book = session.book.load(conn)?;
+    let closing = Closing {
+        outages: vec![list.outage],
+        recovered: list.recovered,
+        evidence: list.evidence,
+        tell_since: UnixMs(i64::MIN),
+        skip_connected: false,
+    };
+    let mut letters = Letters::new(conn, &closing, lifetime)?;
+    // The list was there first: a letter lives from now on.
+    letters.expires = UnixMs::now() + lifetime;
+    for listed in &list.clients {
+        let waiting = Waiting {
+            client: listed.client,
+            first: listed.first,
+            latest: listed.latest,
+            attempts: number(listed.attempts),
+            evidence: listed.evidence,
+            connected: None,
+        };
+        if let Some(recipient) = book.lookup(listed.client) {
+            letters.tell(list.outage, &waiting, recipient)?;
+        }
+    }
+    let written = letters.by_mail.len() as u64;
+    conn.prepare_cached("UPDATE letter_tally SET queued = queued + ?1")?.execute([number(written)])?;
+    conn.prepare_cached("UPDATE outage SET letters = letters + ?2 WHERE id = ?1")?
+        .execute((list.outage, number(written)))?;
+    Ok(written)
+}
+
+pub(in crate::store) fn is_open(conn: &Connection, outage: OutageId) -> Result<bool, StoreError> {
     Ok(conn.prepare_cached("SELECT 1 FROM outage WHERE id = ?1 AND ended IS NULL")?.exists([outage])?)
 }
 
-struct Waiting {
-    client: ClientAddr,
-    first: UnixMs,
-    latest: UnixMs,
-    attempts: i64,
-    evidence: Failure,
+pub(super) struct Waiting {
+    pub(super) client: ClientAddr,
+    pub(super) first: UnixMs,
+    pub(super) latest: UnixMs,
+    pub(super) attempts: i64,
+    pub(super) evidence: Failure,
     connected: Option<UnixMs>,
 }
 

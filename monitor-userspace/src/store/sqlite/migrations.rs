@@ -10,8 +10,11 @@ use super::{
 };
 
 /// `MIGRATIONS[n]` leads from version `n` to `n + 1`. A released file is never edited.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_declined.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_declined.sql"),
+    include_str!("migrations/0003_relay.sql"),
+];
 
 /// Brings the schema up to date, or says why that cannot be.
 pub(super) fn run(path: &Path, conn: &mut Connection) -> Result<(), StoreError> {

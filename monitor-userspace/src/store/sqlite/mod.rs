@@ -2,8 +2,9 @@
 
 pub(super) mod address;
 pub(super) mod changes;
-mod closing;
+pub(super) mod closing;
 mod columns;
+pub(super) mod lists;
 mod lock;
 mod migrations;
 mod open;
@@ -12,8 +13,10 @@ pub(super) mod outbox;
 pub(super) mod page;
 pub(super) mod prune;
 mod readers;
+mod ready;
 pub(super) mod services;
 pub(super) mod snmp;
+pub(super) mod station;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -22,7 +25,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -32,8 +35,8 @@ use rusqlite::Connection;
 
 pub(super) use self::writer::Session;
 use self::{lock::Lock, readers::Readers, writer::Writer};
-use super::StoreError;
-use crate::config::Notify;
+use super::{StoreError, Telling};
+use crate::{config::Notify, relay::Relays};
 
 /// An open database. The last clone that is dropped closes it.
 #[derive(Clone)]
@@ -46,6 +49,7 @@ struct Inner {
     writer: Writer,
     readers: Readers,
     letter_lifetime_ms: AtomicU64,
+    relays: RwLock<Arc<Relays>>,
     path: PathBuf,
     _lock: Lock,
 }
@@ -62,6 +66,7 @@ impl Database {
                 })?,
                 readers: Readers::new(path),
                 letter_lifetime_ms: AtomicU64::new(0),
+                relays: RwLock::default(),
                 path: path.to_owned(),
                 _lock: lock,
             }),
@@ -91,8 +96,16 @@ impl Database {
         tokio::task::spawn_blocking(move || inner.readers.run(query)).await.map_err(|_| StoreError::Closed)?
     }
 
-    pub(super) fn letter_lifetime(&self) -> Duration {
-        Duration::from_millis(self.inner.letter_lifetime_ms.load(Ordering::Relaxed))
+    /// What a transaction that writes letters goes by.
+    pub(super) fn telling(&self) -> Telling {
+        Telling {
+            lifetime: Duration::from_millis(self.inner.letter_lifetime_ms.load(Ordering::Relaxed)),
+            relays: Arc::clone(&self.inner.relays.read().unwrap_or_else(PoisonError::into_inner)),
+        }
+    }
+
+    pub(super) fn set_relays(&self, relays: Relays) {
+        *self.inner.relays.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(relays);
     }
 
     pub(super) fn set_letter_lifetime(&self, lifetime: Duration) {

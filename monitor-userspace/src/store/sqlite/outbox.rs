@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 use super::{
     super::{DeadLetter, Letter, LetterId, LetterService, OutboxCounts, Outcome, StoreError},
     columns::{count, service},
+    ready,
 };
 use crate::outage::UnixMs;
 
@@ -31,6 +32,7 @@ pub(in crate::store) fn take_due(
     )?;
     for letter in &mut letters {
         keep.execute((letter.id, now + lease))?;
+        letter.ready = ready::read(conn, letter.id)?;
         letter.services = spoken_of.query_map([letter.id], letter_service)?.collect::<Result<_, _>>()?;
     }
     Ok(letters)
@@ -48,6 +50,7 @@ fn letter(row: &Row<'_>) -> rusqlite::Result<Letter> {
         evidence: row.get("evidence")?,
         tries: row.get("tries")?,
         expires: row.get("expires")?,
+        ready: None,
     })
 }
 

@@ -41,10 +41,7 @@ pub(in crate::store) fn register(
              WHERE address.origin = excluded.origin",
         )?
         .execute((net, prefix, &entry.mail, entry.language, entry.origin, entry.registered))?;
-    session
-        .conn
-        .prepare_cached("DELETE FROM declined WHERE outage = ?1 AND client = ?2")?
-        .execute((outage, client))?;
+    session.conn.prepare_cached("DELETE FROM declined WHERE outage = ?1 AND client = ?2")?.execute((outage, client))?;
     Ok(())
 }
 

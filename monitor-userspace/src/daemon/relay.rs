@@ -1,0 +1,168 @@
+//! Wires the relay's tasks (`ringback relay`), and the gateway's that have to do with relays.
+//!
+//! Order of start: store, listeners, outbox, mailbox. Order of shutdown: what is fetched is stored, then the outbox
+//! finishes what is on its way.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+use tokio::sync::{Notify as Wake, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    COMMANDS, Command, HISTORY, REPORTED, State,
+    supervise::{self, Tasks},
+};
+use crate::{
+    config::Config,
+    control,
+    notify::{Delivery, OutboxWorker},
+    outage::UnixMs,
+    recovery::Reported,
+    relay::{self, Aside, Courier, GatewayKeys, Pop3, Receipts, Relays, Station},
+    store::Store,
+};
+
+/// Between two looks for lists without a receipt: an index that is nearly always empty.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Runs the relay until SIGTERM or SIGINT.
+pub async fn run(config: Config) -> Result<()> {
+    let Some(mailbox) = Pop3::new(&config.mailbox)? else {
+        bail!("no mailbox to fetch lists from: set mailbox.pop3");
+    };
+    if config.gateway.is_empty() {
+        bail!("no gateway whose lists could be taken: write a [[gateway]]");
+    }
+    let gateways = GatewayKeys::load(&config.gateway).map_err(|(index, error)| keyed("gateway", index, &error))?;
+    let socket = control::listen(&config.control.socket).await?;
+    let store = Store::open(&config.database().map_err(anyhow::Error::msg)?)?;
+    store.set_letter_lifetime(config.notify.lifetime);
+    store.replace_config_addresses(config.address_entries(UnixMs::now())).await.context("writing the address book")?;
+    store.prune(UnixMs::now().before(HISTORY)).await.context("forgetting old outages")?;
+    let delivery = Arc::new(Delivery::new(&config.notify, &config.store.state_dir)?);
+    let (reports, reported) = mpsc::channel(REPORTED);
+    let (commands, command_queue) = mpsc::channel(COMMANDS);
+    let (_state, state_view) = watch::channel(State::default());
+    let (letters, look) = (Arc::new(Wake::new()), Arc::new(Wake::new()));
+    let snmp = supervise::snmp(&config, &store, &reports).await?;
+    let courier = Courier::new(mailbox);
+    let station = Station::new(gateways, config.notify.max_age, store.clone(), aside(&config), Arc::clone(&letters));
+    let poll = config.mailbox.poll;
+    let config = Arc::new(config);
+    let (_config_sender, config_view) = watch::channel(Arc::clone(&config));
+    let context = control::Context {
+        store: store.clone(),
+        core: state_view,
+        config: config_view,
+        commands,
+        reported: reports,
+        snmp: snmp.as_ref().map(|snmp| snmp.counters()),
+        mailbox: Some(courier.clone()),
+        watches: false,
+        started: UnixMs::now(),
+    };
+
+    let (fetching, telling) = (CancellationToken::new(), CancellationToken::new());
+    let mut tasks = Tasks::default();
+    tasks.spawn("control socket", supervise::serve(socket, control::router(context), fetching.clone()));
+    if let Some(snmp) = snmp {
+        let run = snmp.run(fetching.clone());
+        tasks.spawn("SNMP manager", async { Ok(run.await?) });
+    }
+    let run = at_traps(reported, command_queue, Arc::clone(&look), store.clone(), fetching.clone());
+    tasks.spawn("traps", run);
+    let run = relay::watch(courier, poll, look, station, fetching.clone());
+    tasks.spawn("mailbox", async {
+        run.await;
+        Ok(())
+    });
+    let run = OutboxWorker::new(store.clone(), delivery, letters).run(telling.clone());
+    tasks.spawn("outbox", async { Ok(run.await?) });
+
+    supervise::ready();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "relay started");
+    let result = supervise::until_stopped(&mut tasks, || async {
+        bail!("a relay reads its configuration at its start only: restart it")
+    })
+    .await;
+    supervise::stopping();
+    fetching.cancel();
+    tasks.finished("mailbox").await?;
+    telling.cancel();
+    tasks.all_finished().await?;
+    tracing::info!("stopped");
+    result
+}
+
+/// A trap or a signal of a server means: look into the mailbox now (F-18). A relay decides nothing by it.
+async fn at_traps(
+    mut reported: mpsc::Receiver<Reported>,
+    mut commands: mpsc::Receiver<Command>,
+    look: Arc<Wake>,
+    store: Store,
+    cancel: CancellationToken,
+) -> Result<()> {
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return Ok(()),
+            Some(report) = reported.recv() => {
+                // The replay window of SNMPv3 is kept here as at a gateway.
+                store.apply_seen(Vec::new(), report.seen.into_iter().collect()).await?;
+                look.notify_one();
+                // Whoever waited may have given up.
+                let _ = report.committed.send(());
+            }
+            Some(command) = commands.recv() => match command {
+                // The store's writer reads the book again by itself.
+                Command::AddressesChanged => {}
+                Command::Reload(_, answer) => {
+                    let _ = answer.send(Err(anyhow::anyhow!("a relay reads its configuration at its start only")));
+                }
+            },
+        }
+    }
+}
+
+/// The gateway's server mail table.
+pub(super) fn relays(config: &Config) -> Result<Relays> {
+    Relays::load(&config.relay).map_err(|(index, error)| keyed("relay", index, &error))
+}
+
+/// The gateway's mailbox for receipts, if it has one and relays to get receipts from.
+pub(super) fn courier(config: &Config) -> Result<Option<Courier>> {
+    let mailbox = if config.relay.is_empty() { None } else { Pop3::new(&config.mailbox)? };
+    Ok(mailbox.map(Courier::new))
+}
+
+/// What takes receipts at the gateway.
+pub(super) fn receipts(config: &Config, store: &Store) -> Result<Receipts> {
+    Ok(Receipts::new(relays(config)?, store.clone(), aside(config)))
+}
+
+/// Settles lists whose time is over, until `cancel`.
+pub(super) async fn settle(store: Store, letters: Arc<Wake>, cancel: CancellationToken) -> Result<()> {
+    loop {
+        let now = UnixMs::now();
+        match store.settle_overdue(now).await {
+            Ok(0) => {}
+            Ok(written) => {
+                tracing::warn!(letters = written, "no receipt of a relay: people are told from here");
+                letters.notify_one();
+            }
+            Err(error) => tracing::error!(%error, "lists without a receipt cannot be settled; trying again"),
+        }
+        tokio::select! {
+            () = cancel.cancelled() => return Ok(()),
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+fn aside(config: &Config) -> Aside {
+    Aside::below(&config.store.state_dir)
+}
+
+fn keyed(table: &str, index: usize, error: &relay::KeyError) -> anyhow::Error {
+    anyhow::anyhow!("{table}[{index}].keys: {error}")
+}

@@ -1,0 +1,151 @@
+//! Looks into the mailbox: at its start, periodically, and when it is woken. Each mail goes to a [`Reader`], and is deleted
+//! when that has said so: never before what it says is stored.
+
+use std::{
+    collections::HashSet,
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::pop3::{Pop3, Session, SessionError};
+use crate::store::StoreError;
+
+/// Mails per session: deletions count from its end, and a flood must not keep it from coming.
+const MAILS: usize = 50;
+/// The longest time for one session.
+const VISIT: Duration = Duration::from_secs(1200);
+
+/// A mail out of the mailbox.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// Its name in the mailbox.
+    pub uid: String,
+    /// What it holds; `None`: more bytes than are fetched.
+    pub bytes: Option<Vec<u8>>,
+    /// How many bytes the server says it has.
+    pub size: u64,
+}
+
+/// What is to become of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is stored: delete it.
+    Delete,
+    /// Nobody can do anything with it here: it stays.
+    Leave,
+}
+
+/// Who understands the mails.
+pub trait Reader: Send {
+    /// What the mail says is stored when this returns.
+    fn read(&mut self, mail: Fetched) -> impl Future<Output = Result<Verdict, StoreError>> + Send;
+}
+
+/// The mailbox, and how the latest visit went.
+#[derive(Clone, Debug)]
+pub struct Courier {
+    mailbox: Pop3,
+    error: Arc<Mutex<Option<String>>>,
+}
+
+impl Courier {
+    /// Connects to nothing yet.
+    #[must_use]
+    pub fn new(mailbox: Pop3) -> Self {
+        Self { mailbox, error: Arc::default() }
+    }
+
+    /// Why the latest visit failed.
+    #[must_use]
+    pub fn error(&self) -> Option<String> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_error(&self, error: Option<String>) {
+        *self.error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+    }
+}
+
+/// Visits until `cancel`; a mail that was begun is finished first.
+pub async fn watch<R: Reader>(
+    courier: Courier,
+    poll: Duration,
+    wake: Arc<Notify>,
+    mut reader: R,
+    cancel: CancellationToken,
+) {
+    let mut left = HashSet::new();
+    while !cancel.is_cancelled() {
+        let visit = visit(&courier.mailbox, &mut reader, &mut left, &cancel);
+        let more = match timeout(VISIT, visit).await {
+            Ok(Ok(more)) => {
+                if courier.error().is_some() {
+                    tracing::info!(mailbox = ?courier.mailbox, "the mailbox can be read again");
+                }
+                courier.set_error(None);
+                more
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(mailbox = ?courier.mailbox, %error, "the mailbox cannot be read; trying again");
+                courier.set_error(Some(error.to_string()));
+                false
+            }
+            Err(_) => {
+                tracing::warn!(mailbox = ?courier.mailbox, "a session took too long; trying again");
+                courier.set_error(Some(format!("no end after {} s", VISIT.as_secs())));
+                false
+            }
+        };
+        if more {
+            continue;
+        }
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            () = wake.notified() => {}
+            () = tokio::time::sleep(poll) => {}
+        }
+    }
+}
+
+/// Why a visit ended early.
+#[derive(Debug, thiserror::Error)]
+enum VisitError {
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    #[error("the store does not take what was fetched: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// One session; says whether there are more mails to fetch.
+async fn visit<R: Reader>(
+    mailbox: &Pop3,
+    reader: &mut R,
+    left: &mut HashSet<String>,
+    cancel: &CancellationToken,
+) -> Result<bool, VisitError> {
+    let mut session = Session::open(mailbox).await?;
+    let entries = session.entries().await?;
+    // What others have deleted meanwhile need not be remembered.
+    left.retain(|uid| entries.iter().any(|entry| entry.uid == *uid));
+    let new: Vec<_> = entries.into_iter().filter(|entry| !left.contains(&entry.uid)).collect();
+    for entry in new.iter().take(MAILS) {
+        if cancel.is_cancelled() {
+            break;
+        }
+        let bytes =
+            if entry.size > mailbox.largest { None } else { Some(session.fetch(entry, mailbox.largest).await?) };
+        let mail = Fetched { uid: entry.uid.clone(), bytes, size: entry.size };
+        match reader.read(mail).await? {
+            Verdict::Delete => session.delete(entry).await?,
+            Verdict::Leave => {
+                left.insert(entry.uid.clone());
+            }
+        }
+    }
+    session.quit().await?;
+    Ok(new.len() > MAILS)
+}

@@ -1,0 +1,191 @@
+//! The two readers of mailboxes: lists at a relay, receipts at a gateway.
+//!
+//! Both refuse the same way: the mail is kept aside, the refusal is in the store and in the log, and nobody is mailed.
+
+use std::{sync::Arc, time::Duration};
+
+use ipnet::IpNet;
+use tokio::sync::Notify;
+
+use super::{
+    aside::Aside,
+    attachment,
+    courier::{Fetched, Reader, Verdict},
+    issue::{LIST_FILE, RECEIPT_FILE, Relays},
+    keys::{KeyError, Keyring},
+    list::List,
+    seal::Refusal,
+};
+use crate::{
+    config::GatewaySetting,
+    outage::UnixMs,
+    store::{ReceiptOrder, RefusedMail, Store, StoreError, Taken, TakenList},
+};
+
+/// A gateway whose lists are taken.
+#[derive(Clone, Debug)]
+pub struct GatewayKeys {
+    keyring: Keyring,
+    receipts: Option<String>,
+    servers: Vec<IpNet>,
+}
+
+impl GatewayKeys {
+    /// Reads the keys of every `[[gateway]]`.
+    ///
+    /// # Errors
+    /// The index of the entry that cannot be used, and why.
+    pub fn load(settings: &[GatewaySetting]) -> Result<Vec<Self>, (usize, KeyError)> {
+        let load = |(index, setting): (usize, &GatewaySetting)| {
+            Ok(Self {
+                keyring: Keyring::load(&setting.name, &setting.keys).map_err(|error| (index, error))?,
+                receipts: setting.receipts.clone(),
+                servers: setting.servers.clone(),
+            })
+        };
+        settings.iter().enumerate().map(load).collect()
+    }
+
+    fn verify(&self, bytes: &[u8], now: UnixMs) -> Result<List, Refusal> {
+        let list = List::verify(bytes, &self.keyring, now)?;
+        if self.servers.is_empty() || self.servers.iter().any(|net| net.contains(&list.server)) {
+            Ok(list)
+        } else {
+            Err(Refusal::Server(list.server))
+        }
+    }
+}
+
+/// Keeps refused mails.
+#[derive(Clone, Debug)]
+struct Refuser {
+    store: Store,
+    aside: Aside,
+}
+
+impl Refuser {
+    async fn refuse(&self, mail: Fetched, refusal: &Refusal) -> Result<Verdict, StoreError> {
+        let at = UnixMs::now();
+        let (uid, size) = (mail.uid, mail.size);
+        let file = match mail.bytes {
+            None => None,
+            Some(bytes) => {
+                let aside = self.aside.clone();
+                match tokio::task::spawn_blocking(move || aside.keep(&bytes, at)).await {
+                    Ok(Ok(path)) => Some(path.display().to_string()),
+                    Ok(Err(error)) => {
+                        tracing::error!(%error, "a refused mail cannot be kept aside; it stays in the mailbox");
+                        None
+                    }
+                    Err(_) => None,
+                }
+            }
+        };
+        tracing::warn!(uid, size, reason = %refusal, file, "mail refused");
+        let verdict = if file.is_some() { Verdict::Delete } else { Verdict::Leave };
+        self.store.refuse(RefusedMail { at, reason: refusal.to_string(), file }).await?;
+        Ok(verdict)
+    }
+}
+
+/// Takes lists.
+#[derive(Debug)]
+pub struct Station {
+    gateways: Vec<GatewayKeys>,
+    max_age: Duration,
+    letters: Arc<Notify>,
+    refuser: Refuser,
+}
+
+impl Station {
+    /// `letters` wakes the outbox.
+    #[must_use]
+    pub fn new(
+        gateways: Vec<GatewayKeys>,
+        max_age: Duration,
+        store: Store,
+        aside: Aside,
+        letters: Arc<Notify>,
+    ) -> Self {
+        Self { gateways, max_age, letters, refuser: Refuser { store, aside } }
+    }
+
+    /// The list in the mail, and the gateway that signed it.
+    fn list(&self, mail: &Fetched, now: UnixMs) -> Result<(List, &GatewayKeys), Refusal> {
+        let bytes = mail.bytes.as_ref().ok_or(Refusal::TooLarge)?;
+        let attached = attachment::find(bytes, LIST_FILE).ok_or(Refusal::Absent("list"))?;
+        let mut refused = Refusal::WrongSignature;
+        for gateway in &self.gateways {
+            match gateway.verify(&attached, now) {
+                Ok(list) => return Ok((list, gateway)),
+                Err(Refusal::WrongSignature) => {}
+                Err(other) => refused = other,
+            }
+        }
+        Err(refused)
+    }
+}
+
+impl Reader for Station {
+    async fn read(&mut self, mail: Fetched) -> Result<Verdict, StoreError> {
+        let now = UnixMs::now();
+        let (list, gateway) = match self.list(&mail, now) {
+            Ok(found) => found,
+            Err(refusal) => return self.refuser.refuse(mail, &refusal).await,
+        };
+        let (service, outage, clients) = (list.service(), list.outage, list.clients.len());
+        let receipt =
+            gateway.receipts.as_ref().map(|to| ReceiptOrder { to: to.clone(), keyring: gateway.keyring.clone() });
+        let tell_since = list.recovered.before(self.max_age);
+        let taken = TakenList { list, uid: mail.uid.clone(), tell_since, receipt };
+        match self.refuser.store.take_list(taken, now).await? {
+            Taken::New { letters, untold } => {
+                let gateway = gateway.keyring.gateway();
+                tracing::info!(gateway, %service, %outage, clients, letters, untold, "list taken, people are told");
+                self.letters.notify_one();
+                Ok(Verdict::Delete)
+            }
+            Taken::Again => Ok(Verdict::Delete),
+            Taken::Replayed => self.refuser.refuse(mail, &Refusal::Replayed).await,
+        }
+    }
+}
+
+/// Takes receipts.
+#[derive(Debug)]
+pub struct Receipts {
+    relays: Relays,
+    refuser: Refuser,
+}
+
+impl Receipts {
+    /// For the lists that these relays were sent.
+    #[must_use]
+    pub fn new(relays: Relays, store: Store, aside: Aside) -> Self {
+        Self { relays, refuser: Refuser { store, aside } }
+    }
+}
+
+impl Reader for Receipts {
+    async fn read(&mut self, mail: Fetched) -> Result<Verdict, StoreError> {
+        let now = UnixMs::now();
+        let receipt = match &mail.bytes {
+            None => Err(Refusal::TooLarge),
+            Some(bytes) => attachment::find(bytes, RECEIPT_FILE)
+                .ok_or(Refusal::Absent("receipt"))
+                .and_then(|attached| self.relays.receipt(&attached, now)),
+        };
+        match receipt {
+            Err(refusal) => self.refuser.refuse(mail, &refusal).await,
+            Ok(receipt) => {
+                let (told, nonce) = (receipt.told, receipt.nonce.clone());
+                if self.refuser.store.receive(receipt, now).await? {
+                    tracing::info!(nonce, told, "the relay has taken the list");
+                    Ok(Verdict::Delete)
+                } else {
+                    self.refuser.refuse(mail, &Refusal::Unknown).await
+                }
+            }
+        }
+    }
+}

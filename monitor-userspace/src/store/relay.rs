@@ -1,0 +1,183 @@
+//! What the store keeps for relays: lists sent and taken, receipts, refusals, and letters with words of their own.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Store, StoreError, sqlite};
+use crate::{
+    outage::{ClientAddr, Failure, OutageId, Service, UnixMs},
+    relay::{Keyring, List, Receipt, Relays},
+};
+
+/// A letter's words, where they are not those of a template.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// The stable part of its Message-ID, fit for a file name.
+    pub key: String,
+    /// The subject.
+    pub subject: String,
+    /// The body.
+    pub text: String,
+    /// What goes with it.
+    pub attachment: Option<Attachment>,
+}
+
+/// Bytes that arrive as they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// File name.
+    pub name: String,
+    /// Content.
+    pub bytes: Vec<u8>,
+}
+
+/// Who is told, and by whom, when an outage closes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Telling {
+    /// How long a letter lives.
+    pub(super) lifetime: Duration,
+    pub(super) relays: Arc<Relays>,
+}
+
+/// A list that a gateway sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListRecord {
+    /// The outage.
+    pub outage: OutageId,
+    /// What is back.
+    pub service: Service,
+    /// The relay's address.
+    pub relay: String,
+    /// Clients on it.
+    pub clients: u64,
+    /// When it was written.
+    pub issued: UnixMs,
+    /// What became of it.
+    pub state: ListState,
+    /// Since when.
+    pub settled: Option<UnixMs>,
+    /// People whom the relay mails, by its receipt.
+    pub told: Option<u64>,
+    /// When the clients are, or were, mailed from here.
+    pub fallback: Option<UnixMs>,
+}
+
+/// What became of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ListState {
+    /// Sent, or on its way; no receipt yet.
+    Pending,
+    /// The relay's receipt is there.
+    Delivered,
+    /// No receipt came in time, and nobody else tells the clients.
+    Expired,
+    /// No receipt came in time: the clients are mailed from here.
+    Direct,
+}
+
+/// A verified list that a relay is to store.
+#[derive(Clone, Debug)]
+pub struct TakenList {
+    /// The list.
+    pub list: List,
+    /// The name of its mail in the mailbox.
+    pub uid: String,
+    /// Clients whose latest attempt is before this are not told (F-8).
+    pub tell_since: UnixMs,
+    /// Where the receipt goes, and what signs it.
+    pub receipt: Option<ReceiptOrder>,
+}
+
+/// See [`TakenList`].
+#[derive(Clone, Debug)]
+pub struct ReceiptOrder {
+    /// The gateway's address.
+    pub to: String,
+    /// Its keys.
+    pub keyring: Keyring,
+}
+
+/// What became of [`Store::take_list`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is stored.
+    New {
+        /// Letters that were written.
+        letters: u64,
+        /// Clients without an address on record.
+        untold: u64,
+    },
+    /// This very mail was taken before, and only its deletion was left.
+    Again,
+    /// The same list in another mail.
+    Replayed,
+}
+
+/// A mail that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedMail {
+    /// When.
+    pub at: UnixMs,
+    /// Why.
+    pub reason: String,
+    /// Where it is kept; absent: it was left in the mailbox.
+    pub file: Option<String>,
+}
+
+impl Store {
+    /// The server mail table, from now on.
+    pub fn set_relays(&self, relays: Relays) {
+        self.database.set_relays(relays);
+    }
+
+    /// Stores a list at a relay: outage, waiting clients, letters, receipt and nonce, all or nothing. Durable when it
+    /// returns; a list that comes again changes nothing.
+    pub async fn take_list(&self, taken: TakenList, now: UnixMs) -> Result<Taken, StoreError> {
+        let telling = self.database.telling();
+        self.database.write(move |session| sqlite::station::take(session, &taken, now, &telling)).await
+    }
+
+    /// Keeps a mail's refusal for `status`.
+    pub async fn refuse(&self, refused: RefusedMail) -> Result<(), StoreError> {
+        self.database.write(move |session| sqlite::station::refuse(session.conn, &refused)).await
+    }
+
+    /// Refused mails, latest first.
+    pub async fn refused(&self, limit: u32) -> Result<Vec<RefusedMail>, StoreError> {
+        self.database.read(move |conn| sqlite::station::refused(conn, limit)).await
+    }
+
+    /// Keeps that a relay has taken a list of ours; says whether there is such a list.
+    pub async fn receive(&self, receipt: Receipt, now: UnixMs) -> Result<bool, StoreError> {
+        self.database.write(move |session| sqlite::lists::receive(session.conn, &receipt, now)).await
+    }
+
+    /// Settles lists whose time is over without a receipt; says how many letters that wrote.
+    pub async fn settle_overdue(&self, now: UnixMs) -> Result<u64, StoreError> {
+        let telling = self.database.telling();
+        self.database.write(move |session| sqlite::lists::settle_overdue(session, now, &telling)).await
+    }
+
+    /// Lists that were sent, latest first.
+    pub async fn lists(&self, limit: u32) -> Result<Vec<ListRecord>, StoreError> {
+        self.database.read(move |conn| sqlite::lists::lists(conn, limit)).await
+    }
+
+    /// Puts clients onto the waiting list of an open outage though they have not tried (B-2); says whether it is open.
+    pub async fn add_waiting(&self, outage: OutageId, client: ClientAddr, at: UnixMs) -> Result<bool, StoreError> {
+        let telling = self.database.telling();
+        self.database
+            .write(move |session| {
+                if !sqlite::closing::is_open(session.conn, outage)? {
+                    return Ok(false);
+                }
+                let wait =
+                    crate::outage::Change::Wait { outage, client, at, attempts: 0, evidence: Failure::KnownFailed };
+                sqlite::changes::apply(session, &[wait], &telling)?;
+                Ok(true)
+            })
+            .await
+    }
+}
