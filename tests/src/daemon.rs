@@ -17,10 +17,11 @@ use crate::{DaemonConfig, Host, Maildir, Process, wait_until};
 /// Loading and attaching the programs takes a fraction of this, also on a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
-/// `ringback run`, with state, control socket and pins of its own; killed on drop, its pins removed.
+/// `ringback run` or `ringback relay`, with state, control socket and pins of its own; killed on drop, its pins removed.
 #[derive(Debug)]
 pub struct Daemon<'lab> {
     host: &'lab Host,
+    verb: &'static str,
     folder: PathBuf,
     pins: PathBuf,
     process: Option<Process>,
@@ -30,13 +31,22 @@ impl<'lab> Daemon<'lab> {
     /// Starts it on a host (the gateway, or a server itself) and all its interfaces, and waits until `status` answers.
     /// What the configuration leaves open is set so that labs do not meet: state folder, socket, pins.
     pub fn start(host: &'lab Host, config: DaemonConfig) -> Result<Self> {
+        Self::start_verb(host, "run", config)
+    }
+
+    /// The same with `ringback relay`, which watches nothing.
+    pub fn start_relay(host: &'lab Host, config: DaemonConfig) -> Result<Self> {
+        Self::start_verb(host, "relay", config)
+    }
+
+    fn start_verb(host: &'lab Host, verb: &'static str, config: DaemonConfig) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("ringback{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = host.folder().join(&name);
         fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         // The namespace's name begins as the lab's, so that the reaper knows the pins.
         let pins = Path::new("/sys/fs/bpf").join(format!("{}-{name}", host.namespace()));
-        let mut daemon = Self { host, folder, pins, process: None };
+        let mut daemon = Self { host, verb, folder, pins, process: None };
         daemon.write_config(config)?;
         daemon.launch()?;
         Ok(daemon)
@@ -60,7 +70,7 @@ impl<'lab> Daemon<'lab> {
     /// Starts it again after [`Daemon::kill9`] or [`Daemon::sigterm`], and waits until it answers.
     pub fn launch(&mut self) -> Result<()> {
         let mut run = self.host.command(program()?);
-        run.arg("run").arg("--config").arg(self.config_file());
+        run.arg(self.verb).arg("--config").arg(self.config_file());
         run.env("RUST_LOG", env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()));
         let mut process = Process::start("ringback run", &mut run, &self.folder.join("log"))?;
         let ready =
