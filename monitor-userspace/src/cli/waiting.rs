@@ -1,17 +1,26 @@
 //! `ringback waiting`
 
-use clap::Args;
+use std::net::IpAddr;
+
+use clap::{Args, Subcommand};
 
 use super::{
     Context, Failure,
     table::{self, table},
     time::utc,
 };
-use crate::{outage::OutageId, store::WaitingClient};
+use crate::{
+    control::WaitingRequest,
+    outage::{ClientAddr, OutageId},
+    store::WaitingClient,
+};
 
 /// `ringback waiting`
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Waiting {
+    #[command(subcommand)]
+    verb: Option<WaitingVerb>,
     /// Only of this outage
     #[arg(long)]
     outage: Option<OutageId>,
@@ -23,8 +32,28 @@ pub(super) struct Waiting {
     json: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum WaitingVerb {
+    /// Let a client wait though it has not tried
+    Add(Add),
+}
+
+/// `ringback waiting add` (B-2)
+#[derive(Debug, Args)]
+struct Add {
+    /// The outage, as `ringback outages` numbers it
+    outage: OutageId,
+    /// The client's address
+    client: IpAddr,
+}
+
 impl Waiting {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
+        if let Some(WaitingVerb::Add(add)) = self.verb {
+            let request = WaitingRequest { outage: add.outage, client: ClientAddr::new(add.client) };
+            let _: bool = context.client()?.post("/v1/waiting", &request).await?;
+            return Ok(());
+        }
         let outage = self.outage.map(|outage| format!("&outage={outage}")).unwrap_or_default();
         let path = format!("/v1/waiting?limit={}{outage}", self.limit);
         let clients: Vec<WaitingClient> = context.client()?.get(&path).await?;

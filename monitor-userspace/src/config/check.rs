@@ -16,7 +16,7 @@ const PENDING: (u32, u32) = (1 << 10, 1 << 23);
 /// RFC 3414 section 11.2: shorter pass phrases are refused.
 const SHORTEST_PASS_PHRASE: usize = 8;
 
-type Mistakes = Vec<(String, String)>;
+pub(super) type Mistakes = Vec<(String, String)>;
 
 /// Every mistake, in the file's order.
 pub(super) fn check(config: &Config) -> Mistakes {
@@ -26,11 +26,12 @@ pub(super) fn check(config: &Config) -> Mistakes {
     notify(config, &mut mistakes);
     standin(config, &mut mistakes);
     store(config, &mut mistakes);
+    super::check_relay::check(config, &mut mistakes);
     addresses(config, &mut mistakes);
     mistakes
 }
 
-fn say(mistakes: &mut Mistakes, key: &str, what: impl Into<String>) {
+pub(super) fn say(mistakes: &mut Mistakes, key: &str, what: impl Into<String>) {
     mistakes.push((key.to_owned(), what.into()));
 }
 
@@ -131,7 +132,7 @@ fn snmp_user(mistakes: &mut Mistakes, key: &str, user: &SnmpUser) {
 }
 
 /// A file with a secret: there, readable, long enough, and nobody else's to read.
-fn secret(mistakes: &mut Mistakes, key: &str, file: &Path, shortest: usize) {
+pub(super) fn secret(mistakes: &mut Mistakes, key: &str, file: &Path, shortest: usize) {
     let shown = file.display();
     match fs::metadata(file).and_then(|metadata| Ok((metadata, fs::read_to_string(file)?))) {
         Err(error) => say(mistakes, key, format!("{shown} cannot be read: {error}")),

@@ -1,6 +1,7 @@
 //! The configuration file: its keys, defaults, checks and error texts.
 
 mod check;
+mod check_relay;
 mod derived;
 pub mod duration;
 pub mod duration_or_off;

@@ -6,7 +6,7 @@ use super::Config;
 const SAMPLE: &str = include_str!("../../../packaging/ringback.toml");
 
 /// Keys without a default: shown with an example in the sample.
-const EXAMPLES: [&str; 17] = [
+const EXAMPLES: [&str; 21] = [
     "trap_listen",
     "signal_listen",
     "signal_secret_file",
@@ -19,6 +19,10 @@ const EXAMPLES: [&str; 17] = [
     "dns_server",
     "unsubscribe_url",
     "unsubscribe_mail",
+    "pop3",
+    "pop3_user",
+    "pop3_password_file",
+    "pop3_ca_file",
     "url",
     "metrics_listen",
     "own_listen",

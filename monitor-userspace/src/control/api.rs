@@ -16,14 +16,14 @@ use super::{
     metrics,
     report::{
         AddressLine, Health, InterfaceLine, Loss, OutageLine, ServiceLine, SignalRequest, StatusReport, Target,
-        TestMailRequest,
+        TestMailRequest, WaitingRequest,
     },
 };
 use crate::{
     config::{ClientNet, Config},
     daemon::{Command, State as CoreState},
     notify::{Delivery, sample},
-    outage::{self, Observation, OutageId, UnixMs},
+    outage::{self, ClientAddr, Observation, OutageId, UnixMs},
     recovery::Reported,
     relay::Courier,
     store::{ListState, OutageRecord, Store, StoreError, WaitingClient},
@@ -64,7 +64,7 @@ pub fn router(context: Context) -> Router {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/outages", get(outages))
-        .route("/v1/waiting", get(waiting))
+        .route("/v1/waiting", get(waiting).post(add_waiting))
         .route("/v1/services", get(services))
         .route("/v1/addresses", get(addresses).post(put_addresses))
         .route("/v1/addresses/{*client}", delete(remove_address))
@@ -221,6 +221,20 @@ async fn waiting(
 ) -> Result<Json<Vec<WaitingClient>>, Wrong> {
     let limit = query.limit.unwrap_or(1000).min(MOST);
     Ok(Json(context.store.waiting(query.outage.map(OutageId), limit).await?))
+}
+
+/// B-2: the outage must be open; its end tells whoever is in the address book then.
+async fn add_waiting(
+    State(context): State<Context>,
+    Json(request): Json<WaitingRequest>,
+) -> Result<(StatusCode, Json<bool>), Wrong> {
+    let WaitingRequest { outage, client } = request;
+    // Requests may name an IPv4 address in its IPv6 form.
+    let client = ClientAddr::new(client.ip());
+    if !context.store.add_waiting(outage, client, UnixMs::now()).await? {
+        return Err(Wrong(StatusCode::NOT_FOUND, format!("there is no open outage {outage}: see `ringback outages`")));
+    }
+    Ok((StatusCode::CREATED, Json(true)))
 }
 
 async fn services(State(context): State<Context>) -> Result<Json<Vec<ServiceLine>>, Wrong> {

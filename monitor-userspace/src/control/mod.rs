@@ -13,6 +13,6 @@ pub use api::{Context, metrics_router, router};
 pub use client::{Client, ClientError};
 pub use report::{
     AddressLine, Health, InterfaceLine, Loss, OutageLine, ServiceLine, SignalRequest, StatusReport, Target,
-    TestMailRequest, Word,
+    TestMailRequest, WaitingRequest, Word,
 };
 pub use socket::{SocketError, listen};

@@ -8,7 +8,7 @@ use crate::{
     config::{ClientNet, Language},
     kernel::{TcMode, XdpMode},
     notify::{AddressEntry, Origin},
-    outage::{Failure, Level, OutageId, Phase, Service, Tally, UnixMs},
+    outage::{ClientAddr, Failure, Level, OutageId, Phase, Service, Tally, UnixMs},
     store::{DeadLetter, ListRecord, OutboxCounts, RefusedMail},
 };
 
@@ -199,6 +199,15 @@ pub struct SignalRequest {
     /// What is back.
     #[serde(flatten)]
     pub target: Target,
+}
+
+/// `ringback waiting add` (B-2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingRequest {
+    /// What it waits for.
+    pub outage: OutageId,
+    /// Who waits.
+    pub client: ClientAddr,
 }
 
 /// `ringback test-mail`.

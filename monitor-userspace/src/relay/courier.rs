@@ -16,6 +16,15 @@ use crate::store::StoreError;
 
 /// Mails per session: deletions count from its end, and a flood must not keep it from coming.
 const MAILS: usize = 50;
+/// After it was woken it looks again after these pauses, until something came: the trap of a server that is back is quicker
+/// than the gateway's mail.
+const AGAIN: [Duration; 5] = [
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::from_secs(10),
+    Duration::from_secs(20),
+    Duration::from_secs(30),
+];
 /// The longest time for one session.
 const VISIT: Duration = Duration::from_secs(1200);
 
@@ -79,15 +88,19 @@ pub async fn watch<R: Reader>(
     cancel: CancellationToken,
 ) {
     let mut left = HashSet::new();
+    let mut again = [].iter();
     while !cancel.is_cancelled() {
         let visit = visit(&courier.mailbox, &mut reader, &mut left, &cancel);
         let more = match timeout(VISIT, visit).await {
-            Ok(Ok(more)) => {
+            Ok(Ok(visited)) => {
+                if visited.read > 0 {
+                    again = [].iter();
+                }
                 if courier.error().is_some() {
                     tracing::info!(mailbox = ?courier.mailbox, "the mailbox can be read again");
                 }
                 courier.set_error(None);
-                more
+                visited.more
             }
             Ok(Err(error)) => {
                 tracing::warn!(mailbox = ?courier.mailbox, %error, "the mailbox cannot be read; trying again");
@@ -105,8 +118,8 @@ pub async fn watch<R: Reader>(
         }
         tokio::select! {
             () = cancel.cancelled() => return,
-            () = wake.notified() => {}
-            () = tokio::time::sleep(poll) => {}
+            () = wake.notified() => again = AGAIN.iter(),
+            () = tokio::time::sleep(again.next().map_or(poll, |pause| poll.min(*pause))) => {}
         }
     }
 }
@@ -120,18 +133,26 @@ enum VisitError {
     Store(#[from] StoreError),
 }
 
-/// One session; says whether there are more mails to fetch.
+/// What a session came to.
+struct Visited {
+    read: usize,
+    /// Whether there are more mails to fetch.
+    more: bool,
+}
+
+/// One session.
 async fn visit<R: Reader>(
     mailbox: &Pop3,
     reader: &mut R,
     left: &mut HashSet<String>,
     cancel: &CancellationToken,
-) -> Result<bool, VisitError> {
+) -> Result<Visited, VisitError> {
     let mut session = Session::open(mailbox).await?;
     let entries = session.entries().await?;
     // What others have deleted meanwhile need not be remembered.
     left.retain(|uid| entries.iter().any(|entry| entry.uid == *uid));
     let new: Vec<_> = entries.into_iter().filter(|entry| !left.contains(&entry.uid)).collect();
+    let mut read = 0;
     for entry in new.iter().take(MAILS) {
         if cancel.is_cancelled() {
             break;
@@ -139,6 +160,7 @@ async fn visit<R: Reader>(
         let bytes =
             if entry.size > mailbox.largest { None } else { Some(session.fetch(entry, mailbox.largest).await?) };
         let mail = Fetched { uid: entry.uid.clone(), bytes, size: entry.size };
+        read += 1;
         match reader.read(mail).await? {
             Verdict::Delete => session.delete(entry).await?,
             Verdict::Leave => {
@@ -147,5 +169,5 @@ async fn visit<R: Reader>(
         }
     }
     session.quit().await?;
-    Ok(new.len() > MAILS)
+    Ok(Visited { read, more: new.len() > MAILS })
 }

@@ -100,3 +100,7 @@ impl List {
         Service::new(self.server, self.port)
     }
 }
+
+#[cfg(test)]
+#[path = "list_tests.rs"]
+mod tests;

@@ -23,7 +23,7 @@ use crate::config::Mailbox;
 #[derive(Debug, thiserror::Error)]
 pub enum MailboxError {
     /// `pop3` is not a URL of a mailbox.
-    #[error("mailbox.pop3 `{0}`: {1}: write pop3s://host, pop3+starttls://host or pop3://127.0.0.1")]
+    #[error("mailbox.pop3 `{0}`: {1}; write pop3s://host, pop3+starttls://host or pop3://127.0.0.1")]
     Url(String, &'static str),
     /// A key without the others.
     #[error("mailbox.{0} is missing: pop3, pop3_user and pop3_password_file go together")]

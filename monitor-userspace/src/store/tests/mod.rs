@@ -6,6 +6,7 @@ mod closing;
 mod crash;
 mod model;
 mod outbox;
+mod relay;
 mod retention;
 mod snmp;
 mod waiting;
