@@ -12,6 +12,7 @@ mod counter;
 mod event;
 mod flow;
 mod flow_hash;
+mod guard;
 mod mark;
 mod note;
 mod service;
@@ -26,6 +27,11 @@ pub use counter::Counter;
 pub use event::{Event, EventKind, Evidence};
 pub use flow::{FlowWord, UNACKNOWLEDGED};
 pub use flow_hash::flow_hash;
+pub use guard::{
+    DEAD_AFTER_NS, Flow, GuardCounts, GuardFlags, GuardOp, GuardRecord, GuardRecordKind, GuardRequest, GuardRule,
+    HANDSHAKE_NS, HANDSHAKES, Handshake, HandshakeFlags, HeldSyn, LONGEST_FRAME, MAX_GUARDS, MAX_HELD, MAX_OPEN,
+    OpenFlow,
+};
 pub use mark::MarkRequest;
 pub use note::{HostState, Note, NoteKey};
 pub use service::{ServiceFlags, ServiceKey, ServiceState};
@@ -72,7 +78,24 @@ pub mod map {
     /// Established connections; one entry while they are not followed.
     pub const FLOWS: &str = "RB_FLOWS";
 
-    /// Every map that is pinned.
+    /// Port to the index of its guard + 1; 0: none.
+    pub const GUARD_PORTS: &str = "RB_GUARD_PORTS";
+    /// [`crate::GuardRule`] of each guard.
+    pub const GUARDS: &str = "RB_GUARDS";
+    /// [`crate::GuardCounts`] of each guard.
+    pub const GUARD_COUNTS: &str = "RB_GUARD_COUNTS";
+    /// When the daemon last gave a sign of life; one entry.
+    pub const GUARD_LIFE: &str = "RB_GUARD_LIFE";
+    /// [`crate::Flow`] to [`crate::HeldSyn`].
+    pub const HELD: &str = "RB_HELD";
+    /// [`crate::Handshake`]s that the gate let through.
+    pub const HANDSHAKES: &str = "RB_HANDSHAKES";
+    /// [`crate::Flow`] to [`crate::OpenFlow`].
+    pub const OPEN: &str = "RB_OPEN";
+    /// Ring buffer of [`crate::GuardRecord`].
+    pub const GUARD_RING: &str = "RB_GUARD_RING";
+
+    /// Every map that is pinned. Those of guards are not: what a dead daemon held is of no use to the next.
     pub const PINNED: [&str; 13] = [
         FLOWS, SETTINGS, WATCH, SERVICES, PENDING, DEADLINES, CURSORS, NOTES, HOSTS, EVENTS, COUNTERS, COMMITTED, TIMER,
     ];
@@ -90,6 +113,10 @@ pub mod program {
     pub const ARM: &str = "rb_arm";
     /// Changes one service's state; run with a [`super::MarkRequest`], never attached.
     pub const MARK: &str = "rb_mark";
+    /// Changes what is known of one connection to a guarded port; run with a [`super::GuardRequest`], never attached.
+    pub const GUARD_REQUEST: &str = "rb_guard_req";
+    /// XDP that passes what the daemon puts back into the stack; never attached.
+    pub const REINJECT: &str = "rb_reinject";
     /// XDP that only passes: what the others are measured against.
     pub const PASS: &str = "rb_pass";
     /// XDP: the path of a new SYN, another flow in each run.

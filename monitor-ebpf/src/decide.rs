@@ -1,6 +1,6 @@
 //! From a frame to the one handler that it concerns. Everything else returns as early as it can.
 
-use monitor_common::{Addr, Attempt, Counter};
+use monitor_common::{Addr, Attempt, Counter, Flow};
 
 use crate::{
     answer,
@@ -10,6 +10,7 @@ use crate::{
         Arp, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, Frame, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, Icmp, Ipv4, Ipv6,
         Payload, Tcp, ethertype,
     },
+    guard::{self, Passage},
     neighbour, refusal, syn, unreachable,
 };
 
@@ -27,13 +28,13 @@ pub(crate) enum Side {
     Egress,
 }
 
-/// Looks at one frame.
+/// Looks at one frame. All but SYNs to a guarded port go on.
 #[inline(always)]
-pub(crate) fn decide(frame: &Frame, side: Side, ifindex: u32) {
-    let Some((ethertype, offset)) = ethertype(frame) else { return };
+pub(crate) fn decide(frame: &Frame, side: Side, ifindex: u32) -> Passage {
+    let Some((ethertype, offset)) = ethertype(frame) else { return Passage::Goes };
     match ethertype {
-        ETH_P_IP => ipv4(frame, offset, side, ifindex),
-        ETH_P_IPV6 => ipv6(frame, offset, side, ifindex),
+        ETH_P_IP => return ipv4(frame, offset, side, ifindex),
+        ETH_P_IPV6 => return ipv6(frame, offset, side, ifindex),
         // Own ARP is no evidence: only what arrives is looked at.
         ETH_P_ARP if side == Side::Ingress => {
             if let Some(arp) = frame.at::<Arp>(offset) {
@@ -42,48 +43,73 @@ pub(crate) fn decide(frame: &Frame, side: Side, ifindex: u32) {
         }
         _ => {}
     }
+    Passage::Goes
+}
+
+/// The flow of a SYN that was found to be held, its sequence number and its guard.
+#[inline(always)]
+pub(crate) fn held_flow(frame: &Frame) -> Option<(Flow, u32, u32)> {
+    let (ethertype, offset) = ethertype(frame)?;
+    let (client, server, at) = match ethertype {
+        ETH_P_IP => {
+            let ip = frame.at::<Ipv4>(offset)?;
+            let Payload::At(IPPROTO_TCP, at) = ip.payload(offset) else { return None };
+            (Addr::from_v4(ip.src.native()), Addr::from_v4(ip.dst.native()), at)
+        }
+        ETH_P_IPV6 => {
+            let ip = frame.at::<Ipv6>(offset)?;
+            let Payload::At(IPPROTO_TCP, at) = ip.payload(frame, offset) else { return None };
+            (ip.src.into(), ip.dst.into(), at)
+        }
+        _ => return None,
+    };
+    let tcp = frame.at::<Tcp>(at)?;
+    let (client_port, server_port) = (tcp.source.get(), tcp.dest.get());
+    let flow = Flow { client, server, client_port, server_port, _pad: 0 };
+    Some((flow, tcp.seq.get(), guard::of_port(server_port)?))
 }
 
 /// The same for a frame whose IPv4 header lies at `offset`.
 #[inline(always)]
-pub(crate) fn ipv4(frame: &Frame, offset: usize, side: Side, ifindex: u32) {
-    let Some(ip) = frame.at::<Ipv4>(offset) else { return count(Counter::Malformed) };
+pub(crate) fn ipv4(frame: &Frame, offset: usize, side: Side, ifindex: u32) -> Passage {
+    let Some(ip) = frame.at::<Ipv4>(offset) else { return malformed() };
     match ip.payload(offset) {
         Payload::At(IPPROTO_TCP, at) => {
-            let Some(tcp) = frame.at::<Tcp>(at) else { return count(Counter::Malformed) };
-            if concerns_us(tcp) {
-                by_flags(Addr::from_v4(ip.src.native()), Addr::from_v4(ip.dst.native()), tcp, side, ifindex);
-            }
+            let Some(tcp) = frame.at::<Tcp>(at) else { return malformed() };
             if established::are_followed() {
                 let (src, dst) = (Addr::from_v4(ip.src.native()), Addr::from_v4(ip.dst.native()));
                 follow(src, dst, tcp, (offset + usize::from(ip.total_len.get())).wrapping_sub(at), side, ifindex);
             }
+            if concerns_us(tcp) || guard::on() {
+                return tcp_segment(Addr::from_v4(ip.src.native()), Addr::from_v4(ip.dst.native()), tcp, side, ifindex);
+            }
         }
         Payload::At(IPPROTO_ICMP, at) => {
-            let Some(icmp) = frame.at::<Icmp>(at) else { return count(Counter::Malformed) };
+            let Some(icmp) = frame.at::<Icmp>(at) else { return malformed() };
             unreachable::icmp(frame, icmp, at, ifindex);
         }
         Payload::At(..) | Payload::Hidden => {}
         Payload::Malformed => count(Counter::Malformed),
     }
+    Passage::Goes
 }
 
 #[inline(always)]
-fn ipv6(frame: &Frame, offset: usize, side: Side, ifindex: u32) {
-    let Some(ip) = frame.at::<Ipv6>(offset) else { return count(Counter::Malformed) };
+fn ipv6(frame: &Frame, offset: usize, side: Side, ifindex: u32) -> Passage {
+    let Some(ip) = frame.at::<Ipv6>(offset) else { return malformed() };
     match ip.payload(frame, offset) {
         Payload::At(IPPROTO_TCP, at) => {
-            let Some(tcp) = frame.at::<Tcp>(at) else { return count(Counter::Malformed) };
-            if concerns_us(tcp) {
-                by_flags(ip.src.into(), ip.dst.into(), tcp, side, ifindex);
-            }
+            let Some(tcp) = frame.at::<Tcp>(at) else { return malformed() };
             if established::are_followed() {
                 let end = offset + size_of::<Ipv6>() + usize::from(ip.payload_len.get());
                 follow(ip.src.into(), ip.dst.into(), tcp, end.wrapping_sub(at), side, ifindex);
             }
+            if concerns_us(tcp) || guard::on() {
+                return tcp_segment(ip.src.into(), ip.dst.into(), tcp, side, ifindex);
+            }
         }
         Payload::At(IPPROTO_ICMPV6, at) => {
-            let Some(icmp) = frame.at::<Icmp>(at) else { return count(Counter::Malformed) };
+            let Some(icmp) = frame.at::<Icmp>(at) else { return malformed() };
             if icmp.kind == neighbour::ADVERTISEMENT && side == Side::Ingress {
                 neighbour::advertisement(frame, ip, at, ifindex);
             } else {
@@ -93,6 +119,23 @@ fn ipv6(frame: &Frame, offset: usize, side: Side, ifindex: u32) {
         Payload::At(..) | Payload::Hidden => {}
         Payload::Malformed => count(Counter::Malformed),
     }
+    Passage::Goes
+}
+
+#[inline(always)]
+fn malformed() -> Passage {
+    count(Counter::Malformed);
+    Passage::Goes
+}
+
+/// Guards first: what they hide is no evidence.
+#[inline(always)]
+fn tcp_segment(src: Addr, dst: Addr, tcp: &Tcp, side: Side, ifindex: u32) -> Passage {
+    let passage = if guard::on() { guard::segment(src, dst, tcp, side, ifindex) } else { Passage::Goes };
+    if passage != Passage::Hidden && concerns_us(tcp) {
+        by_flags(src, dst, tcp, side, ifindex);
+    }
+    passage
 }
 
 /// The one question that every TCP segment is asked.

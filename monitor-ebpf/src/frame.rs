@@ -62,6 +62,12 @@ impl Frame {
 }
 
 impl Frame {
+    /// Bytes that can be read directly.
+    #[inline(always)]
+    pub(crate) const fn length(&self) -> usize {
+        self.end - self.start
+    }
+
     /// A copy of the value at `offset` bytes from the start of the frame, whatever its alignment.
     #[inline(always)]
     pub(crate) fn copy<T: Copy>(&self, offset: usize) -> Option<T> {

@@ -1,7 +1,8 @@
 //! The kernel side: what a frame says about an attempt, decided where the frame passes.
 //!
 //! In: every frame that arrives on a watched interface (XDP) or that this host sends (TC egress). Out: changes of the
-//! maps in [`maps`] and events on the ring buffer. Every frame goes on unchanged: these programs only watch.
+//! maps in [`maps`] and events on the ring buffer. Every frame goes on unchanged: these programs only watch. The one
+//! exception is a SYN to a guarded port of this host ([`guard`]).
 //!
 //! `frame` reads headers, `decide` picks what concerns us, and one file each handles a SYN ([`syn`]), its answer
 //! ([`answer`]), a refusal ([`refusal`]), ICMP ([`unreachable`]), a host that speaks ([`neighbour`]) and the passing of
@@ -20,6 +21,7 @@ mod deadline;
 mod decide;
 mod established;
 mod frame;
+mod guard;
 mod maps;
 mod mark;
 mod neighbour;
@@ -41,12 +43,20 @@ use aya_log_ebpf::{error, warn};
 use crate::{
     decide::{Side, decide},
     frame::Frame,
+    guard::Passage,
 };
 
 /// What arrives on a watched interface.
 #[xdp(frags)]
 pub fn rb_ingress(ctx: XdpContext) -> u32 {
-    decide(&Frame::new(ctx.data(), ctx.data_end()), Side::Ingress, ctx.ingress_ifindex() as u32);
+    let frame = Frame::new(ctx.data(), ctx.data_end());
+    let passage = decide(&frame, Side::Ingress, ctx.ingress_ifindex() as u32);
+    if guard::on() && matches!(passage, Passage::Held | Passage::Dropped) {
+        if passage == Passage::Held {
+            guard::hand_over(ctx.ctx, &frame);
+        }
+        return xdp_action::XDP_DROP;
+    }
     xdp_action::XDP_PASS
 }
 
@@ -85,6 +95,19 @@ pub fn rb_mark(ctx: TcContext) -> i32 {
         warn!(&ctx, "the table of services has no room for a mark");
     }
     result
+}
+
+/// Changes what is known of a connection to a guarded port; the daemon runs this with a
+/// [`monitor_common::GuardRequest`].
+#[classifier]
+pub fn rb_guard_req(ctx: TcContext) -> i32 {
+    guard::apply(&Frame::new(ctx.data(), ctx.data_end()))
+}
+
+/// Passes what the daemon puts back into the stack: a held SYN, as if it had just arrived.
+#[xdp(frags)]
+pub fn rb_reinject(_ctx: XdpContext) -> u32 {
+    xdp_action::XDP_PASS
 }
 
 /// Passes: what the others are measured against.

@@ -6,8 +6,8 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use monitor_common::{
-    Addr, Attempt, Bucket, Counter, Cursor, Event, HostState, Note, NoteKey, ServiceKey, ServiceState, Settings,
-    StandIn, WatchRule, map,
+    Addr, Attempt, Bucket, Counter, Cursor, Event, Flow, GuardCounts, GuardRecord, GuardRule, Handshake, HeldSyn,
+    HostState, MAX_GUARDS, Note, NoteKey, OpenFlow, ServiceKey, ServiceState, Settings, StandIn, WatchRule, map,
 };
 
 /// Array values of a map that can be mapped into user space begin on a page: a bucket is then one cache line.
@@ -49,6 +49,31 @@ pub(crate) static RB_COUNTERS: PerCpuArray<u64, { Counter::ALL.len() }> = PerCpu
 /// The daemon's own: it lives as long as the notes that it is compared with.
 #[btf_map]
 pub(crate) static RB_COMMITTED: Array<u64, 1> = Array::new();
+
+/// The maps of guards have one entry, and the ring a page, unless there are guards.
+#[btf_map]
+pub(crate) static RB_GUARD_PORTS: Array<u32, 1> = Array::new();
+
+#[btf_map]
+pub(crate) static RB_GUARDS: Array<GuardRule, MAX_GUARDS> = Array::new();
+
+#[btf_map]
+pub(crate) static RB_GUARD_COUNTS: Array<GuardCounts, MAX_GUARDS> = Array::new();
+
+#[btf_map]
+pub(crate) static RB_GUARD_LIFE: Array<u64, 1> = Array::new();
+
+#[btf_map]
+pub(crate) static RB_HELD: HashMap<Flow, HeldSyn, 1> = HashMap::new();
+
+#[btf_map]
+pub(crate) static RB_HANDSHAKES: Array<Handshake, 1> = Array::new();
+
+#[btf_map]
+pub(crate) static RB_OPEN: HashMap<Flow, OpenFlow, 1> = HashMap::new();
+
+#[btf_map]
+pub(crate) static RB_GUARD_RING: RingBuf<GuardRecord, 4096> = RingBuf::new();
 
 /// The timer lives in a map value: the kernel keeps it running while the map is pinned, daemon or not.
 #[repr(C)]

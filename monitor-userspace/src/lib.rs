@@ -10,6 +10,7 @@ pub mod daemon;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod guard;
 pub mod kernel;
 pub mod notify;
 pub mod outage;

@@ -6,6 +6,7 @@ mod check;
 mod cleanup;
 mod completions;
 mod exit;
+mod guard;
 mod man;
 mod outages;
 mod relay;
@@ -61,6 +62,8 @@ enum Verb {
     Waiting(waiting::Waiting),
     /// Services that have answered at least once
     Services(services::Services),
+    /// Guarded ports of this host, and how their servers are
+    Guard(guard::Guard),
     /// The address book: who is told about which client
     #[command(subcommand)]
     Address(address::Address),
@@ -110,6 +113,7 @@ pub async fn main(cli: Cli) -> Result<(), Failure> {
         Verb::Outages(verb) => verb.run(&context).await,
         Verb::Waiting(verb) => verb.run(&context).await,
         Verb::Services(verb) => verb.run(&context).await,
+        Verb::Guard(verb) => verb.run(&context).await,
         Verb::Address(verb) => verb.run(&context).await,
         Verb::Signal(verb) => verb.run(&context).await,
         Verb::TestMail(verb) => verb.run(&context).await,

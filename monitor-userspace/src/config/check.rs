@@ -28,6 +28,7 @@ pub(super) fn check(config: &Config) -> Mistakes {
     store(config, &mut mistakes);
     super::check_relay::check(config, &mut mistakes);
     addresses(config, &mut mistakes);
+    mistakes.extend(super::guard::check(config));
     mistakes
 }
 

@@ -4,7 +4,9 @@ mod check;
 mod check_relay;
 mod derived;
 pub mod duration;
+pub mod duration_option;
 pub mod duration_or_off;
+mod guard;
 mod load;
 mod parse;
 mod relay;
@@ -13,6 +15,7 @@ mod sample_tests;
 mod settings;
 mod standin;
 
+pub use guard::{CheckKind, CheckSetting, GuardEnd, GuardFail, GuardMode, GuardSetting};
 pub use load::{ConfigError, Mistake, Presence, load, parse};
 pub use relay::{Deliver, GatewaySetting, KeySetting, Mailbox, RelaySetting};
 pub use settings::*;

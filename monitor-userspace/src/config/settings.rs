@@ -38,6 +38,8 @@ pub struct Config {
     pub gateway: Vec<GatewaySetting>,
     /// The address book's part that is kept in this file.
     pub address: Vec<AddressSetting>,
+    /// Ports of this host that are guarded.
+    pub guard: Vec<super::GuardSetting>,
 }
 
 /// `[watch]`

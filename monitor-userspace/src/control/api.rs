@@ -22,6 +22,7 @@ use super::{
 use crate::{
     config::{ClientNet, Config},
     daemon::{Command, State as CoreState},
+    guard::GuardLine,
     notify::{Delivery, sample},
     outage::{self, ClientAddr, Observation, OutageId, UnixMs},
     recovery::Reported,
@@ -48,6 +49,8 @@ pub struct Context {
     pub mailbox: Option<Courier>,
     /// Whether traffic is watched; a relay watches none.
     pub watches: bool,
+    /// The guards.
+    pub guards: watch::Receiver<Vec<GuardLine>>,
     /// When the daemon started.
     pub started: UnixMs,
 }
@@ -66,6 +69,7 @@ pub fn router(context: Context) -> Router {
         .route("/v1/outages", get(outages))
         .route("/v1/waiting", get(waiting).post(add_waiting))
         .route("/v1/services", get(services))
+        .route("/v1/guards", get(guards))
         .route("/v1/addresses", get(addresses).post(put_addresses))
         .route("/v1/addresses/{*client}", delete(remove_address))
         .route("/v1/signal", post(signal))
@@ -240,6 +244,10 @@ async fn add_waiting(
 async fn services(State(context): State<Context>) -> Result<Json<Vec<ServiceLine>>, Wrong> {
     let services = context.store.learned_services().await?;
     Ok(Json(services.into_iter().map(|(service, answered)| ServiceLine { service, answered }).collect()))
+}
+
+async fn guards(State(context): State<Context>) -> Json<Vec<GuardLine>> {
+    Json(context.guards.borrow().clone())
 }
 
 async fn addresses(State(context): State<Context>) -> Result<Json<Vec<AddressLine>>, Wrong> {

@@ -89,6 +89,8 @@ pub(super) struct Core {
     store_error: Option<String>,
     /// The daemon is to stop: a store that takes no changes is not waited for.
     stopping: CancellationToken,
+    /// Guarded ports of this host: their guards alone say whether they are well.
+    guarded: HashSet<u16>,
 }
 
 /// What one turn has gathered.
@@ -144,6 +146,7 @@ impl Core {
             kept_until: UnixMs::now(),
             store_error: None,
             stopping: CancellationToken::new(),
+            guarded: config.guard.iter().map(|guard| guard.port).collect(),
         };
         let learned = core.store.learned_services().await.context("reading the learned services")?;
         // The latest; the rest would leave no room for new ones.
@@ -258,7 +261,10 @@ impl Core {
         }
     }
 
-    fn take_reported(&mut self, reported: Reported, turn: &mut Turn) {
+    fn take_reported(&mut self, mut reported: Reported, turn: &mut Turn) {
+        if let Observation::Failed(attempt) = &mut reported.observation {
+            attempt.known = self.book.lookup(attempt.client).is_some();
+        }
         self.observe(reported.observation, turn);
         turn.seen.extend(reported.seen);
         turn.committed.push(reported.committed);
@@ -328,7 +334,7 @@ impl Core {
                 self.observe(Observation::Answered { service: *service, client: None, at }, &mut again);
             }
         }
-        for service in probes {
+        for service in probes.iter().filter(|service| !self.guarded.contains(&service.port())) {
             // Full: the machine asks again at the next interval.
             let _ = self.wiring.probes.try_send(*service);
         }

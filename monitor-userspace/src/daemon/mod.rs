@@ -101,7 +101,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         None => None,
     };
 
-    let (mut kernel, events) = Kernel::start(&config.watch, &interfaces).await?;
+    let (mut kernel, events) = Kernel::start(&config.watch, !config.guard.is_empty(), &interfaces).await?;
     let page = if page::is_wanted(&config.standin) {
         let maps = kernel.take_stand_in()?;
         if config.standin.enabled {
@@ -113,6 +113,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     } else {
         None
     };
+    let (guards, guard_lines) = supervise::guards(&config, &store, &mut kernel, &reports).await?;
     let wiring = Wiring { reported, commands: command_queue, probes, opened, letters: Arc::clone(&letters), state };
     let core = Core::start(&config, kernel, events, store.clone(), wiring).await?;
 
@@ -127,6 +128,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         snmp: snmp.as_ref().map(|snmp| snmp.counters()),
         mailbox: courier.clone(),
         watches: true,
+        guards: guard_lines,
         started: UnixMs::now(),
     };
 
@@ -143,6 +145,10 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     if let Some(signals) = signals {
         let run = signals.run(feeding.clone());
         tasks.spawn("signals", async { Ok(run.await?) });
+    }
+    if let Some(guards) = guards {
+        let run = guards.run(feeding.clone());
+        tasks.spawn("guards", async { Ok(run.await?) });
     }
     if let Some(snmp) = snmp {
         let run = snmp.run(feeding.clone());

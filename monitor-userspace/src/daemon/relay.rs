@@ -60,6 +60,7 @@ pub async fn run(config: Config) -> Result<()> {
         snmp: snmp.as_ref().map(|snmp| snmp.counters()),
         mailbox: Some(courier.clone()),
         watches: false,
+        guards: watch::channel(Vec::new()).1,
         started: UnixMs::now(),
     };
 

@@ -7,7 +7,7 @@ use axum::{Router, serve::Listener};
 use sd_notify::NotifyState;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
+    guard::{self, GuardLine},
+    kernel::Kernel,
     notify::ServerNames,
     outage::{OutageId, Service},
     recovery::{Reported, snmp},
@@ -126,6 +128,22 @@ pub(super) async fn snmp(
         remote: store.remote_engines().await.context("reading the SNMP engines")?,
     };
     Ok(Some(snmp::Receiver::bind(addr, &config.recovery, engines, reports.clone()).await?))
+}
+
+/// The guards, if there are any, and what they publish.
+pub(super) async fn guards(
+    config: &Config,
+    store: &Store,
+    kernel: &mut Kernel,
+    reports: &mpsc::Sender<Reported>,
+) -> Result<(Option<guard::Worker>, watch::Receiver<Vec<GuardLine>>)> {
+    if config.guard.is_empty() {
+        return Ok((None, watch::channel(Vec::new()).1));
+    }
+    let outages = store.outages(false, u32::MAX).await.context("reading the outages")?;
+    let failed: Vec<_> = outages.into_iter().map(|record| record.outage.service).collect();
+    let (worker, lines) = guard::Worker::new(kernel.take_guards()?, &config.guard, &failed, reports.clone())?;
+    Ok((Some(worker), lines))
 }
 
 /// Serves HTTP until `cancel`.

@@ -47,6 +47,9 @@ pub enum KernelError {
     /// No interface is configured and there is no default route to choose one by.
     #[error("no interface to watch: there is no default route; name interfaces in watch.interfaces")]
     NoInterface,
+    /// A program that the daemon runs itself did not run.
+    #[error("{0} cannot be run: {1}")]
+    TestRun(&'static str, io::Error),
     /// Another XDP program sits there.
     #[error(
         "{interface} already has an XDP program: `{name}` (id {id}); it is left alone: detach it (`bpftool net detach xdp dev {interface}`) or leave {interface} out of watch.interfaces"

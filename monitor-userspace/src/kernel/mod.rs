@@ -12,6 +12,7 @@ mod clock;
 mod egress;
 mod error;
 mod events;
+mod guards;
 mod interface;
 mod lock;
 mod log;
@@ -19,6 +20,7 @@ mod object;
 mod pins;
 mod services;
 mod standin;
+mod test_run;
 mod trial;
 mod watch_list;
 
@@ -38,6 +40,7 @@ pub use clock::Clock;
 pub use egress::TcMode;
 pub use error::KernelError;
 pub use events::{Events, Report};
+pub use guards::{GuardReport, Guards, HeldFrame};
 pub use interface::{default_route_interfaces, existing_interfaces};
 pub use standin::{StandInMaps, StandInTargets};
 pub use trial::{Side, Trial};
@@ -64,10 +67,12 @@ impl Kernel {
     /// Loads the programs, or takes over the pinned state of an earlier daemon, and attaches them to `interfaces`.
     ///
     /// What the earlier daemon attached to and `interfaces` does not name is detached.
-    pub async fn start(watch: &Watch, interfaces: &[String]) -> Result<(Self, Events), KernelError> {
+    ///
+    /// `guarding`: whether there are guards; [`Kernel::take_guards`] then has their part.
+    pub async fn start(watch: &Watch, guarding: bool, interfaces: &[String]) -> Result<(Self, Events), KernelError> {
         bpffs::ensure(&watch.pin_dir)?;
         let lock = PinLock::take(&watch.pin_dir)?;
-        let (mut kernel, events) = Self::load(watch, Pinning::Pinned)?;
+        let (mut kernel, events) = Self::load(watch, guarding, Pinning::Pinned)?;
         kernel.lock = Some(lock);
         kernel.attached = attach::attach(&mut kernel.ebpf, watch, interfaces).await?;
         Ok((kernel, events))
@@ -86,12 +91,24 @@ impl Kernel {
 
     /// Loads the programs without attaching or pinning anything: for packet tests and measurements.
     pub fn detached(watch: &Watch) -> Result<(Self, Events), KernelError> {
-        Self::load(watch, Pinning::Private)
+        Self::load(watch, false, Pinning::Private)
+    }
+
+    /// The same with guards.
+    pub fn detached_with_guards(watch: &Watch) -> Result<(Self, Events, Guards), KernelError> {
+        let (mut kernel, events) = Self::load(watch, true, Pinning::Private)?;
+        let guards = kernel.take_guards()?;
+        Ok((kernel, events, guards))
+    }
+
+    /// The guards' part of the kernel; once.
+    pub fn take_guards(&mut self) -> Result<Guards, KernelError> {
+        Guards::new(&mut self.ebpf)
     }
 
     /// [`Kernel::detached`] without the timer: nothing expires but by [`Side::Look`].
     pub fn unarmed(watch: &Watch) -> Result<(Self, Events), KernelError> {
-        Self::prepare(watch, Pinning::Private)
+        Self::prepare(watch, false, Pinning::Private)
     }
 
     /// Takes other settings, but keeps interfaces and capacities.
@@ -100,16 +117,16 @@ impl Kernel {
         self.put_watch_list(watch)
     }
 
-    fn load(watch: &Watch, pinning: Pinning) -> Result<(Self, Events), KernelError> {
-        let (kernel, events) = Self::prepare(watch, pinning)?;
+    fn load(watch: &Watch, guarding: bool, pinning: Pinning) -> Result<(Self, Events), KernelError> {
+        let (kernel, events) = Self::prepare(watch, guarding, pinning)?;
         match kernel.run(program::ARM, &[0; 64])? {
             0 => Ok((kernel, events)),
             code => Err(KernelError::Timer(code.cast_signed())),
         }
     }
 
-    fn prepare(watch: &Watch, pinning: Pinning) -> Result<(Self, Events), KernelError> {
-        let mut ebpf = object::load(watch, pinning)?;
+    fn prepare(watch: &Watch, guarding: bool, pinning: Pinning) -> Result<(Self, Events), KernelError> {
+        let mut ebpf = object::load(watch, guarding, pinning)?;
         object::configure(&mut ebpf, watch)?;
         let events = Events::new(&mut ebpf)?;
         let log = Log::new(&mut ebpf)?;

@@ -10,7 +10,7 @@ use aya::{
 };
 use monitor_common::{LAYOUT, NEAR_BUCKETS, Settings, map, program};
 
-use super::{error::KernelError, pins};
+use super::{error::KernelError, guards, pins};
 use crate::config::Watch;
 
 /// The eBPF object that the build script made.
@@ -54,7 +54,7 @@ pub(super) enum Pinning {
 }
 
 /// Loads object and programs.
-pub(super) fn load(watch: &Watch, pinning: Pinning) -> Result<Ebpf, KernelError> {
+pub(super) fn load(watch: &Watch, guarding: bool, pinning: Pinning) -> Result<Ebpf, KernelError> {
     let sizes = Sizes::new(watch);
     if pinning == Pinning::Pinned
         && let Some(reason) = other_layout(&watch.pin_dir, &sizes)
@@ -73,6 +73,9 @@ pub(super) fn load(watch: &Watch, pinning: Pinning) -> Result<Ebpf, KernelError>
     loader.override_global("CLIENT_ACK", &client_ack, true);
     let established = u32::from(watch.established);
     loader.override_global("ESTABLISHED", &established, true);
+    let guards_on = u32::from(guarding);
+    loader.override_global("GUARDS", &guards_on, true);
+    guards::size(&mut loader, guarding);
     let mut ebpf = loader.load(OBJECT)?;
     for (name, program) in ebpf.programs_mut() {
         if pinning == Pinning::Pinned && program::MEASURED.contains(&name) {

@@ -1,0 +1,418 @@
+//! Guarded ports: the gate for their SYNs, and the count of their open connections (D-1 to D-5).
+//!
+//! In: every TCP segment to or from a guarded port of this host. Out: whether it goes on, is hidden from the rest of
+//! Ringback, or is held; records on the guards' ring buffer. Without guards all of this is removed when the object is
+//! loaded; with them, a segment of another port costs one look into an array.
+//!
+//! A SYN passes while a connection that was checked healthy is open, or the last result still counts. Otherwise it is
+//! held: the frame goes to the daemon, which puts it back or refuses it. When the daemon gives no sign of life, or has
+//! not decided in time, the client's own repetition of the SYN is decided here, by the guard's rule.
+
+use aya_ebpf::{
+    bindings::{BPF_NOEXIST, xdp_md},
+    helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns, bpf_xdp_load_bytes},
+};
+use monitor_common::{
+    Addr, Counter, DEAD_AFTER_NS, Flow, GuardCounts, GuardFlags, GuardOp, GuardRecordKind, GuardRequest, GuardRule,
+    HANDSHAKE_NS, HANDSHAKES, Handshake, HandshakeFlags, HeldSyn, LONGEST_FRAME, OpenFlow, ServiceFlags, ServiceKey,
+    ServiceState, flow_hash,
+};
+
+use crate::{
+    atomic,
+    counters::count,
+    decide::Side,
+    frame::{Frame, Tcp},
+    maps::{
+        RB_GUARD_COUNTS, RB_GUARD_LIFE, RB_GUARD_PORTS, RB_GUARD_RING, RB_GUARDS, RB_HANDSHAKES, RB_HELD, RB_OPEN,
+        RB_SERVICES, RB_SETTINGS,
+    },
+};
+
+/// Set when the object is loaded: whether there are guards.
+#[unsafe(no_mangle)]
+static GUARDS: u32 = 0;
+
+const FIN: u32 = 0x01;
+const SYN: u32 = 0x02;
+const RST: u32 = 0x04;
+const ACK: u32 = 0x10;
+
+/// The loopback interface has this index in every namespace. The checks themselves come by it.
+const LOOPBACK: u32 = 1;
+
+/// What becomes of a segment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Passage {
+    /// It goes on.
+    Goes,
+    /// It goes on, but says nothing of the service's health.
+    Hidden,
+    /// It is dropped, and the daemon gets the frame.
+    Held,
+    /// It is dropped.
+    Dropped,
+}
+
+/// A segment of a guarded port.
+#[repr(C)]
+pub struct Segment {
+    flow: Flow,
+    seq: u32,
+    ack: u32,
+    flags: u32,
+    guard: u32,
+    arrives: u32,
+    ifindex: u32,
+}
+
+/// Known to the verifier when it checks the program: without guards, the code behind it is removed.
+#[inline(always)]
+pub(crate) fn on() -> bool {
+    // SAFETY: read-only data of the object.
+    unsafe { (&raw const GUARDS).read_volatile() != 0 }
+}
+
+/// Looks at one segment.
+#[inline(always)]
+pub(crate) fn segment(src: Addr, dst: Addr, tcp: &Tcp, side: Side, ifindex: u32) -> Passage {
+    let (source, dest) = (tcp.source.get(), tcp.dest.get());
+    let arrives = side == Side::Ingress;
+    let port = if arrives { dest } else { source };
+    let Some(index) = RB_GUARD_PORTS.get(u32::from(port)) else { return Passage::Goes };
+    if *index == 0 || ifindex == LOOPBACK {
+        return Passage::Goes;
+    }
+    let flow = if arrives {
+        Flow { client: src, server: dst, client_port: source, server_port: dest, _pad: 0 }
+    } else {
+        Flow { client: dst, server: src, client_port: dest, server_port: source, _pad: 0 }
+    };
+    let mut segment = Segment {
+        flow,
+        seq: tcp.seq.get(),
+        ack: tcp.ack.get(),
+        flags: u32::from(tcp.flags),
+        guard: *index - 1,
+        arrives: u32::from(arrives),
+        ifindex,
+    };
+    match rb_guard(&raw mut segment) {
+        1 => Passage::Hidden,
+        2 => Passage::Held,
+        3 => Passage::Dropped,
+        _ => Passage::Goes,
+    }
+}
+
+/// Takes a segment of a guarded port. A global function, as [`crate::syn::rb_syn`] is; returns a [`Passage`] as a number.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub extern "C" fn rb_guard(segment: *mut Segment) -> u32 {
+    // SAFETY: the caller's segment, on its stack.
+    let Some(segment) = (unsafe { segment.as_mut() }) else { return 0 };
+    let Some(rule) = RB_GUARDS.get(segment.guard) else { return 0 };
+    let Some(counts) = RB_GUARD_COUNTS.get_ptr_mut(segment.guard) else { return 0 };
+    // SAFETY: a live map value; shared words are changed by atomic operations or written whole.
+    let counts = unsafe { &mut *counts };
+    let passage = match (segment.flags & (FIN | SYN | RST | ACK), segment.arrives != 0) {
+        (SYN, true) => syn(segment, rule, counts),
+        (flags, false) if flags == SYN | ACK => answered(segment, rule),
+        (ACK, true) => established(segment, rule, counts),
+        (flags, _) if flags & (FIN | RST) != 0 => {
+            over(&segment.flow, counts);
+            Passage::Goes
+        }
+        _ => Passage::Goes,
+    };
+    passage as u32
+}
+
+#[inline(always)]
+fn syn(segment: &Segment, rule: &GuardRule, counts: &mut GuardCounts) -> Passage {
+    let Some(hash) = hash(&segment.flow) else { return Passage::Goes };
+    // SAFETY: no arguments. A tick early or late is nothing to a result's lifetime.
+    let tick_ns = unsafe { bpf_ktime_get_coarse_ns() };
+    if counts.open != 0 || rule.good_until_ns > tick_ns {
+        passed(hash, segment.seq, HandshakeFlags::CHECKED, tick_ns, counts);
+        return Passage::Goes;
+    }
+    if rule.flags & GuardFlags::AFTER != 0 {
+        passed(hash, segment.seq, 0, tick_ns, counts);
+        return Passage::Goes;
+    }
+    // Decided before: its repetition, or, in generic mode, the frame that the daemon put back.
+    if handshake(hash).is_some_and(|known| known.hash == hash && known.seq == segment.seq) {
+        return Passage::Goes;
+    }
+    // SAFETY: no arguments.
+    let now = unsafe { bpf_ktime_get_ns() };
+    let alive = alive(now);
+    if let Some(held) = RB_HELD.get_ptr(&segment.flow) {
+        // SAFETY: a live map value; its fields are written before it is in the map.
+        let held = unsafe { &*held };
+        let (same, waits) = (held.seq == segment.seq, now < held.at_ns + rule.hold_ns);
+        if same && alive && waits {
+            return Passage::Dropped;
+        }
+        forget(&segment.flow, counts);
+        if same {
+            return undecided(hash, segment, rule, counts, now);
+        }
+    }
+    if !alive {
+        return undecided(hash, segment, rule, counts, now);
+    }
+    // SAFETY: a live map value.
+    if !unsafe { atomic::add_up_to(&raw mut counts.held, u64::from(rule.max_held)) } {
+        // SAFETY: as above.
+        unsafe { atomic::add(&raw mut counts.overflow, 1) };
+        return Passage::Dropped;
+    }
+    let held = HeldSyn { at_ns: now, seq: segment.seq, guard: segment.guard };
+    if RB_HELD.insert(&segment.flow, &held, u64::from(BPF_NOEXIST)).is_err() {
+        // SAFETY: as above.
+        unsafe {
+            atomic::add(&raw mut counts.held, u64::MAX);
+            atomic::add(&raw mut counts.overflow, 1);
+        }
+        return Passage::Dropped;
+    }
+    Passage::Held
+}
+
+/// Nobody has decided.
+#[inline(always)]
+fn undecided(hash: u64, segment: &Segment, rule: &GuardRule, counts: &mut GuardCounts, now: u64) -> Passage {
+    if rule.flags & GuardFlags::CLOSED != 0 {
+        // SAFETY: a live map value.
+        unsafe { atomic::add(&raw mut counts.closed, 1) };
+        return Passage::Dropped;
+    }
+    // SAFETY: as above.
+    unsafe { atomic::add(&raw mut counts.unchecked, 1) };
+    passed(hash, segment.seq, 0, now, counts);
+    Passage::Goes
+}
+
+/// Whether the daemon decides.
+#[inline(always)]
+fn alive(now: u64) -> bool {
+    RB_GUARD_LIFE.get(0).is_some_and(|life| *life + DEAD_AFTER_NS > now)
+}
+
+/// The server's SYN/ACK: its sequence number makes the client's ACK certain.
+#[inline(always)]
+fn answered(segment: &Segment, rule: &GuardRule) -> Passage {
+    if let Some(hash) = hash(&segment.flow)
+        && let Some(known) = handshake(hash)
+        && known.hash == hash
+    {
+        known.isn = segment.seq;
+        known.flags |= HandshakeFlags::ANSWERED;
+    }
+    // SAFETY: no arguments.
+    let now = unsafe { bpf_ktime_get_coarse_ns() };
+    if rule.flags & GuardFlags::HIDES_ANSWERS == GuardFlags::HIDES_ANSWERS && alive(now) {
+        Passage::Hidden
+    } else {
+        Passage::Goes
+    }
+}
+
+/// An ACK; the one that ends a handshake opens the connection.
+#[inline(always)]
+fn established(segment: &Segment, rule: &GuardRule, counts: &mut GuardCounts) -> Passage {
+    // SAFETY: no arguments.
+    let now = unsafe { bpf_ktime_get_coarse_ns() };
+    if counts.handshake_until_ns < now {
+        return Passage::Goes;
+    }
+    let Some(hash) = hash(&segment.flow) else { return Passage::Goes };
+    let Some(known) = handshake(hash) else { return Passage::Goes };
+    if known.hash != hash
+        || known.flags & HandshakeFlags::ANSWERED == 0
+        || segment.ack != known.isn.wrapping_add(1)
+        || segment.seq != known.seq.wrapping_add(1)
+    {
+        return Passage::Goes;
+    }
+    let checked = known.flags & HandshakeFlags::CHECKED;
+    known.hash = 0;
+    if checked == 0 && rule.flags & GuardFlags::AFTER == 0 {
+        return Passage::Goes;
+    }
+    let open = OpenFlow { at_ns: now, guard: segment.guard, checked };
+    if RB_OPEN.insert(&segment.flow, &open, u64::from(BPF_NOEXIST)).is_err() {
+        return Passage::Goes;
+    }
+    if checked != 0 {
+        // SAFETY: a live map value.
+        unsafe { atomic::add(&raw mut counts.open, 1) };
+        return Passage::Goes;
+    }
+    // A full ring loses nothing: the daemon looks through the table of open connections too.
+    let Some(mut entry) = RB_GUARD_RING.reserve(0) else {
+        count(Counter::RingFull);
+        return Passage::Goes;
+    };
+    let record = entry.as_mut_ptr();
+    // SAFETY: reserved for this record.
+    unsafe {
+        (*record).at_ns = now;
+        (*record).ifindex = segment.ifindex;
+        (*record).length = 0;
+        (*record).kind = GuardRecordKind::ESTABLISHED;
+        (*record).guard = segment.guard;
+        (*record).flow = segment.flow;
+        (*record).seq = segment.seq;
+        (*record)._pad = 0;
+    }
+    entry.submit(0);
+    Passage::Goes
+}
+
+/// The connection ends: counted off once, whoever sees its end first.
+#[inline(always)]
+fn over(flow: &Flow, counts: &mut GuardCounts) {
+    let Some(open) = RB_OPEN.get_ptr(flow) else { return };
+    // SAFETY: a live map value.
+    let checked = unsafe { (*open).checked };
+    if RB_OPEN.remove(flow).is_ok() && checked != 0 {
+        // SAFETY: as above.
+        unsafe { atomic::add(&raw mut counts.open, u64::MAX) };
+    }
+}
+
+/// The SYN is no longer held: counted off once.
+#[inline(always)]
+fn forget(flow: &Flow, counts: &mut GuardCounts) {
+    if RB_HELD.remove(flow).is_ok() {
+        // SAFETY: a live map value.
+        unsafe { atomic::add(&raw mut counts.held, u64::MAX) };
+    }
+}
+
+/// Remembers a SYN that passes.
+#[inline(always)]
+fn passed(hash: u64, seq: u32, flags: u32, now: u64, counts: &mut GuardCounts) {
+    if let Some(place) = handshake(hash) {
+        // A repetition: what is known of its answer stays.
+        if place.hash != hash || place.seq != seq {
+            *place = Handshake { hash, seq, isn: 0, flags, _pad: 0 };
+        }
+    }
+    counts.handshake_until_ns = now + HANDSHAKE_NS;
+}
+
+#[inline(always)]
+fn handshake<'map>(hash: u64) -> Option<&'map mut Handshake> {
+    let place = RB_HANDSHAKES.get_ptr_mut((hash as u32) & (HANDSHAKES as u32 - 1))?;
+    // SAFETY: a live map value; two flows that share it disturb each other's count at most.
+    Some(unsafe { &mut *place })
+}
+
+#[inline(always)]
+fn hash(flow: &Flow) -> Option<u64> {
+    let settings = RB_SETTINGS.get(0)?;
+    Some(flow_hash(settings.hash_seed, flow.client, flow.server, flow.client_port, flow.server_port))
+}
+
+/// Gives a held frame to the daemon. When the ring is full the SYN stays held until its time is up.
+#[inline(always)]
+pub(crate) fn hand_over(ctx: *mut xdp_md, frame: &Frame) {
+    let Some((flow, seq, guard)) = crate::decide::held_flow(frame) else { return };
+    // SAFETY: the context is valid for the whole run of the program.
+    let ifindex = unsafe { (*ctx).ingress_ifindex };
+    let length = frame.length();
+    if length == 0 || length > LONGEST_FRAME {
+        return;
+    }
+    let Some(mut entry) = RB_GUARD_RING.reserve(0) else { return count(Counter::RingFull) };
+    let record = entry.as_mut_ptr();
+    // The verifier's way to see that 1 <= length <= LONGEST_FRAME.
+    let length = ((length as u32).wrapping_sub(1) & (LONGEST_FRAME as u32 - 1)) + 1;
+    // SAFETY: reserved for this record; the helper writes at most as many bytes as there are.
+    let loaded = unsafe {
+        (*record).at_ns = bpf_ktime_get_ns();
+        (*record).ifindex = ifindex;
+        (*record).length = length;
+        (*record).kind = GuardRecordKind::HELD;
+        (*record).guard = guard;
+        (*record).flow = flow;
+        (*record).seq = seq;
+        (*record)._pad = 0;
+        bpf_xdp_load_bytes(ctx, 0, (&raw mut (*record).frame).cast(), length)
+    };
+    if loaded == 0 {
+        entry.submit(0);
+    } else {
+        entry.discard(0);
+    }
+}
+
+/// The guard of a port, if there is one.
+#[inline(always)]
+pub(crate) fn of_port(port: u16) -> Option<u32> {
+    RB_GUARD_PORTS.get(u32::from(port)).and_then(|index| index.checked_sub(1))
+}
+
+/// Carries out the daemon's word on one connection. Returns 0, or 1 when there was nothing to do.
+#[inline(always)]
+pub(crate) fn apply(frame: &Frame) -> i32 {
+    let Some(request) = frame.copy::<GuardRequest>(GuardRequest::OFFSET) else { return 1 };
+    let Some(counts) = RB_GUARD_COUNTS.get_ptr_mut(request.guard) else { return 1 };
+    // SAFETY: a live map value; shared words are changed by atomic operations or written whole.
+    let counts = unsafe { &mut *counts };
+    let flow = request.flow;
+    match request.op {
+        GuardOp::ADMIT | GuardOp::PASS | GuardOp::REFUSE | GuardOp::FORGET => {
+            let Some(held) = RB_HELD.get_ptr(&flow) else { return 1 };
+            // SAFETY: a live map value.
+            if unsafe { (*held).seq } != request.seq {
+                return 1;
+            }
+            if request.op == GuardOp::ADMIT || request.op == GuardOp::PASS {
+                let Some(hash) = hash(&flow) else { return 1 };
+                let flags = if request.op == GuardOp::ADMIT { HandshakeFlags::CHECKED } else { 0 };
+                // SAFETY: no arguments.
+                passed(hash, request.seq, flags, unsafe { bpf_ktime_get_ns() }, counts);
+            }
+            if request.op == GuardOp::REFUSE {
+                may_fail(&flow);
+            }
+            forget(&flow, counts);
+        }
+        GuardOp::HEALTHY => {
+            let Some(open) = RB_OPEN.get_ptr_mut(&flow) else { return 1 };
+            // SAFETY: a live map value; only this program, which runs once at a time, writes this field.
+            unsafe {
+                if (*open).checked == 0 {
+                    (*open).checked = 1;
+                    atomic::add(&raw mut counts.open, 1);
+                }
+            }
+        }
+        GuardOp::OVER => over(&flow, counts),
+        GuardOp::CORRECT => {
+            // SAFETY: a live map value.
+            unsafe { atomic::add(&raw mut counts.open, i64::from(request.seq.cast_signed()).cast_unsigned()) };
+        }
+        _ => return 1,
+    }
+    0
+}
+
+/// A guarded service is listed: it may have an outage though it never answered.
+#[inline(always)]
+fn may_fail(flow: &Flow) {
+    let key = ServiceKey::new(flow.server, flow.server_port);
+    match RB_SERVICES.get_ptr_mut(&key) {
+        // SAFETY: a live map value; the field is read and written whole, as in `mark`.
+        Some(service) => unsafe { (*service).flags |= ServiceFlags::LISTED },
+        None => {
+            let service = ServiceState { flags: ServiceFlags::LISTED, ..ServiceState::default() };
+            let _ = RB_SERVICES.insert(&key, &service, u64::from(BPF_NOEXIST));
+        }
+    }
+}
