@@ -215,19 +215,15 @@ pub struct GuardRecord {
     pub length: u32,
     /// [`GuardRecordKind`].
     pub kind: u32,
-    /// Index of the guard.
+    /// Index of the guard; of an established connection.
     pub guard: u32,
-    /// Which connection.
+    /// Which connection is established.
     pub flow: Flow,
-    /// Sequence number of the SYN.
-    pub seq: u32,
-    /// Explicit padding.
-    pub _pad: u32,
-    /// The frame as it came; only `length` bytes count.
+    /// The held frame as it came; only `length` bytes count.
     pub frame: [u8; LONGEST_FRAME],
 }
 
-const _: () = assert!(size_of::<GuardRecord>() == 72 + LONGEST_FRAME);
+const _: () = assert!(size_of::<GuardRecord>() == 64 + LONGEST_FRAME);
 
 #[cfg(feature = "user")]
 mod user {

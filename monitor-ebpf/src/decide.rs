@@ -1,6 +1,6 @@
 //! From a frame to the one handler that it concerns. Everything else returns as early as it can.
 
-use monitor_common::{Addr, Attempt, Counter, Flow};
+use monitor_common::{Addr, Attempt, Counter};
 
 use crate::{
     answer,
@@ -44,29 +44,6 @@ pub(crate) fn decide(frame: &Frame, side: Side, ifindex: u32) -> Passage {
         _ => {}
     }
     Passage::Goes
-}
-
-/// The flow of a SYN that was found to be held, its sequence number and its guard.
-#[inline(always)]
-pub(crate) fn held_flow(frame: &Frame) -> Option<(Flow, u32, u32)> {
-    let (ethertype, offset) = ethertype(frame)?;
-    let (client, server, at) = match ethertype {
-        ETH_P_IP => {
-            let ip = frame.at::<Ipv4>(offset)?;
-            let Payload::At(IPPROTO_TCP, at) = ip.payload(offset) else { return None };
-            (Addr::from_v4(ip.src.native()), Addr::from_v4(ip.dst.native()), at)
-        }
-        ETH_P_IPV6 => {
-            let ip = frame.at::<Ipv6>(offset)?;
-            let Payload::At(IPPROTO_TCP, at) = ip.payload(frame, offset) else { return None };
-            (ip.src.into(), ip.dst.into(), at)
-        }
-        _ => return None,
-    };
-    let tcp = frame.at::<Tcp>(at)?;
-    let (client_port, server_port) = (tcp.source.get(), tcp.dest.get());
-    let flow = Flow { client, server, client_port, server_port, _pad: 0 };
-    Some((flow, tcp.seq.get(), guard::of_port(server_port)?))
 }
 
 /// The same for a frame whose IPv4 header lies at `offset`.

@@ -76,13 +76,26 @@ pub(crate) fn on() -> bool {
 /// Looks at one segment.
 #[inline(always)]
 pub(crate) fn segment(src: Addr, dst: Addr, tcp: &Tcp, side: Side, ifindex: u32) -> Passage {
-    let (source, dest) = (tcp.source.get(), tcp.dest.get());
-    let arrives = side == Side::Ingress;
-    let port = if arrives { dest } else { source };
-    let Some(index) = RB_GUARD_PORTS.get(u32::from(port)) else { return Passage::Goes };
-    if *index == 0 || ifindex == LOOPBACK {
+    let port = if side == Side::Ingress { tcp.dest.get() } else { tcp.source.get() };
+    let Some(guard) = of_port(port) else { return Passage::Goes };
+    if ifindex == LOOPBACK {
         return Passage::Goes;
     }
+    match of_guard(&src, &dst, tcp, side, u64::from(guard) << 32 | u64::from(ifindex)) {
+        1 => Passage::Hidden,
+        2 => Passage::Held,
+        3 => Passage::Dropped,
+        _ => Passage::Goes,
+    }
+}
+
+/// A function of its own: what it puts together would be too much for the stack of the whole program. Five arguments are
+/// all that there can be, so guard and interface share one.
+#[inline(never)]
+fn of_guard(src: &Addr, dst: &Addr, tcp: &Tcp, side: Side, guard_interface: u64) -> u32 {
+    let (source, dest) = (tcp.source.get(), tcp.dest.get());
+    let arrives = side == Side::Ingress;
+    let (src, dst) = (*src, *dst);
     let flow = if arrives {
         Flow { client: src, server: dst, client_port: source, server_port: dest, _pad: 0 }
     } else {
@@ -93,16 +106,11 @@ pub(crate) fn segment(src: Addr, dst: Addr, tcp: &Tcp, side: Side, ifindex: u32)
         seq: tcp.seq.get(),
         ack: tcp.ack.get(),
         flags: u32::from(tcp.flags),
-        guard: *index - 1,
+        guard: (guard_interface >> 32) as u32,
         arrives: u32::from(arrives),
-        ifindex,
+        ifindex: guard_interface as u32,
     };
-    match rb_guard(&raw mut segment) {
-        1 => Passage::Hidden,
-        2 => Passage::Held,
-        3 => Passage::Dropped,
-        _ => Passage::Goes,
-    }
+    rb_guard(&raw mut segment)
 }
 
 /// Takes a segment of a guarded port. A global function, as [`crate::syn::rb_syn`] is; returns a [`Passage`] as a number.
@@ -265,8 +273,6 @@ fn established(segment: &Segment, rule: &GuardRule, counts: &mut GuardCounts) ->
         (*record).kind = GuardRecordKind::ESTABLISHED;
         (*record).guard = segment.guard;
         (*record).flow = segment.flow;
-        (*record).seq = segment.seq;
-        (*record)._pad = 0;
     }
     entry.submit(0);
     Passage::Goes
@@ -318,10 +324,10 @@ fn hash(flow: &Flow) -> Option<u64> {
     Some(flow_hash(settings.hash_seed, flow.client, flow.server, flow.client_port, flow.server_port))
 }
 
-/// Gives a held frame to the daemon. When the ring is full the SYN stays held until its time is up.
+/// Gives a held frame to the daemon, which reads for itself whose it is. When the ring is full the SYN stays held until its
+/// time is up.
 #[inline(always)]
 pub(crate) fn hand_over(ctx: *mut xdp_md, frame: &Frame) {
-    let Some((flow, seq, guard)) = crate::decide::held_flow(frame) else { return };
     // SAFETY: the context is valid for the whole run of the program.
     let ifindex = unsafe { (*ctx).ingress_ifindex };
     let length = frame.length();
@@ -338,10 +344,7 @@ pub(crate) fn hand_over(ctx: *mut xdp_md, frame: &Frame) {
         (*record).ifindex = ifindex;
         (*record).length = length;
         (*record).kind = GuardRecordKind::HELD;
-        (*record).guard = guard;
-        (*record).flow = flow;
-        (*record).seq = seq;
-        (*record)._pad = 0;
+        (*record).guard = 0;
         bpf_xdp_load_bytes(ctx, 0, (&raw mut (*record).frame).cast(), length)
     };
     if loaded == 0 {
@@ -353,7 +356,7 @@ pub(crate) fn hand_over(ctx: *mut xdp_md, frame: &Frame) {
 
 /// The guard of a port, if there is one.
 #[inline(always)]
-pub(crate) fn of_port(port: u16) -> Option<u32> {
+fn of_port(port: u16) -> Option<u32> {
     RB_GUARD_PORTS.get(u32::from(port)).and_then(|index| index.checked_sub(1))
 }
 

@@ -9,6 +9,7 @@
 //!           └────────────────────────┘             .1, ::1              the gateway in each network
 //! ```
 
+pub mod app_server;
 pub mod attempt;
 pub mod daemon;
 pub mod daemon_config;
@@ -28,6 +29,7 @@ pub mod process;
 pub mod topology;
 pub mod wait;
 
+pub use app_server::AppServer;
 pub use attempt::{Attempt, Fetched};
 pub use daemon::{Daemon, program};
 pub use daemon_config::DaemonConfig;

@@ -1,4 +1,6 @@
-//! Held frames: completing the checksum of one that goes back, and the RST that answers one that is refused. Pure.
+//! Held frames: whose they are, completing the checksum of one that goes back, and the RST that answers one that is refused. Pure.
+
+use monitor_common::{Addr, Flow};
 
 /// Where the parts of a held SYN lie. The programs have walked these headers before; still nothing is taken for granted.
 struct Parts {
@@ -50,6 +52,20 @@ fn behind_extensions(frame: &[u8], mut next: u8, mut at: usize) -> Option<usize>
         }
     }
     None
+}
+
+/// The connection that this SYN asks for, and its sequence number.
+#[must_use]
+pub fn flow(frame: &[u8]) -> Option<(Flow, u32)> {
+    let parts = parts(frame)?;
+    let addr = |at: usize| {
+        let v4 = || Some(Addr::from_v4(u32::from_ne_bytes(frame[at..at + 4].try_into().ok()?)));
+        if parts.v4 { v4() } else { Some(Addr { bytes: frame[at..at + 16].try_into().ok()? }) }
+    };
+    let (client, server) = if parts.v4 { (parts.ip + 12, parts.ip + 16) } else { (parts.ip + 8, parts.ip + 24) };
+    let (client_port, server_port) = (be16(frame, parts.tcp)?, be16(frame, parts.tcp + 2)?);
+    let seq = u32::from_be_bytes(frame[parts.tcp + 4..parts.tcp + 8].try_into().ok()?);
+    Some((Flow { client: addr(client)?, server: addr(server)?, client_port, server_port, _pad: 0 }, seq))
 }
 
 /// The Internet checksum's sum (RFC 1071), not yet complemented.
@@ -125,7 +141,9 @@ pub fn reset(frame: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use super::{complete_checksum, fold, parts, reset, sum};
+    use std::net::IpAddr;
+
+    use super::{complete_checksum, flow, fold, parts, reset, sum};
 
     /// A SYN with options, to port 80.
     fn syn(v4: bool, tagged: bool) -> Vec<u8> {
@@ -194,13 +212,23 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_says_whose_it_is() {
+        for (v4, client, server) in [(true, "10.0.1.5", "10.0.2.7"), (false, "fd00:1::5", "fd00::7")] {
+            let (flow, seq) = flow(&syn(v4, true)).unwrap();
+            assert_eq!((flow.client_port, flow.server_port, seq), (4000, 80, u32::MAX));
+            assert_eq!(IpAddr::from(flow.client), client.parse::<IpAddr>().unwrap());
+            assert_eq!(IpAddr::from(flow.server), server.parse::<IpAddr>().unwrap());
+        }
+    }
+
+    #[test]
     fn what_is_cut_short_is_nothing() {
         for v4 in [true, false] {
             let frame = syn(v4, false);
             for length in 0..frame.len() {
                 let mut part = frame[..length].to_vec();
                 complete_checksum(&mut part);
-                assert_eq!(reset(&part), None);
+                assert_eq!((reset(&part), flow(&part)), (None, None));
             }
         }
     }

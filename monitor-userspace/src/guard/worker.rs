@@ -46,13 +46,20 @@ const SETTLED_NS: u64 = 2_000_000_000;
 /// Services of one guard that are remembered as refused: a host has few addresses.
 const MOST_SERVICES: usize = 256;
 
+/// A SYN that waits.
+struct Waiting {
+    flow: Flow,
+    seq: u32,
+    held: HeldFrame,
+}
+
 /// One guard and what goes on at it.
 struct Guard {
     setting: GuardSetting,
     machine: Machine,
     rule: GuardRule,
     /// What waits, by the name that the machine knows it by.
-    waiting: HashMap<u64, HeldFrame>,
+    waiting: HashMap<u64, Waiting>,
     /// Since when the kernel knows that it is sick.
     sick_since: Option<MonotonicNs>,
     /// Services whose clients were refused.
@@ -251,19 +258,20 @@ impl Worker {
         let now = MonotonicNs::now();
         match report {
             GuardReport::Held(held) => {
-                let index = held.guard as usize;
-                if index >= self.guards.len() {
+                let Some((flow, seq)) = frame::flow(&held.frame) else { return };
+                let Some(index) = self.guards.iter().position(|guard| guard.setting.port == flow.server_port) else {
                     return;
-                }
-                if !self.is_local(IpAddr::from(held.flow.server)) {
+                };
+                let waiting = Waiting { flow, seq, held };
+                if !self.is_local(IpAddr::from(flow.server)) {
                     // Forwarded: another host's service is not ours to judge.
-                    self.release(index, &held, GuardOp::PASS);
+                    self.release(index, &waiting, GuardOp::PASS);
                     return;
                 }
                 let request = self.next_request;
                 self.next_request += 1;
                 let guard = &mut self.guards[index];
-                guard.waiting.insert(request, held);
+                guard.waiting.insert(request, waiting);
                 guard.held_most = guard.held_most.max(guard.waiting.len() as u64);
                 let actions = guard.machine.observe(now, Fact::Held(request));
                 self.act(index, actions);
@@ -348,10 +356,11 @@ impl Worker {
     }
 
     /// Lets go of a held SYN. Returns whether it was still held: the kernel may have decided meanwhile.
-    fn release(&self, index: usize, held: &HeldFrame, op: u32) -> bool {
-        if !self.say(index, &held.flow, held.seq, op) {
+    fn release(&self, index: usize, waiting: &Waiting, op: u32) -> bool {
+        if !self.say(index, &waiting.flow, waiting.seq, op) {
             return false;
         }
+        let held = &waiting.held;
         let mut bytes = held.frame.clone();
         frame::complete_checksum(&mut bytes);
         if let Err(error) = self.kernel.reinject(held.ifindex, &bytes) {
@@ -368,8 +377,8 @@ impl Worker {
         let guard = &mut self.guards[index];
         guard.refused += 1;
         guard.refused_service(&held.flow);
-        if let Some(answer) = frame::reset(&held.frame)
-            && let Err(error) = self.replies.send(held.ifindex, &answer)
+        if let Some(answer) = frame::reset(&held.held.frame)
+            && let Err(error) = self.replies.send(held.held.ifindex, &answer)
         {
             tracing::error!(%error, "a refusal is not sent; the client waits for its time-out");
         }

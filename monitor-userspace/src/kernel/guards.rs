@@ -40,12 +40,6 @@ pub enum GuardReport {
 /// A SYN that is held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldFrame {
-    /// Index of the guard.
-    pub guard: u32,
-    /// Its connection.
-    pub flow: Flow,
-    /// Its sequence number.
-    pub seq: u32,
     /// Where it came in.
     pub ifindex: u32,
     /// When, by the kernel's clock.
@@ -67,8 +61,8 @@ impl GuardReport {
         match kind {
             GuardRecordKind::ESTABLISHED => Some(Self::Established { guard, flow }),
             GuardRecordKind::HELD if length <= LONGEST_FRAME => {
-                let frame = bytes.get(72..72 + length)?.to_vec();
-                Some(Self::Held(HeldFrame { guard, flow, seq: word(64)?, ifindex, at_ns, frame }))
+                let frame = bytes.get(64..64 + length)?.to_vec();
+                Some(Self::Held(HeldFrame { ifindex, at_ns, frame }))
             }
             _ => None,
         }
