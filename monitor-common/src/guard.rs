@@ -55,6 +55,9 @@ impl GuardFlags {
     pub const CLOSED: u32 = 2;
     /// The last check failed.
     pub const SICK: u32 = 4;
+    /// Guarded on the loopback interface too: for packet tests and measurements, whose frames come by it. The checks
+    /// themselves must not be guarded.
+    pub const LOOPBACK: u32 = 8;
     /// Answers of this port say nothing of its health: of an after-guard that is sick.
     pub const HIDES_ANSWERS: u32 = Self::AFTER | Self::SICK;
 }

@@ -78,9 +78,6 @@ pub(crate) fn on() -> bool {
 pub(crate) fn segment(src: Addr, dst: Addr, tcp: &Tcp, side: Side, ifindex: u32) -> Passage {
     let port = if side == Side::Ingress { tcp.dest.get() } else { tcp.source.get() };
     let Some(guard) = of_port(port) else { return Passage::Goes };
-    if ifindex == LOOPBACK {
-        return Passage::Goes;
-    }
     match of_guard(&src, &dst, tcp, side, u64::from(guard) << 32 | u64::from(ifindex)) {
         1 => Passage::Hidden,
         2 => Passage::Held,
@@ -120,6 +117,9 @@ pub extern "C" fn rb_guard(segment: *mut Segment) -> u32 {
     // SAFETY: the caller's segment, on its stack.
     let Some(segment) = (unsafe { segment.as_mut() }) else { return 0 };
     let Some(rule) = RB_GUARDS.get(segment.guard) else { return 0 };
+    if segment.ifindex == LOOPBACK && rule.flags & GuardFlags::LOOPBACK == 0 {
+        return 0;
+    }
     let Some(counts) = RB_GUARD_COUNTS.get_ptr_mut(segment.guard) else { return 0 };
     // SAFETY: a live map value; shared words are changed by atomic operations or written whole.
     let counts = unsafe { &mut *counts };

@@ -4,6 +4,7 @@
 mod answers;
 mod frame;
 mod fuzz;
+mod guards;
 mod malformed;
 mod marks;
 mod odd;
