@@ -12,6 +12,7 @@ mod counter;
 mod event;
 mod flow;
 mod flow_hash;
+mod gate;
 mod guard;
 mod mark;
 mod note;
@@ -27,6 +28,7 @@ pub use counter::Counter;
 pub use event::{Event, EventKind, Evidence};
 pub use flow::{FlowWord, UNACKNOWLEDGED};
 pub use flow_hash::flow_hash;
+pub use gate::{GATE_ENTRIES, GateState};
 pub use guard::{
     DEAD_AFTER_NS, Flow, GuardCounts, GuardFlags, GuardOp, GuardRecord, GuardRecordKind, GuardRequest, GuardRule,
     HANDSHAKE_NS, HANDSHAKES, Handshake, HandshakeFlags, HeldSyn, LONGEST_FRAME, MAX_GUARDS, MAX_HELD, MAX_OPEN,
@@ -95,7 +97,10 @@ pub mod map {
     /// Ring buffer of [`crate::GuardRecord`].
     pub const GUARD_RING: &str = "RB_GUARD_RING";
 
-    /// Every map that is pinned. Those of guards are not: what a dead daemon held is of no use to the next.
+    /// [`crate::Addr`] of shared addresses to [`crate::GateState`]; in the object of the gate.
+    pub const GATE: &str = "RB_GATE";
+
+    /// Every map that is pinned with the object that watches. Those of guards are not: what a dead daemon held is of no use to the next.
     pub const PINNED: [&str; 13] = [
         FLOWS, SETTINGS, WATCH, SERVICES, PENDING, DEADLINES, CURSORS, NOTES, HOSTS, EVENTS, COUNTERS, COMMITTED, TIMER,
     ];
@@ -125,6 +130,11 @@ pub mod program {
     pub const PAIR: &str = "rb_pair";
     /// TC: one look of the timer at the deadlines.
     pub const LOOK: &str = "rb_look";
+
+    /// TC ingress in the object of the gate: questions for shared addresses.
+    pub const GATE_IN: &str = "rb_gate_in";
+    /// TC egress in the object of the gate: claims of shared addresses.
+    pub const GATE_OUT: &str = "rb_gate_out";
 
     /// Those that are only loaded to be measured.
     pub const MEASURED: [&str; 4] = [PASS, NEW_SYN, PAIR, LOOK];

@@ -12,6 +12,7 @@ mod clock;
 mod egress;
 mod error;
 mod events;
+mod gate;
 mod guards;
 mod interface;
 mod lock;
@@ -40,6 +41,7 @@ pub use clock::Clock;
 pub use egress::TcMode;
 pub use error::KernelError;
 pub use events::{Events, Report};
+pub use gate::{Gate, stop_sharing};
 pub use guards::{GuardReport, Guards, HeldFrame};
 pub use interface::{default_route_interfaces, existing_interfaces};
 pub use standin::{StandInMaps, StandInTargets};
@@ -336,5 +338,7 @@ fn key(service: Service) -> ServiceKey {
 
 /// Detaches everything and removes all pins. Returns what was removed.
 pub fn cleanup(pin_dir: &Path) -> Result<Vec<String>, KernelError> {
-    pins::remove_all(pin_dir)
+    let mut removed = gate::cleanup(pin_dir)?;
+    removed.append(&mut pins::remove_all(pin_dir)?);
+    Ok(removed)
 }

@@ -1,0 +1,23 @@
+//! The gate of a shared address: whether this host may be seen to have it.
+
+/// A shared address's gate, by [`crate::Addr`]. An address without an entry is not shared.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GateState {
+    /// The gate is open before this time and closed from then on; 0: closed. The daemon of the active host moves it on with
+    /// each beat, so that it passes by itself when that daemon is gone or hangs.
+    pub open_until_ns: u64,
+    /// Frames that the closed gate has stopped; counted without care, for people.
+    pub stopped: u64,
+}
+
+const _: () = assert!(size_of::<GateState>() == 16);
+
+/// How many shared addresses a host can have.
+pub const GATE_ENTRIES: usize = 256;
+
+#[cfg(feature = "user")]
+mod user {
+    // SAFETY: `repr(C)`, integers only, no implicit padding (size asserted above).
+    unsafe impl aya::Pod for super::GateState {}
+}
