@@ -15,6 +15,8 @@ pub mod kernel;
 pub mod notify;
 pub mod outage;
 pub mod page;
+pub mod peer;
 pub mod recovery;
 pub mod relay;
+pub mod standby;
 pub mod store;
