@@ -9,10 +9,12 @@ mod exit;
 mod guard;
 mod man;
 mod outages;
+mod peers;
 mod relay;
 mod run;
 mod services;
 mod signal;
+mod standby;
 mod status;
 mod table;
 mod test_mail;
@@ -69,6 +71,10 @@ enum Verb {
     Address(address::Address),
     /// Say that a server or service is back
     Signal(signal::Signal),
+    /// Other hosts: who is heard, who is up
+    Peers(peers::Peers),
+    /// Addresses that several hosts share: who has them, and giving them away
+    Standby(standby::Standby),
     /// Send one mail, to see whether mail goes out
     TestMail(test_mail::TestMail),
     /// Detach the programs and remove everything that is pinned
@@ -116,6 +122,8 @@ pub async fn main(cli: Cli) -> Result<(), Failure> {
         Verb::Guard(verb) => verb.run(&context).await,
         Verb::Address(verb) => verb.run(&context).await,
         Verb::Signal(verb) => verb.run(&context).await,
+        Verb::Peers(verb) => verb.run(&context).await,
+        Verb::Standby(verb) => verb.run(&context).await,
         Verb::TestMail(verb) => verb.run(&context).await,
         Verb::Cleanup(verb) => verb.run(&context).await,
         Verb::Completions(verb) => verb.run(Cli::command()),

@@ -29,6 +29,7 @@ pub(super) fn check(config: &Config) -> Mistakes {
     super::check_relay::check(config, &mut mistakes);
     addresses(config, &mut mistakes);
     mistakes.extend(super::guard::check(config));
+    super::check_peers::check(config, &mut mistakes);
     mistakes
 }
 

@@ -1,6 +1,7 @@
 //! The configuration file: its keys, defaults, checks and error texts.
 
 mod check;
+mod check_peers;
 mod check_relay;
 mod derived;
 pub mod duration;
@@ -9,6 +10,7 @@ pub mod duration_or_off;
 mod guard;
 mod load;
 mod parse;
+mod peers;
 mod relay;
 #[cfg(test)]
 mod sample_tests;
@@ -17,5 +19,6 @@ mod standin;
 
 pub use guard::{CheckKind, CheckSetting, GuardEnd, GuardFail, GuardMode, GuardSetting};
 pub use load::{ConfigError, Mistake, Presence, load, parse};
+pub use peers::{Application, Heartbeat, PeerPath, PeerSetting, Standby, StandbyGroup};
 pub use relay::{Deliver, GatewaySetting, KeySetting, Mailbox, RelaySetting};
 pub use settings::*;

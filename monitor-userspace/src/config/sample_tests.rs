@@ -6,7 +6,7 @@ use super::Config;
 const SAMPLE: &str = include_str!("../../../packaging/ringback.toml");
 
 /// Keys without a default: shown with an example in the sample.
-const EXAMPLES: [&str; 21] = [
+const EXAMPLES: [&str; 23] = [
     "trap_listen",
     "signal_listen",
     "signal_secret_file",
@@ -28,6 +28,8 @@ const EXAMPLES: [&str; 21] = [
     "own_listen",
     "own_url",
     "page_dir",
+    "name",
+    "secret_file",
 ];
 
 /// The sample with the keys for which `keep` holds uncommented.

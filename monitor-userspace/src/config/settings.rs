@@ -40,6 +40,12 @@ pub struct Config {
     pub address: Vec<AddressSetting>,
     /// Ports of this host that are guarded.
     pub guard: Vec<super::GuardSetting>,
+    /// How heartbeats are exchanged.
+    pub heartbeat: super::Heartbeat,
+    /// Addresses that several hosts share; absent: none.
+    pub standby: Option<super::Standby>,
+    /// Other hosts.
+    pub peer: Vec<super::PeerSetting>,
 }
 
 /// `[watch]`

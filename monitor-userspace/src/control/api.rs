@@ -53,6 +53,8 @@ pub struct Context {
     pub guards: watch::Receiver<Vec<GuardLine>>,
     /// When the daemon started.
     pub started: UnixMs,
+    /// The exchange of heartbeats, if there is one.
+    pub peers: Option<crate::peer::Peers>,
 }
 
 /// Lists and refused mails in `status`.
@@ -76,6 +78,7 @@ pub fn router(context: Context) -> Router {
         .route("/v1/test-mail", post(test_mail))
         .route("/metrics", get(metrics_page))
         .route("/health", get(health))
+        .merge(super::peers::routes())
         .with_state(context)
 }
 
@@ -85,7 +88,7 @@ pub fn metrics_router(context: Context) -> Router {
 }
 
 /// An answer that says what went wrong, in one line.
-struct Wrong(StatusCode, String);
+pub(super) struct Wrong(pub(super) StatusCode, pub(super) String);
 
 impl IntoResponse for Wrong {
     fn into_response(self) -> Response {

@@ -6,11 +6,13 @@
 mod api;
 mod client;
 mod metrics;
+mod peers;
 mod report;
 mod socket;
 
 pub use api::{Context, metrics_router, router};
 pub use client::{Client, ClientError};
+pub use peers::HandOverRequest;
 pub use report::{
     AddressLine, Health, InterfaceLine, Loss, OutageLine, ServiceLine, SignalRequest, StatusReport, Target,
     TestMailRequest, WaitingRequest, Word,

@@ -32,6 +32,7 @@ use crate::{
     notify::{Delivery, OutboxWorker},
     outage::UnixMs,
     page::{self, Page},
+    peer,
     recovery::{probe, signal::Signals},
     store::Store,
 };
@@ -114,6 +115,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         None
     };
     let (guards, guard_lines) = supervise::guards(&config, &store, &mut kernel, &reports).await?;
+    let heartbeats = peer::start(&config, &store, &letters)?;
     let wiring = Wiring { reported, commands: command_queue, probes, opened, letters: Arc::clone(&letters), state };
     let core = Core::start(&config, kernel, events, store.clone(), wiring).await?;
 
@@ -130,6 +132,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         watches: true,
         guards: guard_lines,
         started: UnixMs::now(),
+        peers: heartbeats.as_ref().map(|running| running.peers.clone()),
     };
 
     let feeding = CancellationToken::new();
@@ -141,6 +144,9 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     if let Some(listener) = metrics {
         let router = control::metrics_router(context);
         tasks.spawn("metrics", supervise::serve(listener, router, feeding.clone()));
+    }
+    if let Some(heartbeats) = heartbeats {
+        tasks.spawn("heartbeats", heartbeats.run(feeding.clone()));
     }
     if let Some(signals) = signals {
         let run = signals.run(feeding.clone());

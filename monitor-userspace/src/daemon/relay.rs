@@ -61,6 +61,7 @@ pub async fn run(config: Config) -> Result<()> {
         mailbox: Some(courier.clone()),
         watches: false,
         guards: watch::channel(Vec::new()).1,
+        peers: None,
         started: UnixMs::now(),
     };
 

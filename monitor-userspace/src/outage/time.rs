@@ -43,6 +43,14 @@ fn millis(duration: Duration) -> i64 {
 #[serde(transparent)]
 pub struct MonotonicNs(pub u64);
 
+impl Add<Duration> for MonotonicNs {
+    type Output = Self;
+
+    fn add(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
 impl fmt::Display for MonotonicNs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:09}s", self.0 / 1_000_000_000, self.0 % 1_000_000_000)

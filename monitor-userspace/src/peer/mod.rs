@@ -1,7 +1,174 @@
 //! Heartbeats between hosts: one protocol for hot standby ([`crate::standby`]) and for servers that watch each other
-//! (`watch`). `docs/peer-protocol.md` has every byte of it.
+//! ([`watch`]). `docs/peer-protocol.md` has every byte of it.
 //!
-//! `wire` reads and writes messages, `session` decides which are fresh; both are pure.
+//! `wire` reads and writes messages, `session` decides which are fresh; both are pure. `path` has the sockets, `exchange` is
+//! the thread that brings all together, and [`Peers`] is the daemon's side of it.
 
+mod exchange;
+mod path;
+mod report;
 pub mod session;
+pub mod watch;
 pub mod wire;
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    os::unix::net::UnixStream,
+    sync::{Arc, mpsc},
+    thread,
+};
+
+use anyhow::{Context as _, Result};
+use nix::net::if_::if_nametoindex;
+use tokio::sync::{mpsc::unbounded_channel, oneshot};
+use tokio_util::sync::CancellationToken;
+
+pub use self::exchange::HandOverError;
+pub use self::report::{GroupLine, GroupMode, PathLine, PeerLine, PeersReport, WatchLine};
+use self::{
+    exchange::{Command, Exchange, Sharing},
+    path::Paths,
+    watch::{tell::Teller, vouch::Vouch},
+    wire::Secret,
+};
+use crate::{
+    config::{Application, Config},
+    kernel::{self, Gate},
+    standby::announce::Announcer,
+    store::Store,
+};
+
+/// How the rest of the daemon talks to the thread.
+#[derive(Clone, Debug)]
+pub struct Peers {
+    commands: mpsc::Sender<Command>,
+    wake: Arc<UnixStream>,
+}
+
+/// The thread has ended.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("heartbeats are not exchanged any more")]
+pub struct Ended;
+
+impl Peers {
+    /// Who is heard, who is up, who has which addresses.
+    pub async fn report(&self) -> Result<PeersReport, Ended> {
+        let (answer, answered) = oneshot::channel();
+        self.command(Command::Report(answer))?;
+        answered.await.map_err(|_| Ended)
+    }
+
+    /// Gives a group's addresses, or all that this host is active for, to another host. Says which groups.
+    pub async fn hand_over(&self, group: Option<String>) -> Result<Result<Vec<String>, HandOverError>, Ended> {
+        let (answer, answered) = oneshot::channel();
+        self.command(Command::HandOver(group, answer))?;
+        answered.await.map_err(|_| Ended)
+    }
+
+    fn command(&self, command: Command) -> Result<(), Ended> {
+        self.commands.send(command).map_err(|_| Ended)?;
+        // Full of wake-ups that were not read yet: it wakes.
+        let _ = (&*self.wake).write(&[0]);
+        Ok(())
+    }
+}
+
+/// The running exchange.
+pub struct Running {
+    /// To talk to it.
+    pub peers: Peers,
+    ended: oneshot::Receiver<io::Result<()>>,
+    teller: tokio::task::JoinHandle<()>,
+    vouching: CancellationToken,
+}
+
+impl Running {
+    /// Runs until `cancel`: then addresses are handed over, and the peers are told that this is an orderly end.
+    pub async fn run(mut self, cancel: CancellationToken) -> Result<()> {
+        tokio::select! {
+            () = cancel.cancelled() => {
+                let _ = self.peers.command(Command::Stop);
+                (&mut self.ended).await.context("the thread panicked")??;
+            }
+            ended = &mut self.ended => ended.context("the thread panicked")??,
+        }
+        self.vouching.cancel();
+        // It ends when the thread has: everything that happened is told.
+        drop(self.peers);
+        self.teller.await.context("telling")
+    }
+}
+
+/// Starts exchanging heartbeats; `None` where no peer is configured. `letters` wakes the outbox.
+pub fn start(config: &Config, store: &Store, letters: &Arc<tokio::sync::Notify>) -> Result<Option<Running>> {
+    if config.standby.is_none() {
+        kernel::stop_sharing(&config.watch.pin_dir)?;
+    }
+    let Some(secret) = config.heartbeat.secret_file.as_ref().filter(|_| !config.peer.is_empty()) else {
+        return Ok(None);
+    };
+    let text = fs::read_to_string(secret).with_context(|| format!("reading {}", secret.display()))?;
+    let secret = Secret::new(text.trim_end().as_bytes());
+    let own = config.heartbeat.own_name();
+    let ways = config.peer.iter().flat_map(|peer| &peer.paths);
+    let paths = Paths::open(config.heartbeat.listen, ways)
+        .with_context(|| format!("cannot listen on {}: check heartbeat.listen and the paths", config.heartbeat.listen))?;
+    let vouching = CancellationToken::new();
+    let vouch = |application: &Option<Application>, period| match application {
+        Some(application) => Vouch::of(application, period, vouching.clone()),
+        None => Vouch::always(),
+    };
+    let sharing = match &config.standby {
+        None => None,
+        Some(standby) => {
+            let addresses: Vec<_> = standby.group.iter().flat_map(|group| group.addresses.clone()).collect();
+            let gate = Gate::start(&config.watch.pin_dir, &standby.interface, &addresses)?;
+            let open = || {
+                let mac = path::mac(&standby.interface)?;
+                Ok::<_, io::Error>((Announcer::open(if_nametoindex(standby.interface.as_str())?, mac)?, mac))
+            };
+            let announcer = open().with_context(|| format!("standby.interface: {}", standby.interface))?;
+            let expected = config.peer.iter().filter(|peer| peer.standby).count();
+            let period = standby.gone_after();
+            let vouch = |group: &crate::config::StandbyGroup| vouch(&group.application, period);
+            Some(Sharing::new(standby, &own, expected, gate, announcer, vouch))
+        }
+    };
+    let (commands, queue) = mpsc::channel();
+    let (wake, woken) = UnixStream::pair()?;
+    wake.set_nonblocking(true)?;
+    woken.set_nonblocking(true)?;
+    let (events, happened) = unbounded_channel();
+    let exchange = Exchange::new(
+        own,
+        secret,
+        paths,
+        &config.peer,
+        &config.store.state_dir,
+        sharing,
+        (queue, woken),
+        events,
+        |peer| vouch(&peer.application, peer.running_every),
+    )
+    .context("the status files of peers")?;
+    let peers = Peers { commands, wake: Arc::new(wake) };
+    let teller = Teller::new(config, store.clone(), Arc::clone(letters), peers.clone());
+    let teller = tokio::spawn(teller.run(happened));
+    let (end, ended) = oneshot::channel();
+    thread::Builder::new().name("heartbeat".to_owned()).spawn(move || {
+        prefer();
+        // Nobody waits for it only when the daemon is gone.
+        let _ = end.send(exchange.run());
+    })?;
+    Ok(Some(Running { peers, ended, teller, vouching }))
+}
+
+/// A beat that is late looks like a failure: the thread goes before others as far as the system allows.
+fn prefer() {
+    let priority = libc::sched_param { sched_priority: 1 };
+    // SAFETY: the pointer is to a whole sched_param; 0 is this thread.
+    if unsafe { libc::sched_setscheduler(0, libc::SCHED_RR, &raw const priority) } != 0 {
+        tracing::debug!(error = %io::Error::last_os_error(), "heartbeats have no priority over other work");
+    }
+}

@@ -135,7 +135,7 @@ impl Machine {
     /// Until when this host may be seen to have the addresses, if its beat goes out now: others take over no earlier.
     #[must_use]
     pub fn seen_until(&self, now: MonotonicNs) -> MonotonicNs {
-        if self.mode == Mode::Active { later(now, self.gone_after) } else { MonotonicNs(0) }
+        if self.mode == Mode::Active { now + self.gone_after } else { MonotonicNs(0) }
     }
 
     /// Whether the host is heard.
@@ -197,7 +197,7 @@ impl Machine {
             return Err(NoHandOver::Nobody);
         }
         // Long enough for the others, short enough not to leave the addresses to nobody.
-        self.handed_over_until = Some(later(now, self.gone_after * 2));
+        self.handed_over_until = Some(now + self.gone_after * 2);
         Ok(self.decide(now))
     }
 
@@ -273,10 +273,6 @@ fn is_better(priority: u64, name: &str, than: &Rank) -> bool {
 
 const fn since(earlier: MonotonicNs, now: MonotonicNs) -> Duration {
     Duration::from_nanos(now.0.saturating_sub(earlier.0))
-}
-
-fn later(now: MonotonicNs, by: Duration) -> MonotonicNs {
-    MonotonicNs(now.0.saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
 }
 
 #[cfg(test)]

@@ -1,0 +1,50 @@
+//! `ringback peers` (O-7)
+
+use clap::Args;
+
+use super::{
+    Context, Failure,
+    table::{self, table},
+    time::utc,
+};
+use crate::peer::PeersReport;
+
+/// `ringback peers`
+#[derive(Debug, Args)]
+pub(super) struct Peers {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Peers {
+    pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let report: PeersReport = context.client()?.get("/v1/peers").await?;
+        table::print(self.json, &report, text)
+    }
+}
+
+fn text(report: &PeersReport) -> String {
+    if report.peers.is_empty() {
+        return "no peers\n".to_owned();
+    }
+    let lines: Vec<_> = report
+        .peers
+        .iter()
+        .map(|peer| {
+            let paths: Vec<_> = peer
+                .paths
+                .iter()
+                .map(|line| format!("{} {}", line.path, if line.works { "works" } else { "SILENT" }))
+                .collect();
+            [
+                peer.name.clone(),
+                if peer.reachable { "yes" } else { "NO" }.to_owned(),
+                peer.watch.as_ref().map_or("-", |watch| watch.state.word()).to_owned(),
+                peer.watch.as_ref().map_or_else(|| "-".to_owned(), |watch| utc(watch.since)),
+                paths.join(", "),
+            ]
+        })
+        .collect();
+    table(["PEER", "HEARD", "STATE", "SINCE", "PATHS"], &lines)
+}

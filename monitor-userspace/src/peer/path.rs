@@ -1,0 +1,159 @@
+//! The ways that heartbeats take (H-2): UDP, and Ethernet frames on an interface.
+//!
+//! In: datagrams for a peer. Out: datagrams with the way that they came. Nothing here is looked into.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{IpAddr, SocketAddr, UdpSocket},
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
+};
+
+use nix::net::if_::if_nametoindex;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::wire::MAX_DATAGRAM;
+use crate::{config::PeerPath, standby::announce};
+
+/// "Local experimental" (IEEE 802): nobody else's on a link that is one's own.
+const ETHERTYPE: u16 = 0x88b5;
+/// Ethernet header, and the datagram's length: short frames are padded.
+const HEADER: usize = 14 + 2;
+
+/// Every socket.
+#[derive(Debug)]
+pub(super) struct Paths {
+    udp: UdpSocket,
+    links: BTreeMap<String, Link>,
+}
+
+#[derive(Debug)]
+struct Link {
+    socket: OwnedFd,
+    mac: [u8; 6],
+}
+
+impl Paths {
+    /// Opens what these paths need.
+    pub(super) fn open<'a>(listen: SocketAddr, paths: impl Iterator<Item = &'a PeerPath>) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(listen), Type::DGRAM, Some(Protocol::UDP))?;
+        if listen.is_ipv6() {
+            socket.set_only_v6(false)?;
+        }
+        socket.bind(&listen.into())?;
+        socket.set_nonblocking(true)?;
+        let mut links = BTreeMap::new();
+        for path in paths {
+            if let PeerPath::Link(interface) = path
+                && !links.contains_key(interface)
+            {
+                let index = if_nametoindex(interface.as_str())?;
+                let link = Link { socket: announce::packet_socket(index, ETHERTYPE)?, mac: mac(interface)? };
+                links.insert(interface.clone(), link);
+            }
+        }
+        Ok(Self { udp: socket.into(), links })
+    }
+
+    /// What to wait for.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.links.values().map(|link| link.socket.as_fd()).chain([self.udp.as_fd()])
+    }
+
+    /// Sends; a path that does not work now is what the others are for.
+    pub(super) fn send(&self, path: &PeerPath, datagram: &[u8]) -> io::Result<()> {
+        match path {
+            PeerPath::Udp(addr) => self.udp.send_to(datagram, self.as_sent(*addr)).map(drop),
+            PeerPath::Link(interface) => {
+                let Some(link) = self.links.get(interface) else { return Err(io::ErrorKind::NotFound.into()) };
+                let length = (datagram.len() as u16).to_be_bytes();
+                let frame =
+                    [&[0xff; 6][..], &link.mac, &ETHERTYPE.to_be_bytes(), &length, datagram, &[0; 44]].concat();
+                announce::send(&link.socket, &frame)
+            }
+        }
+    }
+
+    /// The next datagram that has arrived, if there is one, and where: a peer's address, or the interface.
+    pub(super) fn receive(&self) -> Option<(Arrival, Vec<u8>)> {
+        let mut buffer = [0; MAX_DATAGRAM + HEADER + 64];
+        if let Ok((length, from)) = self.udp.recv_from(&mut buffer) {
+            return Some((Arrival::Udp(from.ip().to_canonical()), buffer[..length].to_vec()));
+        }
+        self.links.iter().find_map(|(interface, link)| {
+            // SAFETY: pointer and length are those of the buffer.
+            let received =
+                unsafe { libc::recv(link.socket.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) };
+            let frame = buffer.get(..usize::try_from(received).ok()?)?;
+            let length = u16::from_be_bytes(frame.get(14..16)?.try_into().ok()?);
+            let datagram = frame.get(HEADER..HEADER + usize::from(length)).unwrap_or_default();
+            Some((Arrival::Link(interface.clone()), datagram.to_vec()))
+        })
+    }
+
+    /// A socket of both families takes IPv4 addresses in IPv6's form.
+    fn as_sent(&self, addr: SocketAddr) -> SocketAddr {
+        let both = self.udp.local_addr().is_ok_and(|own| own.is_ipv6());
+        match addr.ip() {
+            IpAddr::V4(v4) if both => SocketAddr::new(v4.to_ipv6_mapped().into(), addr.port()),
+            _ => addr,
+        }
+    }
+}
+
+/// The way that a datagram came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    Udp(IpAddr),
+    Link(String),
+}
+
+impl Arrival {
+    /// Whether it is this path of the peer that it came from.
+    pub(super) fn is(&self, path: &PeerPath) -> bool {
+        match (self, path) {
+            (Self::Udp(from), PeerPath::Udp(addr)) => *from == addr.ip().to_canonical(),
+            (Self::Link(from), PeerPath::Link(interface)) => from == interface,
+            _ => false,
+        }
+    }
+}
+
+/// The MAC address of an interface.
+pub(super) fn mac(interface: &str) -> io::Result<[u8; 6]> {
+    let request = ask(interface, libc::SIOCGIFHWADDR)?;
+    // SAFETY: the kernel has filled in the hardware address.
+    let address = unsafe { request.ifr_ifru.ifru_hwaddr };
+    let mut mac = [0; 6];
+    for (byte, from) in mac.iter_mut().zip(address.sa_data) {
+        *byte = from.cast_unsigned();
+    }
+    Ok(mac)
+}
+
+/// Whether an interface is up and has a link.
+pub(super) fn has_link(interface: &str) -> bool {
+    let wanted = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    ask(interface, libc::SIOCGIFFLAGS).is_ok_and(|request| {
+        // SAFETY: the kernel has filled in the flags.
+        unsafe { request.ifr_ifru.ifru_flags & wanted == wanted }
+    })
+}
+
+fn ask(interface: &str, what: libc::Ioctl) -> io::Result<libc::ifreq> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+    // SAFETY: an ifreq is plain data, of which zeros are a value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    let name = interface.as_bytes();
+    if name.len() >= request.ifr_name.len() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    for (place, byte) in request.ifr_name.iter_mut().zip(name) {
+        *place = byte.cast_signed();
+    }
+    // SAFETY: the request is whole, and its name ends with a zero.
+    match unsafe { libc::ioctl(socket.as_raw_fd(), what, &raw mut request) } {
+        0 => Ok(request),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
