@@ -69,8 +69,10 @@ pub fn rb_gate_out(ctx: TcContext) -> i32 {
 
 /// Stops what concerns a shared address whose gate is closed; leaves the rest to the next program.
 #[inline(always)]
-fn verdict(addr: Option<Addr>) -> i32 {
-    let Some(addr) = addr else { return TC_ACT_UNSPEC };
+fn verdict(halves: Option<[u64; 2]>) -> i32 {
+    let Some(halves) = halves else { return TC_ACT_UNSPEC };
+    // SAFETY: both are 16 bytes without meaning.
+    let addr: Addr = unsafe { core::mem::transmute(halves) };
     let Some(state) = RB_GATE.get_ptr_mut(&addr) else { return TC_ACT_UNSPEC };
     // SAFETY: no arguments.
     let now = unsafe { bpf_ktime_get_ns() };
@@ -105,14 +107,17 @@ fn half(ctx: &TcContext, at: usize) -> Option<u16> {
     ctx.load(at).ok().map(u16::from_be)
 }
 
+/// [`Addr::from_v4`] in halves, as the verifier wants whole words on the stack.
 #[inline(always)]
-fn v4(ctx: &TcContext, at: usize) -> Option<Addr> {
-    ctx.load(at).ok().map(Addr::from_v4)
+fn v4(ctx: &TcContext, at: usize) -> Option<[u64; 2]> {
+    const { assert!(cfg!(target_endian = "little")) };
+    let native: u32 = ctx.load(at).ok()?;
+    Some([0, u64::from(native) << 32 | 0xffff_0000])
 }
 
 #[inline(always)]
-fn v6(ctx: &TcContext, at: usize) -> Option<Addr> {
-    ctx.load(at).ok().map(|bytes| Addr { bytes })
+fn v6(ctx: &TcContext, at: usize) -> Option<[u64; 2]> {
+    Some([ctx.load(at).ok()?, ctx.load(at + 8).ok()?])
 }
 
 #[panic_handler]

@@ -11,6 +11,7 @@
 
 pub mod app_server;
 pub mod attempt;
+pub mod cluster;
 pub mod daemon;
 pub mod daemon_config;
 pub mod database_lock;
@@ -31,6 +32,7 @@ pub mod wait;
 
 pub use app_server::AppServer;
 pub use attempt::{Attempt, Fetched};
+pub use cluster::{Cluster, Knocking, Ways};
 pub use daemon::{Daemon, program};
 pub use daemon_config::DaemonConfig;
 pub use database_lock::DatabaseLock;

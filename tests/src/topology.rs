@@ -99,7 +99,7 @@ impl LabBuilder {
             (1..=self.clients).map(|number| wire(Kind::Client, number, &mut gateway)).collect::<Result<Vec<_>>>()?;
         let servers =
             (1..=self.servers).map(|number| wire(Kind::Server, number, &mut gateway)).collect::<Result<Vec<_>>>()?;
-        let lab = Lab { clients, servers, gateway, _switch: switch, addresses: self.addresses, name, folder };
+        let lab = Lab { clients, servers, gateway, switch, addresses: self.addresses, name, folder };
         lab.add_client_addresses()?;
         Ok(lab)
     }
@@ -111,7 +111,7 @@ pub struct Lab {
     clients: Vec<Host>,
     servers: Vec<Host>,
     gateway: Host,
-    _switch: Option<Host>,
+    switch: Option<Host>,
     addresses: u8,
     name: String,
     folder: Folder,
@@ -145,6 +145,12 @@ impl Lab {
     #[must_use]
     pub const fn gateway(&self) -> &Host {
         &self.gateway
+    }
+
+    /// The switch that all hosts are on, with [`Wiring::SingleInterface`]: its ports have the hosts' names.
+    #[must_use]
+    pub const fn switch(&self) -> Option<&Host> {
+        self.switch.as_ref()
     }
 
     /// The client of that number, from 1 as in its name.

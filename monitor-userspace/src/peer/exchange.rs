@@ -247,11 +247,12 @@ impl Exchange {
                 return;
             }
             Worth::Overtaken => {
-                host.path_works(arrival, now);
+                self.path_works(at, arrival, now);
                 return;
             }
-            Worth::Newest => host.path_works(arrival, now),
+            Worth::Newest => self.path_works(at, arrival, now),
         }
+        let host = &mut self.hosts[at];
         host.heard = Some(now);
         if let (Some(watched), Some(status)) = (&mut host.watched, message.status) {
             let notice = watched.heard(status, now, UnixMs::now());
@@ -265,6 +266,18 @@ impl Exchange {
             carry_out(group, before, turn, now, &mut sharing.gate, &sharing.announcer, &self.events);
         }
         self.hosts[at].groups = message.groups;
+    }
+
+    /// A way works. If it did not before, caches behind it may be old: an active host says again that it is the one.
+    fn path_works(&mut self, at: usize, arrival: &Arrival, now: MonotonicNs) {
+        let host = &mut self.hosts[at];
+        let limit = self.sharing.as_ref().map_or(host.setting.judge_every, |sharing| sharing.settings.gone_after());
+        let returned = host.path_works(arrival, now, limit);
+        let Some(sharing) = &mut self.sharing else { return };
+        for group in sharing.groups.iter_mut().filter(|group| returned && group.machine.mode() == Mode::Active) {
+            announce(group, &sharing.announcer);
+            group.announce_again = Some(now + REPEAT);
+        }
     }
 
     fn judge(&mut self, now: MonotonicNs) {
@@ -482,12 +495,16 @@ impl Exchange {
 }
 
 impl Host {
-    fn path_works(&mut self, arrival: &Arrival, now: MonotonicNs) {
+    /// Says whether a way works again that was silent.
+    fn path_works(&mut self, arrival: &Arrival, now: MonotonicNs, limit: Duration) -> bool {
+        let mut returned = false;
         for (path, heard) in self.setting.paths.iter().zip(&mut self.paths_heard) {
             if arrival.is(path) {
+                returned |= !heard.is_some_and(|heard| within(heard, limit, now));
                 *heard = Some(now);
             }
         }
+        returned
     }
 
     fn hears(&self, limit: Duration, now: MonotonicNs) -> bool {

@@ -184,6 +184,10 @@ impl Machine {
 
     /// Whether this host can serve: its interface has a link and its application answers.
     pub fn set_fit(&mut self, now: MonotonicNs, fit: bool) -> Turn {
+        if fit && !self.fit {
+            // It may have heard nobody for want of a link: it listens first.
+            self.started = now;
+        }
         self.fit = fit;
         self.decide(now)
     }

@@ -124,6 +124,13 @@ fn without_a_link_nobody_is_active_and_the_other_is_let_in() {
     assert_eq!(machine.set_fit(ms(1), false).changed, Some((Mode::Undecided, Why::Unfit)));
     assert!(!machine.beat(ms(1)).candidate);
     assert_eq!(machine.seen_until(ms(1)), ms(0));
+    // The link returns after a long time, in which nobody was heard.
+    for now in (10..5000).step_by(50) {
+        machine.turn(ms(now));
+    }
+    assert_eq!(machine.set_fit(ms(5000), true), Turn::default());
+    let turn = machine.heard(ms(5040), "h2", beat(Mode::Active, 2), true);
+    assert_eq!(turn.changed, Some((Mode::Standby, Why::OtherActive)));
 }
 
 #[derive(Clone, Debug)]

@@ -1,0 +1,317 @@
+//! Hosts on one switch that share addresses, or watch each other; a client beside them.
+//!
+//! ```text
+//! client ── switch br0 ── host 1 … N     10.9.0.N, fd00:9::N on eth0; all of them have 10.9.0.50, fd00:9::50 too
+//!           switch br1 ── host 1 … N     10.8.0.N on eth1: for heartbeats alone
+//! ```
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt as _,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::{Daemon, DaemonConfig, Host, Lab, Wiring};
+
+/// Port of the service on the shared addresses.
+pub const PORT: u16 = 80;
+
+/// The other ends of the second network.
+const BACK: [u8; 3] = [10, 8, 0];
+
+/// A lab of hosts that share addresses.
+#[derive(Debug)]
+pub struct Cluster {
+    lab: Lab,
+    hosts: u8,
+    _services: Vec<Service>,
+}
+
+/// Which ways heartbeats have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ways {
+    /// The network of the shared addresses.
+    Front,
+    /// That and a network of their own.
+    Both,
+    /// That and Ethernet frames on the other network.
+    FrontAndLink,
+}
+
+impl Cluster {
+    /// A client and this many hosts; each has the shared addresses and serves its name on them.
+    pub fn new(hosts: u8) -> Result<Self> {
+        let lab = Lab::builder().servers(hosts).wiring(Wiring::SingleInterface).build()?;
+        let switch = lab.switch().context("the lab has a switch")?;
+        switch.ip(&["link add br1 type bridge forward_delay 0 mcast_snooping 0", "link set br1 up"])?;
+        lab.client(1).ip(&["address add 10.9.0.200/24 dev eth0", "address add fd00:9::200/64 dev eth0 nodad"])?;
+        for number in 1..=hosts {
+            let host = lab.server(usize::from(number));
+            switch.ip(&[
+                format!("link add back{number} type veth peer name eth1 netns {}", host.namespace()),
+                format!("link set back{number} master br1 up"),
+            ])?;
+            // The shared addresses come second: nothing that the host begins itself comes from them.
+            host.ip(&[
+                "link set eth1 up".to_owned(),
+                format!("address add 10.8.0.{number}/24 dev eth1"),
+                format!("address add 10.9.0.{number}/24 dev eth0"),
+                format!("address add fd00:9::{number}/64 dev eth0 nodad"),
+            ])?;
+            // eth1 must not answer for eth0's addresses, nor eth0 for another host's questions about its own.
+            host.sysctl("ipv4/conf/all/arp_ignore", "1")?;
+            host.sysctl("ipv4/conf/all/arp_announce", "2")?;
+        }
+        Ok(Self { lab, hosts, _services: Vec::new() })
+    }
+
+    /// Gives every host these addresses, and a service on them that says the host's name.
+    pub fn share(mut self, addresses: &[IpAddr]) -> Result<Self> {
+        for number in 1..=self.hosts {
+            let host = self.host(number);
+            for address in addresses {
+                host.ip(&[match address {
+                    IpAddr::V4(address) => format!("address add {address}/24 dev eth0"),
+                    IpAddr::V6(address) => format!("address add {address}/64 dev eth0 nodad"),
+                }])?;
+            }
+        }
+        for number in 1..=self.hosts {
+            let service = Service::start(self.host(number))?;
+            self._services.push(service);
+        }
+        Ok(self)
+    }
+
+    /// The usual shared addresses.
+    #[must_use]
+    pub const fn shared() -> [IpAddr; 2] {
+        [
+            IpAddr::V4(Ipv4Addr::new(10, 9, 0, 50)),
+            IpAddr::V6(Ipv6Addr::new(0xfd00, 9, 0, 0, 0, 0, 0, 0x50)),
+        ]
+    }
+
+    /// The lab around it.
+    #[must_use]
+    pub const fn lab(&self) -> &Lab {
+        &self.lab
+    }
+
+    /// The client.
+    #[must_use]
+    pub fn client(&self) -> &Host {
+        self.lab.client(1)
+    }
+
+    /// The host of that number, from 1.
+    #[must_use]
+    pub fn host(&self, number: u8) -> &Host {
+        self.lab.server(usize::from(number))
+    }
+
+    /// Every number.
+    pub fn numbers(&self) -> impl Iterator<Item = u8> + use<> {
+        1..=self.hosts
+    }
+
+    /// The configuration of a host: its name, and the others as peers with these lines besides.
+    pub fn config(&self, number: u8, ways: Ways, lines: &str) -> Result<DaemonConfig> {
+        let secret = self.host(number).folder().join("heartbeat.secret");
+        fs::write(&secret, "a secret of the lab's hosts\n")?;
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
+        let mut config = DaemonConfig::new()
+            .text("heartbeat.name", &format!("host{number}"))
+            .text("heartbeat.secret_file", &secret.display().to_string())
+            .set("watch.pending", "1024");
+        for other in self.numbers().filter(|other| *other != number) {
+            let [a, b, c] = BACK;
+            let paths = match ways {
+                Ways::Front => format!("'10.9.0.{other}:7411'"),
+                Ways::Both => format!("'10.9.0.{other}:7411', '{a}.{b}.{c}.{other}:7411'"),
+                Ways::FrontAndLink => format!("'10.9.0.{other}:7411', 'link:eth1'"),
+            };
+            config = config.table(&format!("[[peer]]\nname = 'host{other}'\npaths = [{paths}]\n{lines}"));
+        }
+        Ok(config)
+    }
+
+    /// The same with shared addresses in one group, of which host 1 has the best priority.
+    pub fn standby(&self, number: u8, ways: Ways, beat: &str) -> Result<DaemonConfig> {
+        let addresses: Vec<_> = Self::shared().iter().map(|address| format!("'{address}'")).collect();
+        let group = format!(
+            "[[standby.group]]\nname = 'web'\naddresses = [{}]\npriority = {number}",
+            addresses.join(", ")
+        );
+        let config = self.config(number, ways, "")?.text("standby.interface", "eth0").text("standby.beat", beat);
+        Ok(config.table(&group))
+    }
+
+    /// Takes a host's plug out of a network (`server1`, `back1`) without its noticing: the link stays up.
+    pub fn cut(&self, port: &str) -> Result<()> {
+        self.lab.switch().context("a switch")?.ip(&[format!("link set {port} nomaster")])
+    }
+
+    /// Undoes [`Cluster::cut`].
+    pub fn heal(&self, port: &str) -> Result<()> {
+        let bridge = if port.starts_with("back") { "br1" } else { "br0" };
+        self.lab.switch().context("a switch")?.ip(&[format!("link set {port} master {bridge}")])
+    }
+
+    /// The MAC addresses that answer the client's ARP requests for an address.
+    pub fn answering(&self, address: Ipv4Addr) -> Result<Vec<[u8; 6]>> {
+        let mut arping = self.client().command("arping");
+        arping.args(["-b", "-c", "2", "-w", "1", "-I", "eth0", &address.to_string()]);
+        let output = arping.output().context("cannot start arping")?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut macs: Vec<_> =
+            text.lines().filter_map(|line| mac_in(line.split_once('[')?.1.split_once(']')?.0)).collect();
+        macs.sort_unstable();
+        macs.dedup();
+        Ok(macs)
+    }
+
+    /// The MAC address that the client has in its cache.
+    pub fn cached(&self, address: IpAddr) -> Result<Option<[u8; 6]>> {
+        let output = self.client().command("ip").args(["-json", "neighbour", "show", "dev", "eth0"]).output()?;
+        let entries: Value = serde_json::from_slice(&output.stdout).context("`ip -json` printed no JSON")?;
+        let entry = entries.as_array().into_iter().flatten().find(|entry| entry["dst"] == address.to_string());
+        Ok(entry.and_then(|entry| mac_in(entry["lladdr"].as_str()?)))
+    }
+
+    /// Forgets what the client has in its cache.
+    pub fn flush_cache(&self) -> Result<()> {
+        self.client().ip(&["neighbour flush all"])
+    }
+}
+
+fn mac_in(text: &str) -> Option<[u8; 6]> {
+    let bytes: Vec<u8> = text.split(':').map(|byte| u8::from_str_radix(byte, 16)).collect::<Result<_, _>>().ok()?;
+    bytes.try_into().ok()
+}
+
+/// The mode of a daemon's group.
+pub fn mode(daemon: &Daemon<'_>, group: &str) -> Result<String> {
+    let groups = daemon.json(&["standby"])?;
+    let line = groups.as_array().into_iter().flatten().find(|line| line["group"] == group);
+    Ok(line.and_then(|line| line["mode"].as_str()).unwrap_or("absent").to_owned())
+}
+
+/// A service on a host that says its host's name to everyone who connects.
+#[derive(Debug)]
+pub struct Service {
+    done: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Service {
+    /// Serves on every address of the host.
+    pub fn start(host: &Host) -> Result<Self> {
+        let listener = host.enter(|| TcpListener::bind((Ipv6Addr::UNSPECIFIED, PORT)))??;
+        listener.set_nonblocking(true)?;
+        let (done, name) = (Arc::new(AtomicBool::new(false)), host.name().to_owned());
+        let ended = Arc::clone(&done);
+        let serve = move || {
+            while !ended.load(Ordering::Relaxed) {
+                match listener.accept() {
+                    Ok((mut stream, _)) => drop(stream.write_all(name.as_bytes())),
+                    Err(_) => thread::sleep(Duration::from_millis(1)),
+                }
+            }
+        };
+        Ok(Self { done, thread: Some(thread::spawn(serve)) })
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.done.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Answers that the client got: when, and from whom.
+type Answers = Arc<Mutex<Vec<(Instant, String)>>>;
+
+/// A client that connects every 10 ms.
+#[derive(Debug)]
+pub struct Knocking {
+    answers: Answers,
+    done: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Knocking {
+    /// Begins; each try is given up when the next one begins.
+    pub fn start(client: &Host, address: IpAddr) -> Result<Self> {
+        let (answers, done) = (Answers::default(), Arc::new(AtomicBool::new(false)));
+        let (heard, ended) = (Arc::clone(&answers), Arc::clone(&done));
+        let service = SocketAddr::new(address, PORT);
+        let knock = move || {
+            while !ended.load(Ordering::Relaxed) {
+                let begun = Instant::now();
+                if let Some(name) = ask(service) {
+                    heard.lock().unwrap_or_else(PoisonError::into_inner).push((Instant::now(), name));
+                }
+                thread::sleep(TRY.saturating_sub(begun.elapsed()));
+            }
+        };
+        // A thread keeps the namespace of the one that began it.
+        let thread = client.enter(|| thread::spawn(knock))?;
+        Ok(Self { answers, done, thread: Some(thread) })
+    }
+
+    /// Who answered last.
+    #[must_use]
+    pub fn latest(&self) -> Option<String> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).last().map(|(_, name)| name.clone())
+    }
+
+    /// Who answered the first try that began after this moment.
+    #[must_use]
+    pub fn since(&self, moment: Instant) -> Vec<String> {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.iter().filter(|(at, _)| *at > moment).map(|(_, name)| name.clone()).collect()
+    }
+
+    /// The longest time without an answer from `begin` on.
+    pub fn gap(&self, begin: Instant) -> Result<Duration> {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = answers.iter().rev().find(|(at, _)| *at <= begin).map_or(begin, |(at, _)| *at);
+        let mut times: Vec<_> = answers.iter().map(|(at, _)| *at).filter(|at| *at > begin).collect();
+        ensure!(!times.is_empty(), "no answer since");
+        times.insert(0, before);
+        Ok(times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default())
+    }
+}
+
+impl Drop for Knocking {
+    fn drop(&mut self) {
+        self.done.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+const TRY: Duration = Duration::from_millis(10);
+
+fn ask(service: SocketAddr) -> Option<String> {
+    let mut stream = TcpStream::connect_timeout(&service, TRY).ok()?;
+    stream.set_read_timeout(Some(TRY)).ok()?;
+    let mut name = String::new();
+    stream.read_to_string(&mut name).ok()?;
+    (!name.is_empty()).then_some(name)
+}
