@@ -96,10 +96,7 @@ impl Cluster {
     /// The usual shared addresses.
     #[must_use]
     pub const fn shared() -> [IpAddr; 2] {
-        [
-            IpAddr::V4(Ipv4Addr::new(10, 9, 0, 50)),
-            IpAddr::V6(Ipv6Addr::new(0xfd00, 9, 0, 0, 0, 0, 0, 0x50)),
-        ]
+        [IpAddr::V4(Ipv4Addr::new(10, 9, 0, 50)), IpAddr::V6(Ipv6Addr::new(0xfd00, 9, 0, 0, 0, 0, 0, 0x50))]
     }
 
     /// The lab around it.
@@ -149,10 +146,8 @@ impl Cluster {
     /// The same with shared addresses in one group, of which host 1 has the best priority.
     pub fn standby(&self, number: u8, ways: Ways, beat: &str) -> Result<DaemonConfig> {
         let addresses: Vec<_> = Self::shared().iter().map(|address| format!("'{address}'")).collect();
-        let group = format!(
-            "[[standby.group]]\nname = 'web'\naddresses = [{}]\npriority = {number}",
-            addresses.join(", ")
-        );
+        let group =
+            format!("[[standby.group]]\nname = 'web'\naddresses = [{}]\npriority = {number}", addresses.join(", "));
         let config = self.config(number, ways, "")?.text("standby.interface", "eth0").text("standby.beat", beat);
         Ok(config.table(&group))
     }

@@ -46,7 +46,8 @@ fn settled(daemons: &[Daemon<'_>], active: usize) -> Result<()> {
         })
     });
     met.with_context(|| {
-        let peers = daemons.iter().map(|daemon| format!("{:#}\n{}", daemon.json(&["peers"]).unwrap_or_default(), daemon.log()));
+        let peers =
+            daemons.iter().map(|daemon| format!("{:#}\n{}", daemon.json(&["peers"]).unwrap_or_default(), daemon.log()));
         peers.collect::<Vec<_>>().join("\n")
     })
 }
@@ -301,7 +302,8 @@ fn two_groups_are_each_on_the_host_of_their_own_priority() -> Result<()> {
     wait_until("the second host is heard", LIMIT, || mode(&second, "mail").is_ok_and(|mode| mode == "standby"))?;
     assert!(first.ringback(&["standby", "hand-over", "mail"])?.status.success());
     wait_until("each host has one", LIMIT, || {
-        mode(&second, "mail").is_ok_and(|mode| mode == "active") && mode(&first, "web").is_ok_and(|mode| mode == "active")
+        mode(&second, "mail").is_ok_and(|mode| mode == "active")
+            && mode(&first, "web").is_ok_and(|mode| mode == "active")
     })?;
     assert_eq!(cluster.answering(v4())?, [cluster.host(1).mac("eth0")?]);
     assert_eq!(cluster.answering(mail)?, [cluster.host(2).mac("eth0")?]);

@@ -44,7 +44,11 @@ pub(super) fn check(config: &Config, mistakes: &mut Mistakes) {
         }
         for (at, mail) in peer.admin.iter().enumerate() {
             if let Err(error) = mail.parse::<lettre::Address>() {
-                say(mistakes, &format!("peer[{index}].admin[{at}]"), format!("`{mail}` is not a mail address: {error}"));
+                say(
+                    mistakes,
+                    &format!("peer[{index}].admin[{at}]"),
+                    format!("`{mail}` is not a mail address: {error}"),
+                );
             }
         }
         if !peer.watch && (config.standby.is_none() || !peer.standby) {

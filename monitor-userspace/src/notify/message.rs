@@ -180,6 +180,9 @@ impl Composer {
 
     /// Subject and body.
     fn words(&self, letter: &Letter) -> Result<(String, String), Unwritable> {
+        if let Some(notice) = &letter.notice {
+            return Ok((notice.subject.replace(char::is_control, " "), notice.text.clone()));
+        }
         let language = letter.language.unwrap_or(self.language);
         let template = match language {
             Language::En => &self.english,

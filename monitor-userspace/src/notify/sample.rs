@@ -27,6 +27,7 @@ pub fn letter(id: i64) -> Letter {
         tries: 0,
         expires: UnixMs(i64::MAX),
         ready: None,
+        notice: None,
     }
 }
 

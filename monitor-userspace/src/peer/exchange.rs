@@ -387,8 +387,7 @@ impl Exchange {
             // Without a name: all that this host is active for.
             let meant = wanted.map_or(group.machine.mode() == Mode::Active, |wanted| wanted == name);
             if meant {
-                let turn =
-                    group.machine.hand_over(now).map_err(|error| HandOverError::Refused(name.clone(), error))?;
+                let turn = group.machine.hand_over(now).map_err(|error| HandOverError::Refused(name.clone(), error))?;
                 done.push(name.clone());
                 carry_out(group, Mode::Active, turn, now, &mut sharing.gate, &sharing.announcer, &self.events);
             }

@@ -112,8 +112,9 @@ pub fn start(config: &Config, store: &Store, letters: &Arc<tokio::sync::Notify>)
     let secret = Secret::new(text.trim_end().as_bytes());
     let own = config.heartbeat.own_name();
     let ways = config.peer.iter().flat_map(|peer| &peer.paths);
-    let paths = Paths::open(config.heartbeat.listen, ways)
-        .with_context(|| format!("cannot listen on {}: check heartbeat.listen and the paths", config.heartbeat.listen))?;
+    let paths = Paths::open(config.heartbeat.listen, ways).with_context(|| {
+        format!("cannot listen on {}: check heartbeat.listen and the paths", config.heartbeat.listen)
+    })?;
     let vouching = CancellationToken::new();
     let vouch = |application: &Option<Application>, period| match application {
         Some(application) => Vouch::of(application, period, vouching.clone()),

@@ -67,8 +67,7 @@ impl Paths {
             PeerPath::Link(interface) => {
                 let Some(link) = self.links.get(interface) else { return Err(io::ErrorKind::NotFound.into()) };
                 let length = (datagram.len() as u16).to_be_bytes();
-                let frame =
-                    [&[0xff; 6][..], &link.mac, &ETHERTYPE.to_be_bytes(), &length, datagram, &[0; 44]].concat();
+                let frame = [&[0xff; 6][..], &link.mac, &ETHERTYPE.to_be_bytes(), &length, datagram, &[0; 44]].concat();
                 announce::send(&link.socket, &frame)
             }
         }
@@ -82,8 +81,7 @@ impl Paths {
         }
         self.links.iter().find_map(|(interface, link)| {
             // SAFETY: pointer and length are those of the buffer.
-            let received =
-                unsafe { libc::recv(link.socket.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) };
+            let received = unsafe { libc::recv(link.socket.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) };
             let frame = buffer.get(..usize::try_from(received).ok()?)?;
             let length = u16::from_be_bytes(frame.get(14..16)?.try_into().ok()?);
             let datagram = frame.get(HEADER..HEADER + usize::from(length)).unwrap_or_default();

@@ -295,7 +295,14 @@ mod tests {
         let signal = prop_oneof![Just(Signal::Start), any::<u64>().prop_map(Signal::Running), Just(Signal::End)];
         let status = (signal, any::<bool>()).prop_map(|(signal, holds_you_up)| Status { signal, holds_you_up });
         let name = "[a-z0-9-]{1,32}";
-        (name, name, any::<[u64; 3]>(), any::<bool>(), prop::collection::vec((name, beat), 0..8), prop::option::of(status))
+        (
+            name,
+            name,
+            any::<[u64; 3]>(),
+            any::<bool>(),
+            prop::collection::vec((name, beat), 0..8),
+            prop::option::of(status),
+        )
             .prop_map(|(from, to, [boot, counter, echo], hears_you, groups, status)| Message {
                 from,
                 to,

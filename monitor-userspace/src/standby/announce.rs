@@ -61,7 +61,8 @@ fn advertisement(address: Ipv6Addr, mac: [u8; 6]) -> Vec<u8> {
 
 /// RFC 1071.
 fn checksum(bytes: &[u8]) -> u16 {
-    let mut sum: u32 = bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0))).sum();
+    let mut sum: u32 =
+        bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0))).sum();
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }
@@ -153,7 +154,10 @@ mod tests {
         assert_eq!(operations, [ARP_REQUEST, ARP_REPLY]);
         for frame in frames {
             assert_eq!((&frame[..6], &frame[6..12], frame.len()), (&BROADCAST[..], &MAC[..], 60));
-            assert_eq!((&frame[22..28], &frame[28..32], &frame[38..42]), (&MAC[..], &[192, 0, 2, 7][..], &[192, 0, 2, 7][..]));
+            assert_eq!(
+                (&frame[22..28], &frame[28..32], &frame[38..42]),
+                (&MAC[..], &[192, 0, 2, 7][..], &[192, 0, 2, 7][..])
+            );
         }
     }
 

@@ -16,8 +16,8 @@ use std::{path::Path, time::Duration};
 use self::relay::Telling;
 pub use error::StoreError;
 pub use records::{
-    Applied, DeadLetter, Letter, LetterId, LetterService, LocalEngine, OutageRecord, OutboxCounts, Outcome,
-    RemoteEngine, Restored, WaitingClient,
+    Applied, DeadLetter, Letter, LetterId, LetterService, LocalEngine, Notice, NoticeLetter, OutageRecord,
+    OutboxCounts, Outcome, RemoteEngine, Restored, WaitingClient,
 };
 pub use relay::{Attachment, ListRecord, ListState, Ready, ReceiptOrder, RefusedMail, Taken, TakenList};
 
@@ -133,6 +133,12 @@ impl Store {
     /// Deletes addresses that were typed before; says how many.
     pub async fn forget_typed(&self, before: UnixMs) -> Result<u64, StoreError> {
         self.database.write(move |session| sqlite::page::forget(session, before)).await
+    }
+
+    /// Writes a notice of this event to each recipient, unless it is written already; says to how many.
+    pub async fn put_notice(&self, event: String, letters: Vec<NoticeLetter>) -> Result<u64, StoreError> {
+        let lifetime = self.database.telling().lifetime;
+        self.database.write(move |session| sqlite::notice::put(session.conn, &event, &letters, lifetime)).await
     }
 
     /// Up to `limit` letters that are due at `now`, oldest first; each is not given out again before `now + lease`.

@@ -95,6 +95,31 @@ pub struct Letter {
     pub expires: UnixMs,
     /// Its words, if it is no letter to a client; then it speaks of no services, and `evidence` says nothing.
     pub ready: Option<Ready>,
+    /// Its words, where it tells of something else than a recovered service; it has no services then.
+    #[serde(default)]
+    pub notice: Option<Notice>,
+}
+
+/// The words of a letter that is a notice of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// One line.
+    pub subject: String,
+    /// The body.
+    pub text: String,
+}
+
+/// A notice to one person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoticeLetter {
+    /// The recipient's mail address.
+    pub to: String,
+    /// The recipient's language; `None`: the configured one.
+    pub language: Option<Language>,
+    /// When it happened.
+    pub at: UnixMs,
+    /// What to say.
+    pub notice: Notice,
 }
 
 /// One service in a letter.

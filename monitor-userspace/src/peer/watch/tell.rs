@@ -1,43 +1,181 @@
 //! Telling people what happened to peers and shared addresses: to the journal, and to the outbox.
+//!
+//! In: events of the thread that exchanges heartbeats. Out: letters, once per event and person (O-4). A peer that goes down
+//! and comes back is told to administrators and to the own clients; that shared addresses have moved, to administrators,
+//! and not again within a minute, however often it happens (H-8).
 
-use std::sync::Arc;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::{Notify, mpsc::UnboundedReceiver};
 
-use super::status::Notice;
+use super::status::Notice as Told;
 use crate::{
-    config::Config,
-    peer::{Command, Peers, exchange::Event},
-    store::Store,
+    config::{Config, Language, PeerSetting},
+    outage::UnixMs,
+    peer::{Command, Peers, exchange::Event, wire::Mode},
+    standby::machine::Why,
+    store::{Notice, NoticeLetter, Store, StoreError},
 };
+
+/// Between two mails about one group of addresses.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// Pause before letters that the store did not take are written again.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// See the module.
 pub(in crate::peer) struct Teller {
-    _store: Store,
-    _letters: Arc<Notify>,
+    own: String,
+    language: Language,
+    settings: Vec<PeerSetting>,
+    store: Store,
+    letters: Arc<Notify>,
     peers: Peers,
+    /// When each group was last told of.
+    mailed: HashMap<String, Instant>,
 }
 
 impl Teller {
-    pub(in crate::peer) fn new(_config: &Config, store: Store, letters: Arc<Notify>, peers: Peers) -> Self {
-        Self { _store: store, _letters: letters, peers }
+    pub(in crate::peer) fn new(config: &Config, store: Store, letters: Arc<Notify>, peers: Peers) -> Self {
+        Self {
+            own: config.heartbeat.own_name(),
+            language: config.notify.language,
+            settings: config.peer.clone(),
+            store,
+            letters,
+            peers,
+            mailed: HashMap::new(),
+        }
     }
 
     /// Runs until the thread of the heartbeats has ended.
-    pub(in crate::peer) async fn run(self, mut happened: UnboundedReceiver<Event>) {
+    pub(in crate::peer) async fn run(mut self, mut happened: UnboundedReceiver<Event>) {
         while let Some(event) = happened.recv().await {
-            match event {
-                Event::Mode { group, mode, why, .. } => {
+            let result = match &event {
+                Event::Mode { group, mode, why, before, at } => {
                     tracing::info!(group, mode = mode.word(), why = why.words(), "standby");
+                    self.moved(group, (*before, *mode), *why, *at).await
                 }
-                Event::Notice { peer, notice, .. } => {
+                Event::Notice { peer, notice, at, since } => {
                     match notice {
-                        Notice::Down => tracing::warn!(peer, "the peer is down"),
-                        Notice::Recovered => tracing::info!(peer, "the peer is back"),
+                        Told::Down => tracing::warn!(peer, "the peer is down"),
+                        Told::Recovered => tracing::info!(peer, "the peer is back"),
                     }
-                    let _ = self.peers.command(Command::Told(peer, notice));
+                    self.peer(peer, *notice, *at, *since).await
                 }
+            };
+            if let Err(error) = result {
+                tracing::error!(%error, "letters about a peer are not written; the next start tries again");
+                tokio::time::sleep(RETRY).await;
             }
         }
+    }
+
+    async fn peer(&self, peer: &str, told: Told, at: UnixMs, since: UnixMs) -> Result<(), StoreError> {
+        let Some(setting) = self.settings.iter().find(|setting| setting.name == peer) else { return Ok(()) };
+        let mut recipients: Vec<_> = setting.admin.iter().map(|mail| (mail.clone(), None)).collect();
+        for entry in self.store.addresses().await? {
+            if setting.clients.iter().any(|net| net.net().contains(&entry.client.net())) {
+                recipients.push((entry.mail, entry.language));
+            }
+        }
+        let (key, words): (_, fn(&str, &str, Language) -> Notice) = match told {
+            Told::Down => ("down", down),
+            Told::Recovered => ("recovered", recovered),
+        };
+        let write = |language| words(peer, &self.own, language);
+        self.write(format!("peer {peer} {key} {}", since.0), recipients, at, write).await?;
+        // From here on a crash writes nothing again.
+        let _ = self.peers.command(Command::Told(peer.to_owned(), told));
+        Ok(())
+    }
+
+    /// A take-over, or the end of a split; what belongs to a start or a hand-over is only for the journal.
+    async fn moved(
+        &mut self,
+        group: &str,
+        (before, mode): (Mode, Mode),
+        why: Why,
+        at: UnixMs,
+    ) -> Result<(), StoreError> {
+        let told = matches!((before, mode, why), (Mode::Standby, Mode::Active, Why::NobodyActive))
+            || matches!(why, Why::Yielded | Why::NotHeard | Why::Unfit | Why::Stalled);
+        if !told || self.mailed.get(group).is_some_and(|mailed| mailed.elapsed() < QUIET) {
+            return Ok(());
+        }
+        self.mailed.insert(group.to_owned(), Instant::now());
+        let admins = self.settings.iter().filter(|setting| setting.standby).flat_map(|setting| &setting.admin);
+        let recipients = admins.map(|mail| (mail.clone(), None)).collect();
+        let event = format!("group {group} {} {} {}", self.own, mode.word(), at.0);
+        let write = |language| moved(group, &self.own, mode, why, language);
+        self.write(event, recipients, at, write).await
+    }
+
+    /// One letter per person, whatever the number of machines.
+    async fn write(
+        &self,
+        event: String,
+        recipients: Vec<(String, Option<Language>)>,
+        at: UnixMs,
+        words: impl Fn(Language) -> Notice,
+    ) -> Result<(), StoreError> {
+        let mut seen = HashSet::new();
+        let letters: Vec<_> = recipients
+            .into_iter()
+            .filter(|(mail, _)| seen.insert(mail.to_lowercase()))
+            .map(|(to, language)| NoticeLetter { to, language, at, notice: words(language.unwrap_or(self.language)) })
+            .collect();
+        if !letters.is_empty() && self.store.put_notice(event, letters).await? > 0 {
+            self.letters.notify_one();
+        }
+        Ok(())
+    }
+}
+
+fn down(peer: &str, own: &str, language: Language) -> Notice {
+    match language {
+        Language::En => Notice {
+            subject: format!("{peer} is down"),
+            text: format!("{own} hears nothing of {peer} any more. You will get one more mail when {peer} is back.\n"),
+        },
+        Language::Ja => Notice {
+            subject: format!("{peer} が停止しています"),
+            text: format!(
+                "{own} は {peer} からの信号を受信できなくなりました。復旧したときにもう一度お知らせします。\n"
+            ),
+        },
+    }
+}
+
+fn recovered(peer: &str, own: &str, language: Language) -> Notice {
+    match language {
+        Language::En => {
+            Notice { subject: format!("{peer} is back"), text: format!("{own} hears {peer} again; it is running.\n") }
+        }
+        Language::Ja => Notice {
+            subject: format!("{peer} が復旧しました"),
+            text: format!("{own} は {peer} の動作を再び確認しました。\n"),
+        },
+    }
+}
+
+fn moved(group: &str, own: &str, mode: Mode, why: Why, language: Language) -> Notice {
+    let (mode, why) = (mode.word(), why.words());
+    match language {
+        Language::En => Notice {
+            subject: format!("{own} is now {mode} for {group}"),
+            text: format!(
+                "{own} is now {mode} for the shared addresses of {group}: {why}.\n\nFurther changes within a minute are in \
+                 the journal only; `ringback standby` shows how it stands.\n"
+            ),
+        },
+        Language::Ja => Notice {
+            subject: format!("{own}: {group} の状態は {mode} です"),
+            text: format!("{own} は共有アドレス {group} について {mode} になりました ({why})。\n"),
+        },
     }
 }

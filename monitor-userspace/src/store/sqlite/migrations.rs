@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_declined.sql"),
     include_str!("migrations/0003_relay.sql"),
+    include_str!("migrations/0004_notice.sql"),
 ];
 
 /// Brings the schema up to date, or says why that cannot be.

@@ -7,6 +7,7 @@ mod columns;
 pub(super) mod lists;
 mod lock;
 mod migrations;
+pub(super) mod notice;
 mod open;
 pub(super) mod outages;
 pub(super) mod outbox;

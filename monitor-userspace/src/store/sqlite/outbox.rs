@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::{
-    super::{DeadLetter, Letter, LetterId, LetterService, OutboxCounts, Outcome, StoreError},
+    super::{DeadLetter, Letter, LetterId, LetterService, Notice, OutboxCounts, Outcome, StoreError},
     columns::{count, service},
     ready,
 };
@@ -20,7 +20,7 @@ pub(in crate::store) fn take_due(
 ) -> Result<Vec<Letter>, StoreError> {
     let mut letters: Vec<Letter> = conn
         .prepare_cached(
-            "SELECT id, outage, client, mail, language, recovered, evidence, tries, expires FROM letter
+            "SELECT id, outage, client, mail, language, recovered, evidence, tries, expires, subject, text FROM letter
              WHERE state = 'queued' AND due <= ?1 ORDER BY due, id LIMIT ?2",
         )?
         .query_map((now, limit), letter)?
@@ -51,6 +51,10 @@ fn letter(row: &Row<'_>) -> rusqlite::Result<Letter> {
         tries: row.get("tries")?,
         expires: row.get("expires")?,
         ready: None,
+        notice: row
+            .get::<_, Option<String>>("subject")?
+            .zip(row.get("text")?)
+            .map(|(subject, text)| Notice { subject, text }),
     })
 }
 

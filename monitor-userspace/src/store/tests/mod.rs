@@ -5,6 +5,7 @@ mod addresses;
 mod closing;
 mod crash;
 mod model;
+mod notices;
 mod outbox;
 mod relay;
 mod retention;
