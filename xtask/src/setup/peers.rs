@@ -43,9 +43,13 @@ const LAB: [Needed; 17] = [
 
 const EMULATOR: [Needed; 1] = [("qemu-system-x86_64", "qemu-system-x86")];
 
-/// A C compiler for BPF, for the program that Ringback is measured against, and connection tracking.
-const MEASUREMENTS: [Needed; 3] =
-    [("clang", "clang"), ("nft", "nftables"), ("usr/include/bpf/bpf_helpers.h", "libbpf-dev")];
+/// What Ringback is measured against: a program in C for BPF, connection tracking, hot standby by VRRP.
+const MEASUREMENTS: [Needed; 4] = [
+    ("clang", "clang"),
+    ("keepalived", "keepalived"),
+    ("nft", "nftables"),
+    ("usr/include/bpf/bpf_helpers.h", "libbpf-dev"),
+];
 
 /// Folders of programs inside a package.
 const PROGRAM_FOLDERS: [&str; 4] = ["usr/bin", "usr/sbin", "bin", "sbin"];

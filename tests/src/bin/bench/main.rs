@@ -9,6 +9,7 @@ mod growth;
 mod recovery;
 mod report;
 mod segments;
+mod standby;
 mod time_to_mail;
 
 use anyhow::{Result, bail};
@@ -16,7 +17,7 @@ use anyhow::{Result, bail};
 /// A measurement by name.
 type Measurement = (&'static str, fn() -> Result<()>);
 
-const ALL: [Measurement; 7] = [
+const ALL: [Measurement; 8] = [
     ("frames", frames::run),
     ("flows", flows::run),
     ("growth", growth::run),
@@ -24,6 +25,7 @@ const ALL: [Measurement; 7] = [
     ("events", events::run),
     ("recovery", recovery::run),
     ("time-to-mail", time_to_mail::run),
+    ("standby", standby::run),
 ];
 
 fn main() -> Result<()> {
