@@ -88,6 +88,13 @@ fn both_hosts_have_the_address_and_only_the_active_one_is_seen_to_have_it() -> R
             wait_until("an answer", LIMIT, || !knocking.since(flushed).is_empty())?;
             assert_eq!(cluster.cached(address)?, Some(cluster.host(1).mac("eth0")?));
         }
+        // The standby host claims the address, as a careless program on it might: nobody hears of it.
+        let mut claim = cluster.host(2).command("arping");
+        claim.args(["-c", "1", "-w", "1", "-U", "-I", "eth0", "-s", "10.9.0.50", "10.9.0.50"]).output()?;
+        cluster.host(2).ip(&["neighbour flush all"])?;
+        let towards_client = if address.is_ipv4() { "10.9.0.200:81" } else { "[fd00:9::200]:81" }.parse()?;
+        cluster.host(2).connect(Some(address), towards_client, Duration::from_millis(300))?;
+        assert_eq!(cluster.cached(address)?, Some(cluster.host(1).mac("eth0")?));
         let groups = daemons[1].json(&["standby"])?;
         assert!(groups[0]["stopped"].as_u64().is_some_and(|stopped| stopped > 0), "{groups:#}");
         // The peers' addresses of their own are no business of the gate.
