@@ -66,7 +66,7 @@ pub(crate) fn ipv4(frame: &Frame, offset: usize, side: Side, ifindex: u32) -> Pa
             unreachable::icmp(frame, icmp, at, ifindex);
         }
         Payload::At(..) | Payload::Hidden => {}
-        Payload::Malformed => count(Counter::Malformed),
+        Payload::Malformed => return malformed(),
     }
     Passage::Goes
 }
@@ -94,7 +94,7 @@ fn ipv6(frame: &Frame, offset: usize, side: Side, ifindex: u32) -> Passage {
             }
         }
         Payload::At(..) | Payload::Hidden => {}
-        Payload::Malformed => count(Counter::Malformed),
+        Payload::Malformed => return malformed(),
     }
     Passage::Goes
 }
@@ -109,8 +109,12 @@ fn malformed() -> Passage {
 #[inline(always)]
 fn tcp_segment(src: Addr, dst: Addr, tcp: &Tcp, side: Side, ifindex: u32) -> Passage {
     let passage = if guard::on() { guard::segment(src, dst, tcp, side, ifindex) } else { Passage::Goes };
-    if passage != Passage::Hidden && concerns_us(tcp) {
-        by_flags(src, dst, tcp, side, ifindex);
+    if passage != Passage::Hidden
+        && concerns_us(tcp)
+        && by_flags(src, dst, tcp, side, ifindex)
+        && passage == Passage::Goes
+    {
+        return Passage::ToFailed;
     }
     passage
 }
@@ -123,18 +127,17 @@ fn concerns_us(tcp: &Tcp) -> bool {
 
 /// Names the attempt that the segment speaks of, seen from its client, and gives it to the one handler.
 #[inline(always)]
-fn by_flags(src: Addr, dst: Addr, tcp: &Tcp, side: Side, ifindex: u32) {
+fn by_flags(src: Addr, dst: Addr, tcp: &Tcp, side: Side, ifindex: u32) -> bool {
     if tcp.data_offset >> 4 < 5 {
-        return count(Counter::Malformed);
+        count(Counter::Malformed);
+        return false;
     }
     let (source, dest) = (tcp.source.get(), tcp.dest.get());
     let from_client = |seq| attempt(src, dst, source, dest, seq, ifindex);
     let from_server = |seq| attempt(dst, src, dest, source, seq, ifindex);
     match tcp.flags & (FIN | SYN | RST | ACK) {
         // A SYN that leaves was seen when it arrived, or is this host's own.
-        SYN if side == Side::Ingress => {
-            syn::rb_syn(&mut from_client(tcp.seq.get()));
-        }
+        SYN if side == Side::Ingress => return syn::rb_syn(&mut from_client(tcp.seq.get())) != 0,
         // Answer and refusal acknowledge the SYN's sequence number + 1 (RFC 9293 sections 3.5 and 3.5.2); a lone RST,
         // or one that acknowledges something else, is nothing.
         flags if flags == SYN | ACK => answer::syn_ack(&mut from_server(tcp.ack.get().wrapping_sub(1))),
@@ -145,6 +148,7 @@ fn by_flags(src: Addr, dst: Addr, tcp: &Tcp, side: Side, ifindex: u32) {
         }
         _ => {}
     }
+    false
 }
 
 /// Gives a segment of `bytes` bytes, header included, to what follows established connections (F-5).

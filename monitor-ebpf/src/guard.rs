@@ -52,6 +52,8 @@ pub(crate) enum Passage {
     Held,
     /// It is dropped.
     Dropped,
+    /// It is a SYN to a failed service that arrived, and goes on unless it is refused in the server's name.
+    ToFailed,
 }
 
 /// A segment of a guarded port.

@@ -1,8 +1,9 @@
 //! The kernel side: what a frame says about an attempt, decided where the frame passes.
 //!
 //! In: every frame that arrives on a watched interface (XDP) or that this host sends (TC egress). Out: changes of the
-//! maps in [`maps`] and events on the ring buffer. Every frame goes on unchanged: these programs only watch. The one
-//! exception is a SYN to a guarded port of this host ([`guard`]).
+//! maps in [`maps`] and events on the ring buffer. Every frame goes on unchanged: these programs only watch. What is answered
+//! in a failed server's name, where the operator wants that, is in [`standin`] and [`fast_refusal`]; SYNs to guarded ports of
+//! this host are held in [`guard`].
 //!
 //! `frame` reads headers, `decide` picks what concerns us, and one file each handles a SYN ([`syn`]), its answer
 //! ([`answer`]), a refusal ([`refusal`]), ICMP ([`unreachable`]), a host that speaks ([`neighbour`]) and the passing of
@@ -20,6 +21,7 @@ mod counters;
 mod deadline;
 mod decide;
 mod established;
+mod fast_refusal;
 mod frame;
 mod guard;
 mod maps;
@@ -56,6 +58,9 @@ pub fn rb_ingress(ctx: XdpContext) -> u32 {
             guard::hand_over(ctx.ctx, &frame);
         }
         return xdp_action::XDP_DROP;
+    }
+    if passage == Passage::ToFailed {
+        return fast_refusal::answer(&ctx);
     }
     xdp_action::XDP_PASS
 }

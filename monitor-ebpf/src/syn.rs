@@ -18,7 +18,7 @@ struct Wanted {
     failed_ns: u64,
 }
 
-/// Takes a SYN that arrived.
+/// Takes a SYN that arrived. Returns 1 when its service is failed, else 0.
 ///
 /// A global function in BPF's sense: the verifier checks it once, by itself, and not again for each way that leads here.
 /// What it is given may therefore be null, as far as the verifier knows.
@@ -26,15 +26,20 @@ struct Wanted {
 #[inline(never)]
 pub extern "C" fn rb_syn(attempt: *mut Attempt) -> u32 {
     // SAFETY: the caller's attempt, on its stack.
-    if let Some(attempt) = unsafe { attempt.as_mut() } {
-        seen(attempt);
-    }
-    0
+    u32::from(unsafe { attempt.as_mut() }.is_some_and(seen))
+}
+
+/// Whether the service is failed.
+#[inline(always)]
+fn seen(attempt: &mut Attempt) -> bool {
+    let Some(wanted) = wanted(attempt) else { return false };
+    let failed = wanted.failed_ns != 0;
+    remember(attempt, &wanted);
+    failed
 }
 
 #[inline(always)]
-fn seen(attempt: &mut Attempt) {
-    let Some(wanted) = wanted(attempt) else { return };
+fn remember(attempt: &mut Attempt, wanted: &Wanted) {
     let Some(settings) = RB_SETTINGS.get(0) else { return };
     // SAFETY: no arguments.
     attempt.seen_ns = unsafe { bpf_ktime_get_ns() };

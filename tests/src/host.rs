@@ -10,10 +10,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{FrameSocket, Process, namespace::Namespace, peers};
+use crate::{FrameSocket, Process, namespace::Namespace, offload, peers};
 
 /// The interface of a client or server.
-pub(crate) const INTERFACE: &str = "eth0";
+pub const INTERFACE: &str = "eth0";
 
 /// A client, server or gateway.
 #[derive(Debug)]
@@ -146,6 +146,12 @@ impl Host {
         let path = format!("/proc/sys/net/{key}");
         let written = self.enter(|| fs::write(&path, value))?;
         written.with_context(|| format!("{}: cannot write {value} to {path}", self.role))
+    }
+
+    /// Turns generic receive offload on: a veth interface takes frames that its peer's XDP program sends only with it.
+    pub fn generic_receive_offload(&self, interface: &str) -> Result<()> {
+        self.enter(|| offload::receive(interface))?
+            .with_context(|| format!("{}: cannot turn on receive offload of {interface}", self.role))
     }
 
     /// The cable is out: the gateway's ARP requests and neighbour solicitations get no answer.

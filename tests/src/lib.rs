@@ -24,6 +24,7 @@ pub mod mail;
 pub mod mail_host;
 pub mod mail_sink;
 pub mod namespace;
+mod offload;
 mod peers;
 pub mod pop3_gate;
 pub mod process;

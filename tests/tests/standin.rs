@@ -434,3 +434,71 @@ fn the_gateways_own_address_takes_answers_and_a_mails_link_ends_the_mails() -> R
     assert_eq!((&outages[0]["letters"], &outages[1]["letters"]), (&0.into(), &1.into()), "{outages:#}");
     Ok(())
 }
+
+/// What a client's connection attempt to a port ends with, and how fast.
+fn tried(client: &Host, service: SocketAddr) -> Result<(Attempt, Duration)> {
+    let begin = Instant::now();
+    Ok((client.connect(None, service, Duration::from_secs(2))?, begin.elapsed()))
+}
+
+// proves: F-26 F-29
+#[test]
+fn other_ports_of_a_failed_server_are_silent_or_refused_at_once_as_configured() -> Result<()> {
+    let page_and_rules = [
+        (true, "silent", Attempt::TimedOut),
+        (true, "reset", Attempt::Refused),
+        (false, "reset", Attempt::Refused),
+        (true, "icmp", Attempt::Unreachable),
+    ];
+    for (page, rule, expected) in page_and_rules {
+        let lab = Lab::builder().build()?;
+        let (client, server) = (lab.client(1), lab.server(1));
+        // A frame that XDP sends back is taken from the cable only with GRO.
+        client.generic_receive_offload(lab::host::INTERFACE)?;
+        let (_web, _other) = (HttpServer::start(server, 80)?, HttpServer::start(server, 8080)?);
+        let config = config().set("standin.enabled", if page { "true" } else { "false" });
+        let daemon = Daemon::start(lab.gateway(), config.text("standin.other_ports", rule))?;
+        for v6 in [false, true] {
+            let at = |port| if v6 { server.service_v6(port) } else { server.service_v4(port) };
+            learn(&daemon, client, at(8080))?;
+            learn(&daemon, client, at(80))?;
+            server.fall_silent()?;
+            assert_eq!(client.connect(None, at(8080), Duration::from_millis(900))?, Attempt::TimedOut);
+            assert_eq!(client.connect(None, at(80), Duration::from_millis(900))?, Attempt::TimedOut);
+            let failed = format!("\"{}\"", at(8080));
+            daemon.wait_for(&["outages"], LIMIT, |outages| {
+                let text = outages.to_string();
+                text.contains(&failed) && text.contains(&format!("\"{}\"", at(80)))
+            })?;
+            let mut attempt = (Attempt::TimedOut, LIMIT);
+            let met = wait_until("the attempt ends as configured", LIMIT, || {
+                attempt = tried(client, at(8080)).unwrap_or((Attempt::Connected, LIMIT));
+                attempt.0 == expected
+            });
+            met.with_context(|| format!("{rule}, IPv6 {v6}: {attempt:?}"))?;
+            assert!(rule == "silent" || attempt.1 < Duration::from_millis(500), "{attempt:?}");
+            if page {
+                assert_eq!(curl(client, &[&url(at(80), "/")])?.status, 503, "port 80 is the page's");
+            } else {
+                assert_eq!(client.connect(None, at(80), LIMIT)?, expected);
+            }
+            let before = attempts(&daemon, at(8080))?;
+            client.connect(None, at(8080), Duration::from_millis(300))?;
+            daemon.wait_for(&["waiting"], LIMIT, |_| attempts(&daemon, at(8080)).is_ok_and(|now| now > before))?;
+            server.speak_again()?;
+            closed(&daemon)?;
+            wait_until("the server is reached again", LIMIT, || {
+                client.connect(None, at(8080), LIMIT).is_ok_and(|attempt| attempt == Attempt::Connected)
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Attempts that are noted for a service.
+fn attempts(daemon: &Daemon<'_>, service: SocketAddr) -> Result<u64> {
+    let outages = daemon.json(&["outages"])?;
+    let of = |line: &&Value| line["service"] == service.to_string();
+    let line = outages.as_array().into_iter().flatten().find(of).with_context(|| format!("{service}: {outages:#}"))?;
+    line["failures"].as_u64().context("no failures")
+}
