@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{FrameSocket, Process, namespace::Namespace, offload, peers};
+use crate::{FrameSocket, Process, XdpPass, namespace::Namespace, peers};
 
 /// The interface of a client or server.
 pub const INTERFACE: &str = "eth0";
@@ -148,10 +148,10 @@ impl Host {
         written.with_context(|| format!("{}: cannot write {value} to {path}", self.role))
     }
 
-    /// Turns generic receive offload on: a veth interface takes frames that its peer's XDP program sends only with it.
-    pub fn generic_receive_offload(&self, interface: &str) -> Result<()> {
-        self.enter(|| offload::receive(interface))?
-            .with_context(|| format!("{}: cannot turn on receive offload of {interface}", self.role))
+    /// Puts an XDP program that passes everything on an interface, for as long as the result lives.
+    pub fn xdp_pass(&self, interface: &str) -> Result<XdpPass> {
+        self.enter(|| XdpPass::attach(interface))?
+            .with_context(|| format!("{}: cannot attach an XDP program to {interface}", self.role))
     }
 
     /// The cable is out: the gateway's ARP requests and neighbour solicitations get no answer.

@@ -24,12 +24,12 @@ pub mod mail;
 pub mod mail_host;
 pub mod mail_sink;
 pub mod namespace;
-mod offload;
 mod peers;
 pub mod pop3_gate;
 pub mod process;
 pub mod topology;
 pub mod wait;
+pub mod xdp_pass;
 
 pub use app_server::AppServer;
 pub use attempt::{Attempt, Fetched};
@@ -48,3 +48,4 @@ pub use pop3_gate::Pop3Gate;
 pub use process::Process;
 pub use topology::{Lab, LabBuilder, Wiring};
 pub use wait::wait_until;
+pub use xdp_pass::XdpPass;
