@@ -38,7 +38,7 @@ mod tests {
         let of = |text: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT_LANGUAGE, text.parse().unwrap());
-            super::of(&headers, Language::En)
+            of(&headers, Language::En)
         };
         for (text, language) in [
             ("ja", Language::Ja),

@@ -89,5 +89,10 @@ impl View {
 fn failed(record: OutageRecord) -> Option<Failed> {
     let outage = record.outage;
     let shown = outage.phase == Phase::Open && outage.service.port() == STAND_IN_PORT;
-    shown.then(|| Failed { outage: outage.id, service: outage.service, since: outage.since, name: record.server_name })
+    shown.then_some(Failed {
+        outage: outage.id,
+        service: outage.service,
+        since: outage.since,
+        name: record.server_name,
+    })
 }
