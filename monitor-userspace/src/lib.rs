@@ -12,6 +12,7 @@ pub mod daemon;
 pub mod fuzzing;
 pub mod guard;
 pub mod kernel;
+pub mod notice;
 pub mod notify;
 pub mod outage;
 pub mod page;

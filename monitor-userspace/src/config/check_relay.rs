@@ -1,4 +1,4 @@
-//! Mistakes in `[mailbox]`, `[[relay]]` and `[[gateway]]`.
+//! Mistakes in `[mailbox]`, `[[relay]]`, `[[gateway]]` and `[[notice]]`.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -39,6 +39,14 @@ pub(super) fn check(config: &Config, mistakes: &mut Mistakes) {
     }
     if let Err((index, error)) = Relays::load(&config.relay) {
         say(mistakes, &format!("relay[{index}].keys"), error.to_string());
+    }
+    for (index, notice) in config.notice.iter().enumerate() {
+        if notice.to.is_empty() {
+            say(mistakes, &format!("notice[{index}].to"), "names nobody: write at least one mail address");
+        }
+        for to in &notice.to {
+            mail(mistakes, &format!("notice[{index}].to"), to);
+        }
     }
     let mut names = HashSet::new();
     for (index, gateway) in config.gateway.iter().enumerate() {
@@ -97,6 +105,8 @@ mod tests {
             (relay("").replace("'k'", "'k k'"), "f:5: relay[0].keys: `k k` is not a key's name"),
             (relay("") + &relay(""), "relay[1].server: 192.0.2.7 has a relay already: keep one"),
             ("[[gateway]]\nname = 'gw'\nkeys = []".to_owned(), "f:3: gateway[0].keys: 0 keys: write one"),
+            ("[[notice]]\nto = []".to_owned(), "f:2: notice[0].to: names nobody"),
+            ("[[notice]]\nto = ['x']".to_owned(), "f:2: notice[0].to: `x` is not a mail address"),
             (relay("").replace("keys", "keyz"), "there is no key `keyz` here; did you mean `keys`?"),
         ] {
             let text = parse("f", &text).unwrap_err().to_string();

@@ -9,6 +9,7 @@ pub mod duration_option;
 pub mod duration_or_off;
 mod guard;
 mod load;
+mod notice;
 mod parse;
 mod peers;
 mod relay;
@@ -19,6 +20,7 @@ mod standin;
 
 pub use guard::{CheckKind, CheckSetting, GuardEnd, GuardFail, GuardMode, GuardSetting};
 pub use load::{ConfigError, Mistake, Presence, load, parse};
+pub use notice::NoticeSetting;
 pub use peers::{Application, Heartbeat, PeerPath, PeerSetting, Standby, StandbyGroup};
 pub use relay::{Deliver, GatewaySetting, KeySetting, Mailbox, RelaySetting};
 pub use settings::*;

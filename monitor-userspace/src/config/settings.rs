@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use super::standin::{Ask, OtherPortsRule, StandIn};
-use super::{GatewaySetting, Mailbox, RelaySetting};
+use super::{GatewaySetting, Mailbox, NoticeSetting, RelaySetting};
 
 /// The whole file. Every key has a default; an unknown key is an error.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,8 @@ pub struct Config {
     pub relay: Vec<RelaySetting>,
     /// At a relay: the gateways whose lists it takes.
     pub gateway: Vec<GatewaySetting>,
+    /// Operators who are told of outages (B-1).
+    pub notice: Vec<NoticeSetting>,
     /// The address book's part that is kept in this file.
     pub address: Vec<AddressSetting>,
     /// Ports of this host that are guarded.

@@ -231,17 +231,14 @@ async fn waiting(
 }
 
 /// B-2: the outage must be open; its end tells whoever is in the address book then.
-async fn add_waiting(
-    State(context): State<Context>,
-    Json(request): Json<WaitingRequest>,
-) -> Result<(StatusCode, Json<bool>), Wrong> {
+async fn add_waiting(State(context): State<Context>, Json(request): Json<WaitingRequest>) -> Result<Json<bool>, Wrong> {
     let WaitingRequest { outage, client } = request;
     // Requests may name an IPv4 address in its IPv6 form.
     let client = ClientAddr::new(client.ip());
     if !context.store.add_waiting(outage, client, UnixMs::now()).await? {
         return Err(Wrong(StatusCode::NOT_FOUND, format!("there is no open outage {outage}: see `ringback outages`")));
     }
-    Ok((StatusCode::CREATED, Json(true)))
+    Ok(Json(true))
 }
 
 async fn services(State(context): State<Context>) -> Result<Json<Vec<ServiceLine>>, Wrong> {

@@ -29,6 +29,7 @@ use crate::{
     config::{self, Config, Presence},
     control,
     kernel::{self, Kernel},
+    notice::Notices,
     notify::{Delivery, OutboxWorker},
     outage::UnixMs,
     page::{self, Page},
@@ -78,6 +79,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     }
     let delivery = Arc::new(delivery);
     store.set_relays(relay::relays(&config)?);
+    store.set_notices(Notices::new(&config.notice));
     let courier = relay::courier(&config)?;
 
     let (reports, reported) = mpsc::channel(REPORTED);

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Store, StoreError, sqlite};
 use crate::{
+    notice::Notices,
     outage::{ClientAddr, Failure, OutageId, Service, UnixMs},
     relay::{Keyring, List, Receipt, Relays},
 };
@@ -38,6 +39,7 @@ pub(super) struct Telling {
     /// How long a letter lives.
     pub(super) lifetime: Duration,
     pub(super) relays: Arc<Relays>,
+    pub(super) notices: Arc<Notices>,
 }
 
 /// A list that a gateway sent.
@@ -130,6 +132,11 @@ impl Store {
     /// The server mail table, from now on.
     pub fn set_relays(&self, relays: Relays) {
         self.database.set_relays(relays);
+    }
+
+    /// The operators who are told, from now on.
+    pub fn set_notices(&self, notices: Notices) {
+        self.database.set_notices(notices);
     }
 
     /// Stores a list at a relay: outage, waiting clients, letters, receipt and nonce, all or nothing. Durable when it

@@ -8,8 +8,10 @@ use super::{
     super::{Applied, StoreError, Telling},
     closing,
     columns::{Address, number},
+    notices,
     writer::Session,
 };
+use crate::notice::Event;
 use crate::outage::{Change, ClientAddr, Failure, Outage, OutageId, Phase, UnixMs};
 
 pub(in crate::store) fn apply(
@@ -20,11 +22,13 @@ pub(in crate::store) fn apply(
     let mut applied = Applied::default();
     let rows = rows_to_put(changes);
     let mut lists = WaitingLists::new(session.conn);
+    let mut put_outages = Vec::new();
     for (index, change) in changes.iter().enumerate() {
         match change {
             Change::Put(outage) if rows.contains(&index) => {
                 put(session.conn, outage)?;
                 lists.look_again(outage.id);
+                put_outages.push(outage.id);
             }
             // A later one in the batch says more.
             Change::Put(_) => {}
@@ -42,6 +46,7 @@ pub(in crate::store) fn apply(
             }
             Change::Discard { outage, at } => {
                 lists.count()?;
+                applied.letters += notices::ended(session.conn, *outage, Event::Discarded { at: *at }, telling)?;
                 applied.untold += discard(session.conn, *outage, *at)?;
             }
             Change::Purge { older_than } => {
@@ -51,6 +56,10 @@ pub(in crate::store) fn apply(
         }
     }
     lists.count()?;
+    // Last: a notice says how many wait.
+    for outage in put_outages {
+        applied.letters += notices::opened(session.conn, outage, telling)?;
+    }
     Ok(applied)
 }
 

@@ -8,6 +8,7 @@ pub(super) mod lists;
 mod lock;
 mod migrations;
 pub(super) mod notice;
+mod notices;
 mod open;
 pub(super) mod outages;
 pub(super) mod outbox;
@@ -37,7 +38,7 @@ use rusqlite::Connection;
 pub(super) use self::writer::Session;
 use self::{lock::Lock, readers::Readers, writer::Writer};
 use super::{StoreError, Telling};
-use crate::{config::Notify, relay::Relays};
+use crate::{config::Notify, notice::Notices, relay::Relays};
 
 /// An open database. The last clone that is dropped closes it.
 #[derive(Clone)]
@@ -51,6 +52,7 @@ struct Inner {
     readers: Readers,
     letter_lifetime_ms: AtomicU64,
     relays: RwLock<Arc<Relays>>,
+    notices: RwLock<Arc<Notices>>,
     path: PathBuf,
     _lock: Lock,
 }
@@ -68,6 +70,7 @@ impl Database {
                 readers: Readers::new(path),
                 letter_lifetime_ms: AtomicU64::new(0),
                 relays: RwLock::default(),
+                notices: RwLock::default(),
                 path: path.to_owned(),
                 _lock: lock,
             }),
@@ -102,7 +105,12 @@ impl Database {
         Telling {
             lifetime: Duration::from_millis(self.inner.letter_lifetime_ms.load(Ordering::Relaxed)),
             relays: Arc::clone(&self.inner.relays.read().unwrap_or_else(PoisonError::into_inner)),
+            notices: Arc::clone(&self.inner.notices.read().unwrap_or_else(PoisonError::into_inner)),
         }
+    }
+
+    pub(super) fn set_notices(&self, notices: Notices) {
+        *self.inner.notices.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(notices);
     }
 
     pub(super) fn set_relays(&self, relays: Relays) {
