@@ -171,3 +171,7 @@ async fn visit<R: Reader>(
     session.quit().await?;
     Ok(Visited { read, more: new.len() > MAILS })
 }
+
+#[cfg(test)]
+#[path = "courier_tests.rs"]
+mod tests;
