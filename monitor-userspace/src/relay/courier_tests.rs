@@ -12,10 +12,13 @@ use tokio::{
 use super::*;
 use crate::config::Mailbox;
 
+/// Name and wire of each.
+type Mails = Vec<(String, Vec<u8>)>;
+
 /// One mailbox whose mails are sent as these wires, already stuffed; deletions count at QUIT.
 struct Server {
     addr: SocketAddr,
-    mails: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    mails: Arc<Mutex<Mails>>,
     commands: Arc<Mutex<Vec<String>>>,
 }
 
@@ -72,7 +75,7 @@ impl Server {
 
 async fn session(
     stream: tokio::net::TcpStream,
-    mails: &Mutex<Vec<(String, Vec<u8>)>>,
+    mails: &Mutex<Mails>,
     commands: &Mutex<Vec<String>>,
     fault: Fault,
 ) -> Option<()> {
