@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::state::State;
 use crate::{
     config::Config,
+    guard,
     kernel::{Events, Kernel, KernelError, Report},
     notify::AddressBook,
     outage::{Actions, Change, Machine, Mark, MonotonicNs, Observation, OutageId, Phase, Service, UnixMs},
@@ -334,11 +335,16 @@ impl Core {
                 self.observe(Observation::Answered { service: *service, client: None, at }, &mut again);
             }
         }
-        for service in probes.iter().filter(|service| !self.guarded.contains(&service.port())) {
+        for service in probes.iter().filter(|service| !self.is_guarded(**service)) {
             // Full: the machine asks again at the next interval.
             let _ = self.wiring.probes.try_send(*service);
         }
         Ok(again)
+    }
+
+    /// A guard's checks say whether its service is well; a connection that is accepted does not.
+    fn is_guarded(&self, service: Service) -> bool {
+        self.guarded.contains(&service.port()) && guard::is_local(service.addr())
     }
 
     /// Does it until it works: nothing that was observed is given up, and the ring buffer holds what comes meanwhile.

@@ -13,4 +13,4 @@ mod reply;
 pub mod worker;
 
 pub use line::{CheckLine, GuardLine, HealthWord};
-pub use worker::Worker;
+pub use worker::{Worker, is_local};

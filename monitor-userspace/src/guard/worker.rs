@@ -557,6 +557,12 @@ fn end(port: u16, how: GuardEnd, flows: HashSet<Flow>) {
     });
 }
 
+/// Whether this host has the address.
+#[must_use]
+pub fn is_local(addr: IpAddr) -> bool {
+    local_addresses().contains(&addr)
+}
+
 /// Every address of this host.
 fn local_addresses() -> HashSet<IpAddr> {
     let Ok(addresses) = getifaddrs() else { return HashSet::new() };

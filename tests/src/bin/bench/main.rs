@@ -6,6 +6,7 @@ mod flows;
 mod frames;
 mod gateway;
 mod growth;
+mod guard;
 mod recovery;
 mod report;
 mod segments;
@@ -21,6 +22,7 @@ const ALL: [Measurement; 8] = [
     ("frames", frames::run),
     ("flows", flows::run),
     ("growth", growth::run),
+    ("guard", guard::run),
     ("gateway", gateway::run),
     ("events", events::run),
     ("recovery", recovery::run),
