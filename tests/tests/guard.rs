@@ -25,7 +25,12 @@ fn config(lab: &Lab, lines: &str) -> DaemonConfig {
     let health = format!("[[guard.check]]\nhttp = '127.0.0.1:{PORT}/health'\nlimit = '5s'");
     DaemonConfig::new()
         .address(lab.client(1).v4(), MAIL)
-        .table(&format!("[[guard]]\nport = {PORT}\nprobe = '200ms'\nprobe_max = '400ms'\n{lines}\n{health}"))
+        .table(&format!("[[guard]]\nport = {PORT}\n{}{lines}\n{health}", probing(lines)))
+}
+
+/// Short pauses, unless the lines have others.
+fn probing(lines: &str) -> &'static str {
+    if lines.contains("probe") { "" } else { "probe = '200ms'\nprobe_max = '400ms'\n" }
 }
 
 fn services(server: &Host) -> [SocketAddr; 2] {
@@ -120,7 +125,9 @@ fn a_sick_server_refuses_and_the_refused_clients_are_told_when_it_is_well() -> R
         let (client, server) = (lab.client(1), lab.server(1));
         let app = AppServer::start(server, PORT)?;
         let service = services(server)[usize::from(v6)];
-        let daemon = Daemon::start(server, config(&lab, "").address(client.v6(), MAIL))?;
+        // The port accepts connections all the time: a probe that only connects must not end the outage.
+        let config = config(&lab, "").address(client.v6(), MAIL).text("recovery.probe", "100ms");
+        let daemon = Daemon::start(server, config)?;
         app.answers("503")?;
         let (attempt, took) = timed(client, service)?;
         assert_eq!(attempt, Attempt::Refused);
@@ -140,6 +147,44 @@ fn a_sick_server_refuses_and_the_refused_clients_are_told_when_it_is_well() -> R
         ended_by(&daemon, "probe")?;
         told(&daemon, 1)?;
         assert_eq!(timed(client, service)?.0, Attempt::Connected);
+    }
+    Ok(())
+}
+
+// proves: D-1 D-3 F-15
+#[test]
+fn an_outage_from_before_a_restart_ends_with_the_first_check_that_is_passed() -> Result<()> {
+    let lab = Lab::builder().build()?;
+    let (client, server) = (lab.client(1), lab.server(1));
+    let app = AppServer::start(server, PORT)?;
+    let mut daemon = Daemon::start(server, config(&lab, ""))?;
+    app.answers("503")?;
+    assert_eq!(timed(client, server.service_v4(PORT))?.0, Attempt::Refused);
+    daemon.wait_for(&["status"], LIMIT, |status| status["waiting_clients"] == 1)?;
+    assert!(daemon.sigterm()?.success());
+    daemon.launch()?;
+    wait_for_guard(&daemon, |guard| guard["health"] == "sick" && guard["runs"].as_u64() >= Some(2))?;
+    assert_eq!(daemon.status()?["waiting_clients"], 1);
+    app.answers("200")?;
+    ended_by(&daemon, "probe")?;
+    told(&daemon, 1)
+}
+
+// proves: D-1 D-4
+#[test]
+fn a_result_that_is_kept_answers_for_its_time_sick_or_well() -> Result<()> {
+    let lab = Lab::builder().build()?;
+    let (client, server) = (lab.client(1), lab.server(1));
+    let app = AppServer::start(server, PORT)?;
+    let daemon = Daemon::start(server, config(&lab, "keep = '2s'\nprobe = '30s'\nprobe_max = '30s'"))?;
+    for (health, expected, runs) in [("200", Attempt::Connected, 1), ("503", Attempt::Refused, 2)] {
+        app.answers(health)?;
+        for _ in 0..3 {
+            assert_eq!(timed(client, server.service_v4(PORT))?.0, expected);
+            wait_for_guard(&daemon, |guard| guard["open"] == 0)?;
+        }
+        assert_eq!(guard(&daemon)?["runs"], runs);
+        thread::sleep(Duration::from_millis(2100));
     }
     Ok(())
 }
