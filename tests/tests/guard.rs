@@ -117,6 +117,24 @@ fn before_a_healthy_server_answers_every_client_is_one_check_and_one_handshake()
     Ok(())
 }
 
+// proves: D-1 D-3
+#[test]
+fn in_generic_xdp_a_frame_that_is_put_back_is_not_held_again() -> Result<()> {
+    let lab = Lab::builder().build()?;
+    let (client, server) = (lab.client(1), lab.server(1));
+    let app = AppServer::start(server, PORT)?;
+    let daemon = Daemon::start(server, config(&lab, "").text("watch.xdp", "generic"))?;
+    for (runs, service) in (1..).zip(services(server)) {
+        let (attempt, took) = timed(client, service)?;
+        assert_eq!(attempt, Attempt::Connected);
+        assert!(took < ONE_HANDSHAKE, "{took:?}");
+        wait_for_guard(&daemon, |guard| guard["open"] == 0 && guard["runs"] == runs)?;
+    }
+    app.answers("503")?;
+    assert_eq!(timed(client, server.service_v4(PORT))?.0, Attempt::Refused);
+    Ok(())
+}
+
 // proves: D-1 D-3 F-14 F-15
 #[test]
 fn a_sick_server_refuses_and_the_refused_clients_are_told_when_it_is_well() -> Result<()> {

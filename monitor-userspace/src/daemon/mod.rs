@@ -220,6 +220,9 @@ async fn reload(
     let presence =
         if in_force.borrow().as_ref() == &Config::default() { Presence::Optional } else { Presence::Required };
     let config = config::load(path, presence)?;
+    if config.guard != in_force.borrow().guard {
+        tracing::warn!("guards have changed in the configuration; those in force stay until a restart");
+    }
     let (answer, answered) = tokio::sync::oneshot::channel();
     store.replace_config_addresses(config.address_entries(UnixMs::now())).await?;
     commands.send(Command::Reload(Box::new(config.clone()), answer)).await.context("the core has stopped")?;
