@@ -18,7 +18,7 @@ use anyhow::{Result, bail};
 /// A measurement by name.
 type Measurement = (&'static str, fn() -> Result<()>);
 
-const ALL: [Measurement; 8] = [
+const ALL: [Measurement; 9] = [
     ("frames", frames::run),
     ("flows", flows::run),
     ("growth", growth::run),
