@@ -57,8 +57,15 @@ pub(crate) fn ipv4(frame: &Frame, offset: usize, side: Side, ifindex: u32) -> Pa
                 let (src, dst) = (Addr::from_v4(ip.src.native()), Addr::from_v4(ip.dst.native()));
                 follow(src, dst, tcp, (offset + usize::from(ip.total_len.get())).wrapping_sub(at), side, ifindex);
             }
-            if concerns_us(tcp) || guard::on() {
-                return tcp_segment(Addr::from_v4(ip.src.native()), Addr::from_v4(ip.dst.native()), tcp, side, ifindex);
+            let guard = guard::of(tcp, side);
+            if guard != 0 || concerns_us(tcp) {
+                return tcp_segment(
+                    Addr::from_v4(ip.src.native()),
+                    Addr::from_v4(ip.dst.native()),
+                    tcp,
+                    (side, guard),
+                    ifindex,
+                );
             }
         }
         Payload::At(IPPROTO_ICMP, at) => {
@@ -81,8 +88,9 @@ fn ipv6(frame: &Frame, offset: usize, side: Side, ifindex: u32) -> Passage {
                 let end = offset + size_of::<Ipv6>() + usize::from(ip.payload_len.get());
                 follow(ip.src.into(), ip.dst.into(), tcp, end.wrapping_sub(at), side, ifindex);
             }
-            if concerns_us(tcp) || guard::on() {
-                return tcp_segment(ip.src.into(), ip.dst.into(), tcp, side, ifindex);
+            let guard = guard::of(tcp, side);
+            if guard != 0 || concerns_us(tcp) {
+                return tcp_segment(ip.src.into(), ip.dst.into(), tcp, (side, guard), ifindex);
             }
         }
         Payload::At(IPPROTO_ICMPV6, at) => {
@@ -107,8 +115,8 @@ fn malformed() -> Passage {
 
 /// Guards first: what they hide is no evidence.
 #[inline(always)]
-fn tcp_segment(src: Addr, dst: Addr, tcp: &Tcp, side: Side, ifindex: u32) -> Passage {
-    let passage = if guard::on() { guard::segment(src, dst, tcp, side, ifindex) } else { Passage::Goes };
+fn tcp_segment(src: Addr, dst: Addr, tcp: &Tcp, (side, guard): (Side, u32), ifindex: u32) -> Passage {
+    let passage = if guard != 0 { guard::segment((src, dst), tcp, side, guard - 1, ifindex) } else { Passage::Goes };
     if passage != Passage::Hidden
         && concerns_us(tcp)
         && by_flags(src, dst, tcp, side, ifindex)

@@ -75,11 +75,19 @@ pub(crate) fn on() -> bool {
     unsafe { (&raw const GUARDS).read_volatile() != 0 }
 }
 
+/// The guard of this segment's port on this host, its index + 1; 0: none, which is all that other ports pay for.
+#[inline(always)]
+pub(crate) fn of(tcp: &Tcp, side: Side) -> u32 {
+    if !on() {
+        return 0;
+    }
+    let port = if side == Side::Ingress { tcp.dest.get() } else { tcp.source.get() };
+    RB_GUARD_PORTS.get(u32::from(port)).map_or(0, |index| *index)
+}
+
 /// Looks at one segment.
 #[inline(always)]
-pub(crate) fn segment(src: Addr, dst: Addr, tcp: &Tcp, side: Side, ifindex: u32) -> Passage {
-    let port = if side == Side::Ingress { tcp.dest.get() } else { tcp.source.get() };
-    let Some(guard) = of_port(port) else { return Passage::Goes };
+pub(crate) fn segment((src, dst): (Addr, Addr), tcp: &Tcp, side: Side, guard: u32, ifindex: u32) -> Passage {
     match of_guard(&src, &dst, tcp, side, u64::from(guard) << 32 | u64::from(ifindex)) {
         1 => Passage::Hidden,
         2 => Passage::Held,
@@ -354,12 +362,6 @@ pub(crate) fn hand_over(ctx: *mut xdp_md, frame: &Frame) {
     } else {
         entry.discard(0);
     }
-}
-
-/// The guard of a port, if there is one.
-#[inline(always)]
-fn of_port(port: u16) -> Option<u32> {
-    RB_GUARD_PORTS.get(u32::from(port)).and_then(|index| index.checked_sub(1))
 }
 
 /// Carries out the daemon's word on one connection. Returns 0, or 1 when there was nothing to do.
