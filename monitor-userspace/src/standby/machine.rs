@@ -200,7 +200,8 @@ impl Machine {
         if !self.live(now).any(|(_, peer)| peer.beat.candidate) {
             return Err(NoHandOver::Nobody);
         }
-        // Long enough for the others, short enough not to leave the addresses to nobody.
+        // Long enough for the others, short enough not to leave the addresses to nobody; then it listens as long again as a
+        // take-over takes.
         self.handed_over_until = Some(now + self.gone_after * 2);
         Ok(self.decide(now))
     }
@@ -254,7 +255,9 @@ impl Machine {
         let waited = since(self.started, now) >= self.gone_after * 2;
         let better =
             self.live(now).any(|(name, peer)| peer.beat.candidate && is_better(peer.beat.priority, name, &self.rank));
-        let able = self.fit && !self.stands_back(now);
+        // Whoever stood back says first that it may be counted on again: another may have taken over just before it heard so.
+        let listened = self.handed_over_until.is_none_or(|until| since(until, now) >= self.gone_after);
+        let able = self.fit && !self.stands_back(now) && listened;
         (able && (all_heard || waited) && !better).then_some((Mode::Active, Why::NobodyActive))
     }
 

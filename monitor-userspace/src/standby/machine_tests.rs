@@ -87,11 +87,11 @@ fn a_hand_over_needs_somebody_and_ends_when_nobody_takes_over() {
     machine.heard(ms(3), "h2", beat(Mode::Standby, 2), true);
     assert_eq!(machine.hand_over(ms(4)).unwrap().changed, Some((Mode::Standby, Why::HandedOver)));
     assert!(!machine.beat(ms(5)).candidate);
-    for now in (10..4 + 2 * GONE).step_by(10) {
+    for now in (10..4 + 3 * GONE).step_by(10) {
         machine.turn(ms(now));
         assert_eq!(machine.mode(), Mode::Standby, "at {now} ms");
     }
-    machine.turn(ms(4 + 2 * GONE));
+    machine.turn(ms(4 + 3 * GONE));
     assert_eq!(machine.mode(), Mode::Active, "the other one is gone too");
 }
 
@@ -131,6 +131,22 @@ fn without_a_link_nobody_is_active_and_the_other_is_let_in() {
     assert_eq!(machine.set_fit(ms(5000), true), Turn::default());
     let turn = machine.heard(ms(5040), "h2", beat(Mode::Active, 2), true);
     assert_eq!(turn.changed, Some((Mode::Standby, Why::OtherActive)));
+}
+
+#[test]
+fn who_has_stood_back_listens_before_it_takes_over_again() {
+    let mut network = Network::new(&[0, 6, 21]);
+    for now in 1..2000 {
+        if now == 660 {
+            network.apply(now, &Event::HandOver(0));
+        }
+        if now == 807 {
+            network.apply(now, &Event::Stop(1));
+        }
+        network.step(now);
+        assert!(network.owners(now).iter().filter(|host| **host != 1).count() <= 1, "at {now} ms");
+    }
+    assert_eq!(network.owners(1999).len(), 1);
 }
 
 #[derive(Clone, Debug)]
