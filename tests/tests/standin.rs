@@ -93,7 +93,6 @@ fn closed(daemon: &Daemon<'_>) -> Result<Value> {
 
 // proves: F-21 F-22 F-24 F-28
 #[test]
-#[ignore = "a defect: the client that has answered is missing from the waiting list since guards came in"]
 fn the_page_is_seen_at_the_servers_own_address_and_the_mail_comes_at_the_recovery() -> Result<()> {
     for v6 in [false, true] {
         let lab = Lab::builder().build()?;

@@ -264,7 +264,8 @@ impl Core {
 
     fn take_reported(&mut self, mut reported: Reported, turn: &mut Turn) {
         if let Observation::Failed(attempt) = &mut reported.observation {
-            attempt.known = self.book.lookup(attempt.client).is_some();
+            // Who reports it may know more: what was just typed into the page may not be in this copy of the book yet.
+            attempt.known |= self.book.lookup(attempt.client).is_some();
         }
         self.observe(reported.observation, turn);
         turn.seen.extend(reported.seen);
