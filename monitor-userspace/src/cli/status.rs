@@ -89,7 +89,9 @@ fn text(report: &StatusReport) -> String {
         }
     }
     for letter in &report.dead_letters {
-        say(format!("           given up {}: mail about {}: {}", utc(letter.at), letter.service, letter.reason));
+        let about = letter.subject.clone().or(letter.service.map(|service| format!("mail about {service}")));
+        let about = about.unwrap_or_default();
+        say(format!("           given up {}: {about}: {}", utc(letter.at), letter.reason));
     }
     text
 }

@@ -100,11 +100,27 @@ pub fn notice(subject: &Subject, event: Event, to: &str) -> Ready {
         service.port(),
         utc(*since),
     );
+    Ready {
+        key: key(&format!("{word}.{outage}.{}", since.0), to),
+        subject: format!("Ringback: {headline}"),
+        text,
+        attachment: None,
+        unsubscribe: false,
+    }
+}
+
+/// The key of a letter about this event to this address; `event` is fit for a file name.
+#[must_use]
+pub fn key(event: &str, to: &str) -> String {
     // Not the address itself: a key is a file name too.
-    let digest = digest::digest(&digest::SHA256, to.to_lowercase().as_bytes());
-    let recipient: String = digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    let key = format!("ringback.{word}.{outage}.{}.{recipient}", since.0);
-    Ready { key, subject: format!("Ringback: {headline}"), text, attachment: None }
+    format!("ringback.{event}.{}", digest(&to.to_lowercase()))
+}
+
+/// 64 bits of SHA-256 in hexadecimal: the same text for the same, fit for a file name.
+#[must_use]
+pub fn digest(text: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `2026-11-21 02:01:41 UTC`

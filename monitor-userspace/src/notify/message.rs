@@ -121,7 +121,7 @@ impl Composer {
         Ok(Written { envelope, bytes: message.formatted() })
     }
 
-    /// A message whose words are ready: to a relay, a gateway or an operator, so nobody to unsubscribe.
+    /// A message whose words are ready.
     fn write_ready(
         &self,
         letter: &Letter,
@@ -129,7 +129,7 @@ impl Composer {
         to: Address,
         envelope: Envelope,
     ) -> Result<Written, Unwritable> {
-        let message = Message::builder()
+        let mut message = Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, to))
             .subject(ready.subject.replace(char::is_control, " "))
@@ -137,6 +137,11 @@ impl Composer {
             .message_id(Some(format!("<{}@{}>", ready.key, self.from.email.domain())))
             .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
             .envelope(envelope.clone());
+        if ready.unsubscribe {
+            for (name, value) in self.unsubscribe_headers(&ready.key, &letter.to) {
+                message = message.raw_header(HeaderValue::new(name, value));
+            }
+        }
         let message = match &ready.attachment {
             None => message.header(ContentType::TEXT_PLAIN).body(ready.text.clone()),
             Some(attachment) => {
@@ -180,9 +185,6 @@ impl Composer {
 
     /// Subject and body.
     fn words(&self, letter: &Letter) -> Result<(String, String), Unwritable> {
-        if let Some(notice) = &letter.notice {
-            return Ok((notice.subject.replace(char::is_control, " "), notice.text.clone()));
-        }
         let language = letter.language.unwrap_or(self.language);
         let template = match language {
             Language::En => &self.english,

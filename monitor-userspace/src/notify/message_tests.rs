@@ -118,6 +118,25 @@ fn headers_keep_machines_from_answering() {
 }
 
 #[test]
+fn a_letter_with_its_own_words_says_how_to_leave_to_those_who_may() {
+    let words = |unsubscribe| Ready {
+        key: "ringback.down.1.a".to_owned(),
+        subject: "web2 is\ndown".to_owned(),
+        text: "It is.\n".to_owned(),
+        attachment: None,
+        unsubscribe,
+    };
+    let of = |unsubscribe| {
+        let letter = Letter { services: Vec::new(), ready: Some(words(unsubscribe)), ..letter(1) };
+        write(&settings(), &letter)
+    };
+    assert_eq!(header(&of(true), "Subject").unwrap(), "web2 is down");
+    assert!(header(&of(true), "Message-ID").unwrap().starts_with("<ringback.down.1.a@"));
+    assert!(header(&of(true), "List-Unsubscribe").unwrap().contains("unsubscribe%20ringback.down.1.a"));
+    assert_eq!(header(&of(false), "List-Unsubscribe"), None);
+}
+
+#[test]
 fn the_same_letter_is_the_same_bytes_and_another_client_another_id() {
     let again = Letter { tries: 5, id: crate::store::LetterId(99), ..letter(1) };
     assert_eq!(write(&settings(), &letter(1)), write(&settings(), &again));

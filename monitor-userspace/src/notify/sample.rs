@@ -27,7 +27,6 @@ pub fn letter(id: i64) -> Letter {
         tries: 0,
         expires: UnixMs(i64::MAX),
         ready: None,
-        notice: None,
     }
 }
 

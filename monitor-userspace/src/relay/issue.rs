@@ -143,6 +143,7 @@ impl Relay {
             subject: format!("Ringback list: {} is back, {} waiting", about.service, list.clients.len()),
             text: text(&list, about.name.as_deref()),
             attachment: Some(Attachment { name: LIST_FILE.to_owned(), bytes: list.encode(&self.keyring) }),
+            unsubscribe: false,
         };
         Some(Issued { list, to: self.mail.clone(), mail, fallback: self.fallback.map(|fallback| now + fallback) })
     }

@@ -16,10 +16,10 @@ use std::{path::Path, time::Duration};
 use self::relay::Telling;
 pub use error::StoreError;
 pub use records::{
-    Applied, DeadLetter, Letter, LetterId, LetterService, LocalEngine, Notice, NoticeLetter, OutageRecord,
-    OutboxCounts, Outcome, RemoteEngine, Restored, WaitingClient,
+    Applied, Attachment, DeadLetter, Letter, LetterId, LetterService, LocalEngine, OutageRecord, OutboxCounts, Outcome,
+    Ready, ReadyLetter, RemoteEngine, Restored, WaitingClient,
 };
-pub use relay::{Attachment, ListRecord, ListState, Ready, ReceiptOrder, RefusedMail, Taken, TakenList};
+pub use relay::{ListRecord, ListState, ReceiptOrder, RefusedMail, Taken, TakenList};
 
 use self::sqlite::Database;
 use crate::{
@@ -135,10 +135,11 @@ impl Store {
         self.database.write(move |session| sqlite::page::forget(session, before)).await
     }
 
-    /// Writes a notice of this event to each recipient, unless it is written already; says to how many.
-    pub async fn put_notice(&self, event: String, letters: Vec<NoticeLetter>) -> Result<u64, StoreError> {
+    /// Writes letters that bring their own words, except those of a key that was written already; says how many. All or
+    /// none.
+    pub async fn put_letters(&self, letters: Vec<ReadyLetter>) -> Result<u64, StoreError> {
         let lifetime = self.database.telling().lifetime;
-        self.database.write(move |session| sqlite::notice::put(session.conn, &event, &letters, lifetime)).await
+        self.database.write(move |session| sqlite::ready::put(session.conn, &letters, lifetime)).await
     }
 
     /// Up to `limit` letters that are due at `now`, oldest first; each is not given out again before `now + lease`.

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Ready;
 use crate::{
     config::Language,
     outage::{ClientAddr, Failure, Outage, OutageId, Recovery, Service, UnixMs},
@@ -93,33 +92,44 @@ pub struct Letter {
     pub tries: u32,
     /// After this it is a dead letter.
     pub expires: UnixMs,
-    /// Its words, if it is no letter to a client; then it speaks of no services, and `evidence` says nothing.
+    /// Its words, if it tells of something else than recovered services; then it speaks of no services, and `evidence` says
+    /// nothing.
     pub ready: Option<Ready>,
-    /// Its words, where it tells of something else than a recovered service; it has no services then.
-    #[serde(default)]
-    pub notice: Option<Notice>,
 }
 
-/// The words of a letter that is a notice of its own.
+/// A letter's words, where they are not those of a template.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Notice {
+pub struct Ready {
+    /// The stable part of its Message-ID, fit for a file name: a second letter of one key is not written.
+    pub key: String,
     /// One line.
     pub subject: String,
     /// The body.
     pub text: String,
+    /// What goes with it.
+    pub attachment: Option<Attachment>,
+    /// Whether the recipient is told how to end these mails: people of the address book are.
+    pub unsubscribe: bool,
 }
 
-/// A notice to one person.
+/// Bytes that arrive as they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// File name.
+    pub name: String,
+    /// Content.
+    pub bytes: Vec<u8>,
+}
+
+/// Such a letter to one recipient, about nothing that the store has a row of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoticeLetter {
-    /// The recipient's mail address.
+pub struct ReadyLetter {
+    /// The recipient.
     pub to: String,
-    /// The recipient's language; `None`: the configured one.
-    pub language: Option<Language>,
     /// When it happened.
     pub at: UnixMs,
     /// What to say.
-    pub notice: Notice,
+    pub ready: Ready,
 }
 
 /// One service in a letter.
@@ -191,8 +201,10 @@ pub struct DeadLetter {
     pub id: LetterId,
     /// The recipient.
     pub to: String,
-    /// The service that is back.
-    pub service: Service,
+    /// The service that is back; absent: it spoke of something else.
+    pub service: Option<Service>,
+    /// Its subject, if it had words of its own.
+    pub subject: Option<String>,
     /// When it was given up.
     pub at: UnixMs,
     /// Why.

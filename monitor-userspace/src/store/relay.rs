@@ -1,4 +1,4 @@
-//! What the store keeps for relays: lists sent and taken, receipts, refusals, and letters with words of their own.
+//! What the store keeps for relays: lists sent and taken, receipts, refusals.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,28 +10,6 @@ use crate::{
     outage::{ClientAddr, Failure, OutageId, Service, UnixMs},
     relay::{Keyring, List, Receipt, Relays},
 };
-
-/// A letter's words, where they are not those of a template.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ready {
-    /// The stable part of its Message-ID, fit for a file name.
-    pub key: String,
-    /// The subject.
-    pub subject: String,
-    /// The body.
-    pub text: String,
-    /// What goes with it.
-    pub attachment: Option<Attachment>,
-}
-
-/// Bytes that arrive as they are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attachment {
-    /// File name.
-    pub name: String,
-    /// Content.
-    pub bytes: Vec<u8>,
-}
 
 /// Who is told, and by whom, when an outage closes.
 #[derive(Clone, Debug, Default)]

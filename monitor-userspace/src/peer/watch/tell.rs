@@ -15,10 +15,11 @@ use tokio::sync::{Notify, mpsc::UnboundedReceiver};
 use super::status::Notice as Told;
 use crate::{
     config::{Config, Language, PeerSetting},
+    notice,
     outage::UnixMs,
     peer::{Command, Peers, exchange::Event, wire::Mode},
     standby::machine::Why,
-    store::{Notice, NoticeLetter, Store, StoreError},
+    store::{Ready, ReadyLetter, Store, StoreError},
 };
 
 /// Between two mails about one group of addresses.
@@ -77,18 +78,18 @@ impl Teller {
 
     async fn peer(&self, peer: &str, told: Told, at: UnixMs, since: UnixMs) -> Result<(), StoreError> {
         let Some(setting) = self.settings.iter().find(|setting| setting.name == peer) else { return Ok(()) };
-        let mut recipients: Vec<_> = setting.admin.iter().map(|mail| (mail.clone(), None)).collect();
+        let mut recipients: Vec<_> = setting.admin.iter().map(|mail| Recipient::admin(mail)).collect();
         for entry in self.store.addresses().await? {
             if setting.clients.iter().any(|net| net.net().contains(&entry.client.net())) {
-                recipients.push((entry.mail, entry.language));
+                recipients.push(Recipient { mail: entry.mail, language: entry.language, in_book: true });
             }
         }
-        let (key, words): (_, fn(&str, &str, Language) -> Notice) = match told {
+        let (key, words): (_, fn(&str, &str, Language) -> Words) = match told {
             Told::Down => ("down", down),
             Told::Recovered => ("recovered", recovered),
         };
         let write = |language| words(peer, &self.own, language);
-        self.write(format!("peer {peer} {key} {}", since.0), recipients, at, write).await?;
+        self.write(&format!("peer {peer} {key} {}", since.0), recipients, at, write).await?;
         // From here on a crash writes nothing again.
         let _ = self.peers.command(Command::Told(peer.to_owned(), told));
         Ok(())
@@ -109,40 +110,66 @@ impl Teller {
         }
         self.mailed.insert(group.to_owned(), Instant::now());
         let admins = self.settings.iter().filter(|setting| setting.standby).flat_map(|setting| &setting.admin);
-        let recipients = admins.map(|mail| (mail.clone(), None)).collect();
+        let recipients = admins.map(|mail| Recipient::admin(mail)).collect();
         let event = format!("group {group} {} {} {}", self.own, mode.word(), at.0);
         let write = |language| moved(group, &self.own, mode, why, language);
-        self.write(event, recipients, at, write).await
+        self.write(&event, recipients, at, write).await
     }
 
     /// One letter per person, whatever the number of machines.
     async fn write(
         &self,
-        event: String,
-        recipients: Vec<(String, Option<Language>)>,
+        event: &str,
+        recipients: Vec<Recipient>,
         at: UnixMs,
-        words: impl Fn(Language) -> Notice,
+        words: impl Fn(Language) -> Words,
     ) -> Result<(), StoreError> {
+        // Names of peers are the operator's; a key is a file name too.
+        let event = notice::digest(event);
         let mut seen = HashSet::new();
         let letters: Vec<_> = recipients
             .into_iter()
-            .filter(|(mail, _)| seen.insert(mail.to_lowercase()))
-            .map(|(to, language)| NoticeLetter { to, language, at, notice: words(language.unwrap_or(self.language)) })
+            .filter(|recipient| seen.insert(recipient.mail.to_lowercase()))
+            .map(|Recipient { mail: to, language, in_book }| {
+                let Words { subject, text } = words(language.unwrap_or(self.language));
+                let key = notice::key(&event, &to);
+                ReadyLetter { to, at, ready: Ready { key, subject, text, attachment: None, unsubscribe: in_book } }
+            })
             .collect();
-        if !letters.is_empty() && self.store.put_notice(event, letters).await? > 0 {
+        if !letters.is_empty() && self.store.put_letters(letters).await? > 0 {
             self.letters.notify_one();
         }
         Ok(())
     }
 }
 
-fn down(peer: &str, own: &str, language: Language) -> Notice {
+/// Who is told.
+struct Recipient {
+    mail: String,
+    language: Option<Language>,
+    /// May leave the address book.
+    in_book: bool,
+}
+
+impl Recipient {
+    fn admin(mail: &str) -> Self {
+        Self { mail: mail.to_owned(), language: None, in_book: false }
+    }
+}
+
+/// What to say.
+struct Words {
+    subject: String,
+    text: String,
+}
+
+fn down(peer: &str, own: &str, language: Language) -> Words {
     match language {
-        Language::En => Notice {
+        Language::En => Words {
             subject: format!("{peer} is down"),
             text: format!("{own} hears nothing of {peer} any more. You will get one more mail when {peer} is back.\n"),
         },
-        Language::Ja => Notice {
+        Language::Ja => Words {
             subject: format!("{peer} が停止しています"),
             text: format!(
                 "{own} は {peer} からの信号を受信できなくなりました。復旧したときにもう一度お知らせします。\n"
@@ -151,29 +178,29 @@ fn down(peer: &str, own: &str, language: Language) -> Notice {
     }
 }
 
-fn recovered(peer: &str, own: &str, language: Language) -> Notice {
+fn recovered(peer: &str, own: &str, language: Language) -> Words {
     match language {
         Language::En => {
-            Notice { subject: format!("{peer} is back"), text: format!("{own} hears {peer} again; it is running.\n") }
+            Words { subject: format!("{peer} is back"), text: format!("{own} hears {peer} again; it is running.\n") }
         }
-        Language::Ja => Notice {
+        Language::Ja => Words {
             subject: format!("{peer} が復旧しました"),
             text: format!("{own} は {peer} の動作を再び確認しました。\n"),
         },
     }
 }
 
-fn moved(group: &str, own: &str, mode: Mode, why: Why, language: Language) -> Notice {
+fn moved(group: &str, own: &str, mode: Mode, why: Why, language: Language) -> Words {
     let (mode, why) = (mode.word(), why.words());
     match language {
-        Language::En => Notice {
+        Language::En => Words {
             subject: format!("{own} is now {mode} for {group}"),
             text: format!(
                 "{own} is now {mode} for the shared addresses of {group}: {why}.\n\nFurther changes within a minute are in \
                  the journal only; `ringback standby` shows how it stands.\n"
             ),
         },
-        Language::Ja => Notice {
+        Language::Ja => Words {
             subject: format!("{own}: {group} の状態は {mode} です"),
             text: format!("{own} は共有アドレス {group} について {mode} になりました ({why})。\n"),
         },

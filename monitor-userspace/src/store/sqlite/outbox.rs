@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::{
-    super::{DeadLetter, Letter, LetterId, LetterService, Notice, OutboxCounts, Outcome, StoreError},
+    super::{DeadLetter, Letter, LetterId, LetterService, OutboxCounts, Outcome, StoreError},
     columns::{count, service},
     ready,
 };
@@ -20,7 +20,7 @@ pub(in crate::store) fn take_due(
 ) -> Result<Vec<Letter>, StoreError> {
     let mut letters: Vec<Letter> = conn
         .prepare_cached(
-            "SELECT id, outage, client, mail, language, recovered, evidence, tries, expires, subject, text FROM letter
+            "SELECT id, outage, client, mail, language, recovered, evidence, tries, expires FROM letter
              WHERE state = 'queued' AND due <= ?1 ORDER BY due, id LIMIT ?2",
         )?
         .query_map((now, limit), letter)?
@@ -51,10 +51,6 @@ fn letter(row: &Row<'_>) -> rusqlite::Result<Letter> {
         tries: row.get("tries")?,
         expires: row.get("expires")?,
         ready: None,
-        notice: row
-            .get::<_, Option<String>>("subject")?
-            .zip(row.get("text")?)
-            .map(|(subject, text)| Notice { subject, text }),
     })
 }
 
@@ -181,14 +177,16 @@ pub(in crate::store) fn counts(conn: &Connection) -> Result<OutboxCounts, StoreE
 
 pub(in crate::store) fn dead_letters(conn: &Connection, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
     let mut select = conn.prepare_cached(
-        "SELECT l.id, l.mail, o.server, o.port, l.settled, l.reason FROM letter l JOIN outage o ON o.id = l.outage
+        "SELECT l.id, l.mail, o.server, o.port, r.subject, l.settled, l.reason FROM letter l
+         LEFT JOIN outage o ON o.id = l.outage LEFT JOIN letter_ready r ON r.letter = l.id
          WHERE l.state = 'dead' ORDER BY l.settled DESC, l.id DESC LIMIT ?1",
     )?;
     let rows = select.query_map([limit], |row| {
         Ok(DeadLetter {
             id: row.get("id")?,
             to: row.get("mail")?,
-            service: service(row)?,
+            service: row.get::<_, Option<u16>>("port")?.map(|_| service(row)).transpose()?,
+            subject: row.get("subject")?,
             at: row.get("settled")?,
             reason: row.get("reason")?,
         })

@@ -1,18 +1,22 @@
 //! Letters whose words are ready when they are written: lists, receipts, notices. They share the clients' outbox.
 
-use std::net::Ipv6Addr;
+use std::{net::Ipv6Addr, time::Duration};
 
 use ring::digest;
 use rusqlite::{Connection, OptionalExtension as _, named_params};
 
-use super::super::{Attachment, LetterId, Ready, StoreError};
+use super::super::{Attachment, LetterId, Ready, ReadyLetter, StoreError};
 use crate::outage::{ClientAddr, OutageId, Recovery, UnixMs};
+
+/// Outages count from 1.
+const NO_OUTAGE: OutageId = OutageId(0);
 
 /// When and about what.
 pub(super) struct Occasion {
     pub(super) outage: OutageId,
     /// The `Date:` of the mail, and from when on it is due.
     pub(super) at: UnixMs,
+    /// The column wants a word; nobody reads it.
     pub(super) evidence: Recovery,
     pub(super) expires: UnixMs,
 }
@@ -44,8 +48,8 @@ pub(super) fn write(
         .optional()?;
     let Some(letter) = letter else { return Ok(None) };
     conn.prepare_cached(
-        "INSERT INTO letter_ready (letter, key, subject, text, attachment_name, attachment)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO letter_ready (letter, key, subject, text, attachment_name, attachment, unsubscribe)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
     .execute((
         letter,
@@ -54,15 +58,28 @@ pub(super) fn write(
         &ready.text,
         ready.attachment.as_ref().map(|attachment| &attachment.name),
         ready.attachment.as_ref().map(|attachment| &attachment.bytes),
+        ready.unsubscribe,
     ))?;
     conn.prepare_cached("UPDATE letter_tally SET queued = queued + 1")?.execute(())?;
     Ok(Some(letter))
 }
 
+/// Letters about what has no row here; says how many are new.
+pub(in crate::store) fn put(conn: &Connection, letters: &[ReadyLetter], lifetime: Duration) -> Result<u64, StoreError> {
+    let mut written = 0;
+    for ReadyLetter { to, at, ready } in letters {
+        let occasion = Occasion { outage: NO_OUTAGE, at: *at, evidence: Recovery::Signal, expires: *at + lifetime };
+        written += u64::from(write(conn, &occasion, to, ready)?.is_some());
+    }
+    Ok(written)
+}
+
 /// The words of this letter; `None`: it is one to a client.
 pub(super) fn read(conn: &Connection, letter: LetterId) -> Result<Option<Ready>, StoreError> {
     Ok(conn
-        .prepare_cached("SELECT key, subject, text, attachment_name, attachment FROM letter_ready WHERE letter = ?1")?
+        .prepare_cached(
+            "SELECT key, subject, text, attachment_name, attachment, unsubscribe FROM letter_ready WHERE letter = ?1",
+        )?
         .query_row([letter], |row| {
             let name: Option<String> = row.get(3)?;
             let bytes: Option<Vec<u8>> = row.get(4)?;
@@ -71,6 +88,7 @@ pub(super) fn read(conn: &Connection, letter: LetterId) -> Result<Option<Ready>,
                 subject: row.get(1)?,
                 text: row.get(2)?,
                 attachment: name.zip(bytes).map(|(name, bytes)| Attachment { name, bytes }),
+                unsubscribe: row.get(5)?,
             })
         })
         .optional()?)

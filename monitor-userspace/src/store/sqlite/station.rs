@@ -95,6 +95,7 @@ pub(in crate::store) fn take(
                 name: crate::relay::RECEIPT_FILE.to_owned(),
                 bytes: receipt.encode(&order.keyring),
             }),
+            unsubscribe: false,
         };
         ready::write(session.conn, &occasion, &order.to, &ready)?;
     }

@@ -113,7 +113,8 @@ async fn outcomes_move_letters_and_the_numbers_follow() {
     let dead = |id, n: u8, reason: &str| DeadLetter {
         id,
         to: format!("10.0.0.{n}@example"),
-        service: service(1),
+        service: Some(service(1)),
+        subject: None,
         at: later,
         reason: reason.to_owned(),
     };
