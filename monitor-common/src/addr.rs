@@ -15,16 +15,27 @@ impl Addr {
     #[inline(always)]
     #[must_use]
     pub const fn from_v4(native: u32) -> Self {
-        let [a, b, c, d] = native.to_ne_bytes();
-        Self { bytes: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d] }
+        // In halves: from single bytes the compiler makes single stores, and calls to fill the zeros.
+        let mapped = u32::from_ne_bytes([0, 0, 0xff, 0xff]);
+        let low_first = cfg!(target_endian = "little");
+        let (low, high) = if low_first { (mapped, native) } else { (native, mapped) };
+        Self::from_halves([0, (high as u64) << 32 | low as u64])
     }
 
-    /// The two halves as native integers, in memory order: for hashing only.
+    /// The address whose [`Addr::halves`] these are.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_halves([low, high]: [u64; 2]) -> Self {
+        // SAFETY: both are 16 bytes, and any bytes are an address.
+        unsafe { core::mem::transmute::<[u64; 2], Self>([low, high]) }
+    }
+
+    /// The two halves as native integers, in memory order: to hash them, or to pass them in registers.
     #[inline(always)]
     #[must_use]
     pub const fn halves(&self) -> [u64; 2] {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = self.bytes;
-        [u64::from_ne_bytes([a, b, c, d, e, f, g, h]), u64::from_ne_bytes([i, j, k, l, m, n, o, p])]
+        // SAFETY: both are 16 bytes, and any bytes are two integers.
+        unsafe { core::mem::transmute::<Self, [u64; 2]>(*self) }
     }
 }
 

@@ -55,8 +55,12 @@ pub(crate) enum Remembered {
 }
 
 /// Hash of an attempt's flow, its four-tuple: 64 bits of which the lower choose the buckets and the upper 30 are the tag.
+/// A guard may have needed it before.
 #[inline(always)]
 pub(crate) fn hash(flow: &Attempt, settings: &Settings) -> u64 {
+    if flow.hash != 0 {
+        return flow.hash;
+    }
     flow_hash(settings.hash_seed, flow.client, flow.server, flow.client_port, flow.server_port)
 }
 

@@ -17,8 +17,10 @@ use crate::{
     bucket::Found,
     counters::count,
     deadline,
+    frame::Tcp,
     maps::{RB_FLOWS, RB_SERVICES, RB_SETTINGS},
     report::{self, Case, Known, NEVER, Room, Word},
+    segment::{ACK, FIN, RST, SYN, Segment},
 };
 
 /// Set when the object is loaded: whether connections are followed.
@@ -32,25 +34,13 @@ pub(crate) fn are_followed() -> bool {
     unsafe { (&raw const ESTABLISHED).read_volatile() != 0 }
 }
 
-/// A segment, from its sender to its receiver.
-#[repr(C)]
-pub(crate) struct Segment {
-    pub(crate) src: Addr,
-    pub(crate) dst: Addr,
-    pub(crate) source: u16,
-    pub(crate) dest: u16,
-    pub(crate) seq: u32,
-    pub(crate) ack: u32,
-    /// Bytes of data.
-    pub(crate) length: u32,
-    pub(crate) ifindex: u32,
-    /// 1: FIN or RST.
-    pub(crate) ends: u8,
-    /// 1: it acknowledges.
-    pub(crate) acks: u8,
-    /// 1: it arrived, 0: it leaves.
-    pub(crate) arrived: u8,
-    pub(crate) _pad: u8,
+/// Looks at a segment of a connection.
+#[inline(always)]
+pub(crate) fn follow(segment: &Segment) {
+    // The handshake is that of the attempt.
+    if segment.flags & SYN == 0 {
+        rb_segment(segment);
+    }
 }
 
 /// A global function, as [`crate::syn::rb_syn`] is.
@@ -67,19 +57,25 @@ pub extern "C" fn rb_segment(segment: *const Segment) -> u32 {
 #[inline(always)]
 fn seen(segment: &Segment) -> Option<()> {
     let settings = RB_SETTINGS.get(0)?;
+    let header = u16::from(segment.data_offset >> 4) * 4;
+    // Lengths that contradict each other say nothing of what the server has to acknowledge.
+    if usize::from(header) < size_of::<Tcp>() || segment.bytes < header {
+        return None;
+    }
+    let length = u32::from(segment.bytes - header);
     let src_is_lower = is_lower(&segment.src, segment.source, &segment.dst, segment.dest);
     let hash = hash(settings, src_is_lower, &segment.src, segment.source, &segment.dst, segment.dest);
     let (word, was) = find(hash, settings)?;
-    if segment.ends != 0 {
+    if segment.flags & (FIN | RST) != 0 {
         // SAFETY: `word` is a word of a live bucket.
         unsafe { atomic::swap(word, was.0, 0) };
         return None;
     }
     if was.client_is_lower() == src_is_lower {
-        if segment.length > 0 && segment.arrived != 0 && was.is_idle() {
-            sent(segment, settings, hash, Found::new(word, was.slot()));
+        if length > 0 && segment.arrived != 0 && was.is_idle() {
+            sent(segment, length, settings, hash, Found::new(word, was.slot()));
         }
-    } else if segment.acks != 0 && !was.is_idle() && was.is_acknowledged_by(segment.ack) {
+    } else if segment.flags & ACK != 0 && !was.is_idle() && was.is_acknowledged_by(segment.ack) {
         acknowledged(segment, Found::new(word, was.slot()));
     }
     None
@@ -87,26 +83,21 @@ fn seen(segment: &Segment) -> Option<()> {
 
 /// Data of the client, and nothing was waited for.
 #[inline(always)]
-fn sent(segment: &Segment, settings: &Settings, hash: u64, found: Found) {
+fn sent(segment: &Segment, length: u32, settings: &Settings, hash: u64, found: Found) {
     let Some(service) = RB_SERVICES.get_ptr(&ServiceKey::new(segment.dst, segment.dest)) else { return };
-    let end = segment.seq.wrapping_add(segment.length);
+    let end = segment.seq.wrapping_add(length);
     let waiting = FlowWord(found.was.0).waiting(end);
     if !found.change(waiting.slot()) {
         return;
     }
-    let attempt = Attempt {
-        client: segment.src,
-        server: segment.dst,
-        client_port: segment.source,
-        server_port: segment.dest,
-        seq: end,
-        // SAFETY: no arguments.
-        seen_ns: unsafe { bpf_ktime_get_ns() },
-        hash,
-        // SAFETY: a live map value; read whole.
-        answers: unsafe { (*service).answers },
-        ifindex: segment.ifindex | UNACKNOWLEDGED,
-    };
+    let mut attempt = segment.attempt(false);
+    attempt.seq = end;
+    // SAFETY: no arguments.
+    attempt.seen_ns = unsafe { bpf_ktime_get_ns() };
+    attempt.hash = hash;
+    // SAFETY: a live map value; read whole.
+    attempt.answers = unsafe { (*service).answers };
+    attempt.ifindex |= UNACKNOWLEDGED;
     if !deadline::enter(&attempt, settings) {
         // Not watched this time; the client sends again what is not acknowledged.
         Found::new(found.word(), waiting.slot()).change(waiting.idled().slot());
@@ -132,17 +123,8 @@ fn acknowledged(segment: &Segment, found: Found) {
     // SAFETY: no arguments.
     let now = unsafe { bpf_ktime_get_ns() };
     service.last_answer_ns = now;
-    let attempt = Attempt {
-        client: segment.dst,
-        server: segment.src,
-        client_port: segment.dest,
-        server_port: segment.source,
-        seq: 0,
-        seen_ns: now,
-        hash: 0,
-        answers: 0,
-        ifindex: segment.ifindex,
-    };
+    let mut attempt = segment.attempt(true);
+    attempt.seen_ns = now;
     let attempts = u32::from(found.was.is_reported());
     report::plain(&attempt, &Word { kind: EventKind::Answered, evidence: Evidence::SynAck, known, attempts });
 }

@@ -13,7 +13,7 @@ use aya_ebpf::{
     helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns, bpf_xdp_load_bytes},
 };
 use monitor_common::{
-    Addr, Counter, DEAD_AFTER_NS, Flow, GuardCounts, GuardFlags, GuardOp, GuardRecordKind, GuardRequest, GuardRule,
+    Counter, DEAD_AFTER_NS, Flow, GuardCounts, GuardFlags, GuardOp, GuardRecordKind, GuardRequest, GuardRule,
     HANDSHAKE_NS, HANDSHAKES, Handshake, HandshakeFlags, HeldSyn, LONGEST_FRAME, OpenFlow, ServiceFlags, ServiceKey,
     ServiceState, flow_hash,
 };
@@ -27,16 +27,12 @@ use crate::{
         RB_GUARD_COUNTS, RB_GUARD_LIFE, RB_GUARD_PORTS, RB_GUARD_RING, RB_GUARDS, RB_HANDSHAKES, RB_HELD, RB_OPEN,
         RB_SERVICES, RB_SETTINGS,
     },
+    segment::{ACK, FIN, RST, SYN, Segment},
 };
 
 /// Set when the object is loaded: whether there are guards.
 #[unsafe(no_mangle)]
 static GUARDS: u32 = 0;
-
-const FIN: u32 = 0x01;
-const SYN: u32 = 0x02;
-const RST: u32 = 0x04;
-const ACK: u32 = 0x10;
 
 /// The loopback interface has this index in every namespace. The checks themselves come by it.
 const LOOPBACK: u32 = 1;
@@ -56,18 +52,6 @@ pub(crate) enum Passage {
     ToFailed,
 }
 
-/// A segment of a guarded port.
-#[repr(C)]
-pub struct Segment {
-    flow: Flow,
-    seq: u32,
-    ack: u32,
-    flags: u32,
-    guard: u32,
-    arrives: u32,
-    ifindex: u32,
-}
-
 /// Known to the verifier when it checks the program: without guards, the code behind it is removed.
 #[inline(always)]
 pub(crate) fn on() -> bool {
@@ -77,18 +61,18 @@ pub(crate) fn on() -> bool {
 
 /// The guard of this segment's port on this host, its index + 1; 0: none, which is all that other ports pay for.
 #[inline(always)]
-pub(crate) fn of(tcp: &Tcp, side: Side) -> u32 {
+pub(crate) fn of(tcp: &Tcp, side: Side) -> u8 {
     if !on() {
         return 0;
     }
     let port = if side == Side::Ingress { tcp.dest.get() } else { tcp.source.get() };
-    RB_GUARD_PORTS.get(u32::from(port)).map_or(0, |index| *index)
+    RB_GUARD_PORTS.get(u32::from(port)).map_or(0, |index| *index as u8)
 }
 
-/// Looks at one segment.
+/// Looks at one segment of a guarded port.
 #[inline(always)]
-pub(crate) fn segment((src, dst): (Addr, Addr), tcp: &Tcp, side: Side, guard: u32, ifindex: u32) -> Passage {
-    match of_guard(&src, &dst, tcp, side, u64::from(guard) << 32 | u64::from(ifindex)) {
+pub(crate) fn passage(segment: &mut Segment) -> Passage {
+    match rb_guard(segment) {
         1 => Passage::Hidden,
         2 => Passage::Held,
         3 => Passage::Dropped,
@@ -96,28 +80,12 @@ pub(crate) fn segment((src, dst): (Addr, Addr), tcp: &Tcp, side: Side, guard: u3
     }
 }
 
-/// A function of its own: what it puts together would be too much for the stack of the whole program. Five arguments are
-/// all that there can be, so guard and interface share one.
-#[inline(never)]
-fn of_guard(src: &Addr, dst: &Addr, tcp: &Tcp, side: Side, guard_interface: u64) -> u32 {
-    let (source, dest) = (tcp.source.get(), tcp.dest.get());
-    let arrives = side == Side::Ingress;
-    let (src, dst) = (*src, *dst);
-    let flow = if arrives {
-        Flow { client: src, server: dst, client_port: source, server_port: dest, _pad: 0 }
-    } else {
-        Flow { client: dst, server: src, client_port: dest, server_port: source, _pad: 0 }
-    };
-    let mut segment = Segment {
-        flow,
-        seq: tcp.seq.get(),
-        ack: tcp.ack.get(),
-        flags: u32::from(tcp.flags),
-        guard: (guard_interface >> 32) as u32,
-        arrives: u32::from(arrives),
-        ifindex: guard_interface as u32,
-    };
-    rb_guard(&raw mut segment)
+/// A segment, and where it belongs.
+struct Guarded<'frame> {
+    segment: &'frame mut Segment,
+    flow: &'frame Flow,
+    /// The guard's index.
+    guard: u32,
 }
 
 /// Takes a segment of a guarded port. A global function, as [`crate::syn::rb_syn`] is; returns a [`Passage`] as a number.
@@ -126,19 +94,28 @@ fn of_guard(src: &Addr, dst: &Addr, tcp: &Tcp, side: Side, guard_interface: u64)
 pub extern "C" fn rb_guard(segment: *mut Segment) -> u32 {
     // SAFETY: the caller's segment, on its stack.
     let Some(segment) = (unsafe { segment.as_mut() }) else { return 0 };
-    let Some(rule) = RB_GUARDS.get(segment.guard) else { return 0 };
+    let guard = u32::from(segment.guard).wrapping_sub(1);
+    let Some(rule) = RB_GUARDS.get(guard) else { return 0 };
     if segment.ifindex == LOOPBACK && rule.flags & GuardFlags::LOOPBACK == 0 {
         return 0;
     }
-    let Some(counts) = RB_GUARD_COUNTS.get_ptr_mut(segment.guard) else { return 0 };
+    let Some(counts) = RB_GUARD_COUNTS.get_ptr_mut(guard) else { return 0 };
     // SAFETY: a live map value; shared words are changed by atomic operations or written whole.
     let counts = unsafe { &mut *counts };
-    let passage = match (segment.flags & (FIN | SYN | RST | ACK), segment.arrives != 0) {
-        (SYN, true) => syn(segment, rule, counts),
-        (flags, false) if flags == SYN | ACK => answered(segment, rule),
-        (ACK, true) => established(segment, rule, counts),
+    let said = (segment.flags & (FIN | SYN | RST | ACK), segment.arrived != 0);
+    // All but a few ACKs are data of connections that are open already.
+    // SAFETY: no arguments.
+    if said == (ACK, true) && counts.handshake_until_ns < unsafe { bpf_ktime_get_coarse_ns() } {
+        return Passage::Goes as u32;
+    }
+    let flow = segment.flow();
+    let guarded = Guarded { segment, flow: &flow, guard };
+    let passage = match said {
+        (SYN, true) => syn(guarded, rule, counts),
+        (flags, false) if flags == SYN | ACK => answered(guarded, rule),
+        (ACK, true) => established(guarded, rule, counts),
         (flags, _) if flags & (FIN | RST) != 0 => {
-            over(&segment.flow, counts);
+            over(guarded.flow, counts);
             Passage::Goes
         }
         _ => Passage::Goes,
@@ -147,8 +124,9 @@ pub extern "C" fn rb_guard(segment: *mut Segment) -> u32 {
 }
 
 #[inline(always)]
-fn syn(segment: &Segment, rule: &GuardRule, counts: &mut GuardCounts) -> Passage {
-    let Some(hash) = hash(&segment.flow) else { return Passage::Goes };
+fn syn(Guarded { segment, flow, guard }: Guarded<'_>, rule: &GuardRule, counts: &mut GuardCounts) -> Passage {
+    let Some(hash) = hash(flow) else { return Passage::Goes };
+    segment.hash = hash;
     // SAFETY: no arguments. A tick early or late is nothing to a result's lifetime.
     let tick_ns = unsafe { bpf_ktime_get_coarse_ns() };
     if counts.open != 0 || rule.good_until_ns > tick_ns {
@@ -166,20 +144,20 @@ fn syn(segment: &Segment, rule: &GuardRule, counts: &mut GuardCounts) -> Passage
     // SAFETY: no arguments.
     let now = unsafe { bpf_ktime_get_ns() };
     let alive = alive(now);
-    if let Some(held) = RB_HELD.get_ptr(&segment.flow) {
+    if let Some(held) = RB_HELD.get_ptr(flow) {
         // SAFETY: a live map value; its fields are written before it is in the map.
         let held = unsafe { &*held };
         let (same, waits) = (held.seq == segment.seq, now < held.at_ns + rule.hold_ns);
         if same && alive && waits {
             return Passage::Dropped;
         }
-        forget(&segment.flow, counts);
+        forget(flow, counts);
         if same {
-            return undecided(hash, segment, rule, counts, now);
+            return undecided(hash, segment.seq, rule, counts, now);
         }
     }
     if !alive {
-        return undecided(hash, segment, rule, counts, now);
+        return undecided(hash, segment.seq, rule, counts, now);
     }
     // SAFETY: a live map value.
     if !unsafe { atomic::add_up_to(&raw mut counts.held, u64::from(rule.max_held)) } {
@@ -187,8 +165,8 @@ fn syn(segment: &Segment, rule: &GuardRule, counts: &mut GuardCounts) -> Passage
         unsafe { atomic::add(&raw mut counts.overflow, 1) };
         return Passage::Dropped;
     }
-    let held = HeldSyn { at_ns: now, seq: segment.seq, guard: segment.guard };
-    if RB_HELD.insert(&segment.flow, &held, u64::from(BPF_NOEXIST)).is_err() {
+    let held = HeldSyn { at_ns: now, seq: segment.seq, guard };
+    if RB_HELD.insert(flow, &held, u64::from(BPF_NOEXIST)).is_err() {
         // SAFETY: as above.
         unsafe {
             atomic::add(&raw mut counts.held, u64::MAX);
@@ -201,7 +179,7 @@ fn syn(segment: &Segment, rule: &GuardRule, counts: &mut GuardCounts) -> Passage
 
 /// Nobody has decided.
 #[inline(always)]
-fn undecided(hash: u64, segment: &Segment, rule: &GuardRule, counts: &mut GuardCounts, now: u64) -> Passage {
+fn undecided(hash: u64, seq: u32, rule: &GuardRule, counts: &mut GuardCounts, now: u64) -> Passage {
     if rule.flags & GuardFlags::CLOSED != 0 {
         // SAFETY: a live map value.
         unsafe { atomic::add(&raw mut counts.closed, 1) };
@@ -209,7 +187,7 @@ fn undecided(hash: u64, segment: &Segment, rule: &GuardRule, counts: &mut GuardC
     }
     // SAFETY: as above.
     unsafe { atomic::add(&raw mut counts.unchecked, 1) };
-    passed(hash, segment.seq, 0, now, counts);
+    passed(hash, seq, 0, now, counts);
     Passage::Goes
 }
 
@@ -221,32 +199,27 @@ fn alive(now: u64) -> bool {
 
 /// The server's SYN/ACK: its sequence number makes the client's ACK certain.
 #[inline(always)]
-fn answered(segment: &Segment, rule: &GuardRule) -> Passage {
-    if let Some(hash) = hash(&segment.flow)
-        && let Some(known) = handshake(hash)
-        && known.hash == hash
-    {
-        known.isn = segment.seq;
-        known.flags |= HandshakeFlags::ANSWERED;
+fn answered(Guarded { segment, flow, .. }: Guarded<'_>, rule: &GuardRule) -> Passage {
+    if let Some(hash) = hash(flow) {
+        segment.hash = hash;
+        if let Some(known) = handshake(hash)
+            && known.hash == hash
+        {
+            known.isn = segment.seq;
+            known.flags |= HandshakeFlags::ANSWERED;
+        }
+    }
+    if rule.flags & GuardFlags::HIDES_ANSWERS != GuardFlags::HIDES_ANSWERS {
+        return Passage::Goes;
     }
     // SAFETY: no arguments.
-    let now = unsafe { bpf_ktime_get_coarse_ns() };
-    if rule.flags & GuardFlags::HIDES_ANSWERS == GuardFlags::HIDES_ANSWERS && alive(now) {
-        Passage::Hidden
-    } else {
-        Passage::Goes
-    }
+    if alive(unsafe { bpf_ktime_get_coarse_ns() }) { Passage::Hidden } else { Passage::Goes }
 }
 
 /// An ACK; the one that ends a handshake opens the connection.
 #[inline(always)]
-fn established(segment: &Segment, rule: &GuardRule, counts: &mut GuardCounts) -> Passage {
-    // SAFETY: no arguments.
-    let now = unsafe { bpf_ktime_get_coarse_ns() };
-    if counts.handshake_until_ns < now {
-        return Passage::Goes;
-    }
-    let Some(hash) = hash(&segment.flow) else { return Passage::Goes };
+fn established(Guarded { segment, flow, guard }: Guarded<'_>, rule: &GuardRule, counts: &mut GuardCounts) -> Passage {
+    let Some(hash) = hash(flow) else { return Passage::Goes };
     let Some(known) = handshake(hash) else { return Passage::Goes };
     if known.hash != hash
         || known.flags & HandshakeFlags::ANSWERED == 0
@@ -260,8 +233,10 @@ fn established(segment: &Segment, rule: &GuardRule, counts: &mut GuardCounts) ->
     if checked == 0 && rule.flags & GuardFlags::AFTER == 0 {
         return Passage::Goes;
     }
-    let open = OpenFlow { at_ns: now, guard: segment.guard, checked };
-    if RB_OPEN.insert(&segment.flow, &open, u64::from(BPF_NOEXIST)).is_err() {
+    // SAFETY: no arguments.
+    let now = unsafe { bpf_ktime_get_coarse_ns() };
+    let open = OpenFlow { at_ns: now, guard, checked };
+    if RB_OPEN.insert(flow, &open, u64::from(BPF_NOEXIST)).is_err() {
         return Passage::Goes;
     }
     if checked != 0 {
@@ -281,8 +256,8 @@ fn established(segment: &Segment, rule: &GuardRule, counts: &mut GuardCounts) ->
         (*record).ifindex = segment.ifindex;
         (*record).length = 0;
         (*record).kind = GuardRecordKind::ESTABLISHED;
-        (*record).guard = segment.guard;
-        (*record).flow = segment.flow;
+        (*record).guard = guard;
+        (*record).flow = *flow;
     }
     entry.submit(0);
     Passage::Goes

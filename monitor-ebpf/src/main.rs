@@ -29,6 +29,7 @@ mod mark;
 mod neighbour;
 mod refusal;
 mod report;
+mod segment;
 mod standin;
 mod syn;
 mod unreachable;

@@ -21,7 +21,7 @@ pub(crate) fn arp(arp: &Arp, ifindex: u32) {
     const ETHERNET: u16 = 1;
     const LENGTHS: u16 = 0x0604;
     if arp.hardware.get() == ETHERNET && arp.protocol.get() == ETH_P_IP && arp.lengths.get() == LENGTHS {
-        spoke(Addr::from_v4(arp.sender.native()), Evidence::Arp, ifindex);
+        spoke(Addr::from_v4(arp.sender.native()).halves(), Evidence::Arp, ifindex);
     }
 }
 
@@ -32,12 +32,19 @@ pub(crate) fn advertisement(frame: &Frame, ip: &Ipv6, at: usize, ifindex: u32) {
         return;
     }
     if let Some(advertisement) = frame.at::<NeighbourAdvertisement>(at) {
-        spoke(advertisement.target.into(), Evidence::NeighbourAdvertisement, ifindex);
+        spoke(Addr::from(advertisement.target).halves(), Evidence::NeighbourAdvertisement, ifindex);
     }
 }
 
+/// The address goes in two registers: a place for it would be missing on the caller's stack.
+#[inline(always)]
+fn spoke([low, high]: [u64; 2], evidence: Evidence, ifindex: u32) {
+    host_spoke(low, high, evidence, ifindex);
+}
+
 #[inline(never)]
-fn spoke(host: Addr, evidence: Evidence, ifindex: u32) {
+fn host_spoke(low: u64, high: u64, evidence: Evidence, ifindex: u32) {
+    let host = Addr::from_halves([low, high]);
     let Some(state) = RB_HOSTS.get_ptr_mut(&host) else { return };
     // SAFETY: no arguments.
     let now = unsafe { bpf_ktime_get_ns() };

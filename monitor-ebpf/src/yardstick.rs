@@ -3,8 +3,10 @@
 //! `BPF_PROG_TEST_RUN` gives one frame again and again and keeps what the program writes into it; so the frame itself counts
 //! the flows, in its source address. What is measured is [`decide`] as it is, and for the answer of a pair [`ipv4`].
 
+use core::mem::MaybeUninit;
+
 use crate::{
-    decide::{Side, decide, ipv4},
+    decide::{Side, decide, ipv4, passage},
     frame::{Be16, Be32, Frame},
 };
 
@@ -40,7 +42,10 @@ pub(crate) fn pair(frame: &mut Frame) {
     new_syn(frame);
     turn_round(frame, SYN_ACK);
     // Not the whole of `decide` once more: the verifier would follow each of its ways behind each of the first one's.
-    ipv4(frame, size_of::<[u8; 14]>(), Side::Ingress, 0);
+    let mut answer = MaybeUninit::uninit();
+    if let Some(answer) = ipv4(frame, size_of::<[u8; 14]>(), Side::Ingress, 0, &mut answer) {
+        passage(answer);
+    }
     turn_round(frame, SYN);
 }
 

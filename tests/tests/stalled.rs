@@ -57,7 +57,6 @@ fn waits(daemon: &Daemon<'_>, count: u64) -> Result<()> {
 
 // proves: F-5 F-12
 #[test]
-#[ignore = "watch.established does not load beside guards: the programs need 544 bytes of stack"]
 fn a_client_with_an_open_connection_waits_when_its_server_dies_and_nobody_else_tries() -> Result<()> {
     for v6 in [false, true] {
         let lab = Lab::builder().clients(2).build()?;
@@ -83,7 +82,6 @@ fn a_client_with_an_open_connection_waits_when_its_server_dies_and_nobody_else_t
 
 // proves: F-5
 #[test]
-#[ignore = "watch.established does not load beside guards: the programs need 544 bytes of stack"]
 fn idle_connections_and_a_process_that_is_stopped_are_no_failure() -> Result<()> {
     let lab = Lab::builder().build()?;
     let (client, server) = (lab.client(1), lab.server(1));
@@ -109,7 +107,6 @@ fn idle_connections_and_a_process_that_is_stopped_are_no_failure() -> Result<()>
 
 // proves: F-5
 #[test]
-#[ignore = "watch.established does not load beside guards: the programs need 544 bytes of stack"]
 fn data_that_is_acknowledged_when_it_is_sent_again_is_no_failure() -> Result<()> {
     let lab = Lab::builder().build()?;
     let server = lab.server(1);
@@ -132,7 +129,6 @@ fn data_that_is_acknowledged_when_it_is_sent_again_is_no_failure() -> Result<()>
 
 // proves: F-5
 #[test]
-#[ignore = "watch.established does not load beside guards: the programs need 544 bytes of stack"]
 fn one_client_whose_way_is_broken_is_no_failure_of_a_server_that_answers_others() -> Result<()> {
     let lab = Lab::builder().clients(2).build()?;
     let server = lab.server(1);

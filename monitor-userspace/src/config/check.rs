@@ -38,10 +38,6 @@ pub(super) fn say(mistakes: &mut Mistakes, key: &str, what: impl Into<String>) {
 }
 
 fn watch(config: &Config, mistakes: &mut Mistakes) {
-    if config.watch.established {
-        let why = "cannot be had in this version: with it the programs need 544 bytes of stack where the kernel allows 512; remove it";
-        say(mistakes, "watch.established", why);
-    }
     let watch = &config.watch;
     if watch.servers.is_empty() {
         say(mistakes, "watch.servers", "names nothing to watch: write [\"auto\"] or a list of addresses");

@@ -5,6 +5,7 @@ mod answers;
 mod frame;
 mod fuzz;
 mod guards;
+mod loading;
 mod malformed;
 mod marks;
 mod odd;
