@@ -13,6 +13,20 @@ pub struct GateState {
 
 const _: () = assert!(size_of::<GateState>() == 16);
 
+/// What others have claimed of a shared address, by [`crate::Addr`]. MAC addresses are numbers, their first byte the highest of six.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// This host's own MAC address on the interface; what comes back from there is no claim. Written by the daemon.
+    pub own: u64,
+    /// How often another has said that the address is its own; written by the program, counted without care.
+    pub count: u64,
+    /// Who did last.
+    pub latest: u64,
+}
+
+const _: () = assert!(size_of::<Claims>() == 24);
+
 /// How many shared addresses a host can have.
 pub const GATE_ENTRIES: usize = 256;
 
@@ -20,4 +34,6 @@ pub const GATE_ENTRIES: usize = 256;
 mod user {
     // SAFETY: `repr(C)`, integers only, no implicit padding (size asserted above).
     unsafe impl aya::Pod for super::GateState {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::Claims {}
 }

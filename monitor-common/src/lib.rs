@@ -28,7 +28,7 @@ pub use counter::Counter;
 pub use event::{Event, EventKind, Evidence};
 pub use flow::{FlowWord, UNACKNOWLEDGED};
 pub use flow_hash::flow_hash;
-pub use gate::{GATE_ENTRIES, GateState};
+pub use gate::{Claims, GATE_ENTRIES, GateState};
 pub use guard::{
     DEAD_AFTER_NS, Flow, GuardCounts, GuardFlags, GuardOp, GuardRecord, GuardRecordKind, GuardRequest, GuardRule,
     HANDSHAKE_NS, HANDSHAKES, Handshake, HandshakeFlags, HeldSyn, LONGEST_FRAME, MAX_GUARDS, MAX_HELD, MAX_OPEN,
@@ -99,6 +99,8 @@ pub mod map {
 
     /// [`crate::Addr`] of shared addresses to [`crate::GateState`]; in the object of the gate.
     pub const GATE: &str = "RB_GATE";
+    /// [`crate::Addr`] of shared addresses to [`crate::Claims`]; in the object of the gate, not pinned.
+    pub const CLAIMS: &str = "RB_CLAIMS";
 
     /// Every map that is pinned with the object that watches. Those of guards are not: what a dead daemon held is of no use to the next.
     pub const PINNED: [&str; 13] = [

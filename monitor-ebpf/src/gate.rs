@@ -3,7 +3,8 @@
 //! In: what arrives at and leaves the interface of the shared addresses, and [`RB_GATE`], which the daemon writes. Out:
 //! while an address's gate is closed, nobody's question for it (ARP request, neighbour solicitation) reaches this host,
 //! and nothing that leaves claims it (ARP with it as the sender, an advertisement of it, a solicitation from it).
-//! Everything else goes on unchanged.
+//! Everything else goes on unchanged. What others claim is counted in [`RB_CLAIMS`], so that the active host can answer
+//! it (H-4).
 //!
 //! An object of its own, loaded and attached only where `[standby]` is configured: other hosts pay nothing for it.
 #![no_std]
@@ -17,7 +18,7 @@ use aya_ebpf::{
     macros::{btf_map, classifier},
     programs::TcContext,
 };
-use monitor_common::{Addr, GATE_ENTRIES, GateState};
+use monitor_common::{Addr, Claims, GATE_ENTRIES, GateState};
 
 const ETH_P_ARP: u16 = 0x0806;
 const ETH_P_IPV6: u16 = 0x86dd;
@@ -27,10 +28,13 @@ const SOLICITATION: u8 = 135;
 const ADVERTISEMENT: u8 = 136;
 
 /// Places in an Ethernet frame without a tag: the kernel has taken an outer VLAN tag off before these programs run.
+const ETHERNET_SOURCE: usize = 6;
 const ARP_OPERATION: usize = 14 + 6;
+const ARP_SENDER_MAC: usize = 14 + 8;
 const ARP_SENDER: usize = 14 + 14;
 const ARP_TARGET: usize = 14 + 24;
 const IPV6_NEXT_HEADER: usize = 14 + 6;
+const IPV6_HOP_LIMIT: usize = 14 + 7;
 const IPV6_SOURCE: usize = 14 + 8;
 const ICMPV6_TYPE: usize = 14 + 40;
 const NEIGHBOUR_TARGET: usize = 14 + 40 + 8;
@@ -39,15 +43,48 @@ const NEIGHBOUR_TARGET: usize = 14 + 40 + 8;
 #[btf_map]
 static RB_GATE: HashMap<Addr, GateState, GATE_ENTRIES> = HashMap::new();
 
+/// The same addresses; begun anew by each daemon.
+#[btf_map]
+static RB_CLAIMS: HashMap<Addr, Claims, GATE_ENTRIES> = HashMap::new();
+
 /// What arrives.
 #[classifier]
 pub fn rb_gate_in(ctx: TcContext) -> i32 {
-    let asked = match protocol(&ctx) {
-        ETH_P_ARP if half(&ctx, ARP_OPERATION) == Some(ARP_REQUEST) => v4(&ctx, ARP_TARGET),
-        ETH_P_IPV6 if neighbour_message(&ctx) == Some(SOLICITATION) => v6(&ctx, NEIGHBOUR_TARGET),
-        _ => None,
+    let (claimed, asked, mac_at) = match protocol(&ctx) {
+        ETH_P_ARP => {
+            let asked = if half(&ctx, ARP_OPERATION) == Some(ARP_REQUEST) { v4(&ctx, ARP_TARGET) } else { None };
+            (v4(&ctx, ARP_SENDER), asked, ARP_SENDER_MAC)
+        }
+        ETH_P_IPV6 => match neighbour_message(&ctx) {
+            Some(SOLICITATION) => (v6(&ctx, IPV6_SOURCE), v6(&ctx, NEIGHBOUR_TARGET), ETHERNET_SOURCE),
+            // From another link it would not have the highest hop limit (RFC 4861 section 7.1.2).
+            Some(ADVERTISEMENT) if ctx.load::<u8>(IPV6_HOP_LIMIT).ok() == Some(255) => {
+                (v6(&ctx, NEIGHBOUR_TARGET), None, ETHERNET_SOURCE)
+            }
+            _ => (None, None, ETHERNET_SOURCE),
+        },
+        _ => (None, None, ETHERNET_SOURCE),
     };
+    count_claim(&ctx, claimed, mac_at);
     verdict(asked)
+}
+
+/// Counts it when somebody else says that a shared address is its own.
+#[inline(always)]
+fn count_claim(ctx: &TcContext, halves: Option<[u64; 2]>, mac_at: usize) {
+    let Some(halves) = halves else { return };
+    // SAFETY: both are 16 bytes without meaning.
+    let addr: Addr = unsafe { core::mem::transmute(halves) };
+    let Some(claims) = RB_CLAIMS.get_ptr_mut(&addr) else { return };
+    let (Ok(upper), Ok(lower)) = (ctx.load::<u16>(mac_at), ctx.load::<u32>(mac_at + 2)) else { return };
+    let mac = u64::from(u16::from_be(upper)) << 32 | u64::from(u32::from_be(lower));
+    // SAFETY: a live map value of integers, each read and written whole; the daemon only writes the first, before.
+    unsafe {
+        if mac != (*claims).own {
+            (*claims).latest = mac;
+            (*claims).count += 1;
+        }
+    }
 }
 
 /// What leaves.

@@ -7,24 +7,18 @@
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::unix::fs::PermissionsExt as _,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::{Daemon, DaemonConfig, Host, Lab, Wiring};
+use crate::{Daemon, DaemonConfig, Host, Lab, Wiring, knocking::Service, wait_until};
 
-/// Port of the service on the shared addresses.
-pub const PORT: u16 = 80;
+/// More than any change of mode takes.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// The other ends of the second network.
 const BACK: [u8; 3] = [10, 8, 0];
@@ -152,6 +146,14 @@ impl Cluster {
         Ok(config.table(&group))
     }
 
+    /// A daemon on every host, once the first is active.
+    pub fn start(&self, ways: Ways, beat: &str) -> Result<Vec<Daemon<'_>>> {
+        let start = |number| Daemon::start(self.host(number), self.standby(number, ways, beat)?);
+        let daemons = self.numbers().map(start).collect::<Result<Vec<_>>>()?;
+        settled(&daemons, 1)?;
+        Ok(daemons)
+    }
+
     /// Takes a host's plug out of a network (`server1`, `back1`) without its noticing: the link stays up.
     pub fn cut(&self, port: &str) -> Result<()> {
         self.lab.switch().context("a switch")?.ip(&[format!("link set {port} nomaster")])
@@ -195,118 +197,23 @@ fn mac_in(text: &str) -> Option<[u8; 6]> {
     bytes.try_into().ok()
 }
 
+/// Waits until exactly the host of this number is active for the group `web`, and all others are in standby.
+pub fn settled(daemons: &[Daemon<'_>], active: usize) -> Result<()> {
+    let met = wait_until(&format!("host {active} is active, the others are in standby"), LIMIT, || {
+        daemons.iter().zip(1..).all(|(daemon, number)| {
+            mode(daemon, "web").is_ok_and(|mode| mode == if number == active { "active" } else { "standby" })
+        })
+    });
+    met.with_context(|| {
+        let peers =
+            daemons.iter().map(|daemon| format!("{:#}\n{}", daemon.json(&["peers"]).unwrap_or_default(), daemon.log()));
+        peers.collect::<Vec<_>>().join("\n")
+    })
+}
+
 /// The mode of a daemon's group.
 pub fn mode(daemon: &Daemon<'_>, group: &str) -> Result<String> {
     let groups = daemon.json(&["standby"])?;
     let line = groups.as_array().into_iter().flatten().find(|line| line["group"] == group);
     Ok(line.and_then(|line| line["mode"].as_str()).unwrap_or("absent").to_owned())
-}
-
-/// A service on a host that says its host's name to everyone who connects.
-#[derive(Debug)]
-pub struct Service {
-    done: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Service {
-    /// Serves on every address of the host.
-    pub fn start(host: &Host) -> Result<Self> {
-        let listener = host.enter(|| TcpListener::bind((Ipv6Addr::UNSPECIFIED, PORT)))??;
-        listener.set_nonblocking(true)?;
-        let (done, name) = (Arc::new(AtomicBool::new(false)), host.name().to_owned());
-        let ended = Arc::clone(&done);
-        let serve = move || {
-            while !ended.load(Ordering::Relaxed) {
-                match listener.accept() {
-                    Ok((mut stream, _)) => drop(stream.write_all(name.as_bytes())),
-                    Err(_) => thread::sleep(Duration::from_millis(1)),
-                }
-            }
-        };
-        Ok(Self { done, thread: Some(thread::spawn(serve)) })
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        self.done.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-/// Answers that the client got: when, and from whom.
-type Answers = Arc<Mutex<Vec<(Instant, String)>>>;
-
-/// A client that connects every 10 ms.
-#[derive(Debug)]
-pub struct Knocking {
-    answers: Answers,
-    done: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Knocking {
-    /// Begins; each try is given up when the next one begins.
-    pub fn start(client: &Host, address: IpAddr) -> Result<Self> {
-        let (answers, done) = (Answers::default(), Arc::new(AtomicBool::new(false)));
-        let (heard, ended) = (Arc::clone(&answers), Arc::clone(&done));
-        let service = SocketAddr::new(address, PORT);
-        let knock = move || {
-            while !ended.load(Ordering::Relaxed) {
-                let begun = Instant::now();
-                if let Some(name) = ask(service) {
-                    heard.lock().unwrap_or_else(PoisonError::into_inner).push((Instant::now(), name));
-                }
-                thread::sleep(TRY.saturating_sub(begun.elapsed()));
-            }
-        };
-        // A thread keeps the namespace of the one that began it.
-        let thread = client.enter(|| thread::spawn(knock))?;
-        Ok(Self { answers, done, thread: Some(thread) })
-    }
-
-    /// Who answered last.
-    #[must_use]
-    pub fn latest(&self) -> Option<String> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner).last().map(|(_, name)| name.clone())
-    }
-
-    /// Who answered the first try that began after this moment.
-    #[must_use]
-    pub fn since(&self, moment: Instant) -> Vec<String> {
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.iter().filter(|(at, _)| *at > moment).map(|(_, name)| name.clone()).collect()
-    }
-
-    /// The longest time without an answer from `begin` on.
-    pub fn gap(&self, begin: Instant) -> Result<Duration> {
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = answers.iter().rev().find(|(at, _)| *at <= begin).map_or(begin, |(at, _)| *at);
-        let mut times: Vec<_> = answers.iter().map(|(at, _)| *at).filter(|at| *at > begin).collect();
-        ensure!(!times.is_empty(), "no answer since");
-        times.insert(0, before);
-        Ok(times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default())
-    }
-}
-
-impl Drop for Knocking {
-    fn drop(&mut self) {
-        self.done.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-const TRY: Duration = Duration::from_millis(10);
-
-fn ask(service: SocketAddr) -> Option<String> {
-    let mut stream = TcpStream::connect_timeout(&service, TRY).ok()?;
-    stream.set_read_timeout(Some(TRY)).ok()?;
-    let mut name = String::new();
-    stream.read_to_string(&mut name).ok()?;
-    (!name.is_empty()).then_some(name)
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use nix::{
     libc,
     net::if_::if_nametoindex,
-    sys::socket::{AddressFamily, LinkAddr, MsgFlags, SockFlag, SockType, SockaddrLike, bind, send, socket},
+    sys::socket::{AddressFamily, LinkAddr, MsgFlags, SockFlag, SockType, SockaddrLike, bind, recv, send, socket},
 };
 
 /// A packet socket that is bound to one interface.
@@ -15,23 +15,8 @@ pub struct FrameSocket(OwnedFd);
 
 impl FrameSocket {
     pub(crate) fn open(interface: &str) -> Result<Self> {
-        let index = if_nametoindex(interface).with_context(|| format!("no interface {interface}"))?;
         // Protocol 0: it receives nothing.
-        let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None)?;
-        let address = libc::sockaddr_ll {
-            sll_family: libc::AF_PACKET as libc::sa_family_t,
-            sll_protocol: 0,
-            sll_ifindex: index.cast_signed(),
-            sll_hatype: 0,
-            sll_pkttype: 0,
-            sll_halen: 0,
-            sll_addr: [0; 8],
-        };
-        let length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
-        // SAFETY: the pointer is to a whole, initialised sockaddr_ll of that length, whose family says what it is.
-        let address = unsafe { LinkAddr::from_raw((&raw const address).cast(), Some(length)) };
-        bind(socket.as_raw_fd(), &address.context("not a link-layer address")?)?;
-        Ok(Self(socket))
+        packet_socket(interface, 0, SockFlag::SOCK_CLOEXEC).map(Self)
     }
 
     /// Sends one frame, from the destination MAC address to the last byte of the payload.
@@ -42,4 +27,44 @@ impl FrameSocket {
         }
         Ok(())
     }
+}
+
+/// A packet socket that hears frames of one kind on one interface.
+#[derive(Debug)]
+pub struct FrameListener(OwnedFd);
+
+impl FrameListener {
+    pub(crate) fn open(interface: &str, ethertype: u16) -> Result<Self> {
+        packet_socket(interface, ethertype, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK).map(Self)
+    }
+
+    /// What has come since the last call.
+    #[must_use]
+    pub fn heard(&self) -> Vec<Vec<u8>> {
+        let mut frames = Vec::new();
+        let mut buffer = [0; 2048];
+        while let Ok(length) = recv(self.0.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
+            frames.push(buffer[..length].to_vec());
+        }
+        frames
+    }
+}
+
+fn packet_socket(interface: &str, protocol: u16, flags: SockFlag) -> Result<OwnedFd> {
+    let index = if_nametoindex(interface).with_context(|| format!("no interface {interface}"))?;
+    let socket = socket(AddressFamily::Packet, SockType::Raw, flags, None)?;
+    let address = libc::sockaddr_ll {
+        sll_family: libc::AF_PACKET as libc::sa_family_t,
+        sll_protocol: protocol.to_be(),
+        sll_ifindex: index.cast_signed(),
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 0,
+        sll_addr: [0; 8],
+    };
+    let length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+    // SAFETY: the pointer is to a whole, initialised sockaddr_ll of that length, whose family says what it is.
+    let address = unsafe { LinkAddr::from_raw((&raw const address).cast(), Some(length)) };
+    bind(socket.as_raw_fd(), &address.context("not a link-layer address")?)?;
+    Ok(socket)
 }

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{FrameSocket, Process, XdpPass, namespace::Namespace, peers};
+use crate::{FrameListener, FrameSocket, Process, XdpPass, namespace::Namespace, peers};
 
 /// The interface of a client or server.
 pub const INTERFACE: &str = "eth0";
@@ -181,6 +181,12 @@ impl Host {
     pub fn frame_socket(&self, interface: &str) -> Result<FrameSocket> {
         self.enter(|| FrameSocket::open(interface))?
             .with_context(|| format!("{}: no frame socket on {interface}", self.role))
+    }
+
+    /// Hears frames of this Ethernet type that arrive on one of the interfaces.
+    pub fn frame_listener(&self, interface: &str, ethertype: u16) -> Result<FrameListener> {
+        self.enter(|| FrameListener::open(interface, ethertype))?
+            .with_context(|| format!("{}: nothing is heard on {interface}", self.role))
     }
 
     /// The MAC address of one of its interfaces.

@@ -8,7 +8,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use lab::{Cluster, Daemon, Knocking, Ways, cluster::mode, wait_until};
+use lab::{
+    Cluster, Daemon, Knocking, Ways,
+    cluster::{mode, settled},
+    wait_until,
+};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -31,33 +35,8 @@ fn v4() -> Ipv4Addr {
     Ipv4Addr::new(10, 9, 0, 50)
 }
 
-fn start(cluster: &Cluster, ways: Ways) -> Result<Vec<Daemon<'_>>> {
-    let start = |number| Daemon::start(cluster.host(number), cluster.standby(number, ways, BEAT)?);
-    let daemons = cluster.numbers().map(start).collect::<Result<Vec<_>>>()?;
-    settled(&daemons, 1)?;
-    Ok(daemons)
-}
-
-/// Waits until exactly the host of this number is active, and all others are in standby.
-fn settled(daemons: &[Daemon<'_>], active: usize) -> Result<()> {
-    let met = wait_until(&format!("host {active} is active, the others are in standby"), LIMIT, || {
-        daemons.iter().zip(1..).all(|(daemon, number)| {
-            mode(daemon, "web").is_ok_and(|mode| mode == if number == active { "active" } else { "standby" })
-        })
-    });
-    met.with_context(|| {
-        let peers =
-            daemons.iter().map(|daemon| format!("{:#}\n{}", daemon.json(&["peers"]).unwrap_or_default(), daemon.log()));
-        peers.collect::<Vec<_>>().join("\n")
-    })
-}
-
 fn becomes(daemon: &Daemon<'_>, wanted: &str) -> Result<()> {
     wait_until(&format!("the mode is {wanted}"), LIMIT, || mode(daemon, "web").is_ok_and(|mode| mode == wanted))
-}
-
-fn answered_by(knocking: &Knocking, name: &str) -> Result<()> {
-    wait_until(&format!("{name} answers"), LIMIT, || knocking.latest().as_deref() == Some(name))
 }
 
 fn signal(daemon: &Daemon<'_>, signal: Signal) -> Result<()> {
@@ -79,7 +58,7 @@ fn for_both_families(story: impl Fn(&Cluster, IpAddr) -> Result<()>) -> Result<(
 fn both_hosts_have_the_address_and_only_the_active_one_is_seen_to_have_it() -> Result<()> {
     for_both_families(|cluster, address| {
         assert_eq!(cluster.answering(v4())?.len(), 2, "without Ringback both answer");
-        let daemons = start(cluster, Ways::Front)?;
+        let daemons = cluster.start(Ways::Front, BEAT)?;
         assert_eq!(cluster.answering(v4())?, [cluster.host(1).mac("eth0")?]);
         let knocking = Knocking::start(cluster.client(), address)?;
         for _ in 0..5 {
@@ -107,12 +86,12 @@ fn both_hosts_have_the_address_and_only_the_active_one_is_seen_to_have_it() -> R
 #[test]
 fn when_the_active_host_loses_its_link_the_other_takes_over() -> Result<()> {
     for_both_families(|cluster, address| {
-        let daemons = start(cluster, Ways::Front)?;
+        let daemons = cluster.start(Ways::Front, BEAT)?;
         let knocking = Knocking::start(cluster.client(), address)?;
-        answered_by(&knocking, "server1")?;
+        knocking.answered_by("server1", LIMIT)?;
         let begin = Instant::now();
         cluster.host(1).link_down()?;
-        answered_by(&knocking, "server2")?;
+        knocking.answered_by("server2", LIMIT)?;
         thread::sleep(GONE);
         let gap = knocking.gap(begin)?;
         assert!(gap < WORST, "{gap:?}");
@@ -132,12 +111,12 @@ fn when_the_active_host_loses_its_link_the_other_takes_over() -> Result<()> {
 #[test]
 fn when_the_active_daemon_is_killed_the_other_takes_over_and_the_old_host_falls_silent() -> Result<()> {
     for_both_families(|cluster, address| {
-        let mut daemons = start(cluster, Ways::Front)?;
+        let mut daemons = cluster.start(Ways::Front, BEAT)?;
         let knocking = Knocking::start(cluster.client(), address)?;
-        answered_by(&knocking, "server1")?;
+        knocking.answered_by("server1", LIMIT)?;
         let begin = Instant::now();
         daemons[0].kill9()?;
-        answered_by(&knocking, "server2")?;
+        knocking.answered_by("server2", LIMIT)?;
         thread::sleep(GONE);
         let gap = knocking.gap(begin)?;
         assert!(gap < WORST, "{gap:?}");
@@ -157,12 +136,12 @@ fn when_the_active_daemon_is_killed_the_other_takes_over_and_the_old_host_falls_
 fn a_daemon_that_was_stopped_finds_another_active_and_takes_nothing_back() -> Result<()> {
     let _alone = alone();
     let cluster = Cluster::new(2)?.share(&Cluster::shared())?;
-    let daemons = start(&cluster, Ways::Front)?;
+    let daemons = cluster.start(Ways::Front, BEAT)?;
     let knocking = Knocking::start(cluster.client(), v4().into())?;
-    answered_by(&knocking, "server1")?;
+    knocking.answered_by("server1", LIMIT)?;
     let begin = Instant::now();
     signal(&daemons[0], Signal::SIGSTOP)?;
-    answered_by(&knocking, "server2")?;
+    knocking.answered_by("server2", LIMIT)?;
     // Longer than the socket holds beats.
     thread::sleep(Duration::from_secs(2));
     assert_eq!(cluster.answering(v4())?, [cluster.host(2).mac("eth0")?]);
@@ -184,9 +163,9 @@ fn one_cut_path_of_two_is_nothing_that_a_client_notices() -> Result<()> {
     let _alone = alone();
     for ways in [Ways::Both, Ways::FrontAndLink] {
         let cluster = Cluster::new(2)?.share(&Cluster::shared())?;
-        let daemons = start(&cluster, ways)?;
+        let daemons = cluster.start(ways, BEAT)?;
         let knocking = Knocking::start(cluster.client(), v4().into())?;
-        answered_by(&knocking, "server1")?;
+        knocking.answered_by("server1", LIMIT)?;
         let works = |daemon: &Daemon<'_>, wanted: [bool; 2]| {
             daemon.wait_for(&["peers"], LIMIT, |peers| {
                 let paths = &peers["peers"][0]["paths"];
@@ -216,19 +195,19 @@ fn one_cut_path_of_two_is_nothing_that_a_client_notices() -> Result<()> {
 #[test]
 fn after_a_split_has_healed_the_better_host_is_the_only_one_and_caches_say_so() -> Result<()> {
     for_both_families(|cluster, address| {
-        let daemons = start(cluster, Ways::Both)?;
+        let daemons = cluster.start(Ways::Both, BEAT)?;
         let knocking = Knocking::start(cluster.client(), address)?;
-        answered_by(&knocking, "server1")?;
+        knocking.answered_by("server1", LIMIT)?;
         // The worse host is cut off with the client's side of the network: the client sees what it sees.
         cluster.cut("server1")?;
         cluster.cut("back1")?;
-        answered_by(&knocking, "server2")?;
+        knocking.answered_by("server2", LIMIT)?;
         becomes(&daemons[1], "active")?;
         becomes(&daemons[0], "active")?;
         let healed = Instant::now();
         cluster.heal("back1")?;
         cluster.heal("server1")?;
-        answered_by(&knocking, "server1")?;
+        knocking.answered_by("server1", LIMIT)?;
         let settled_after = healed.elapsed();
         settled(&daemons, 1)?;
         assert!(settled_after < WORST, "{settled_after:?}");
@@ -244,13 +223,13 @@ fn after_a_split_has_healed_the_better_host_is_the_only_one_and_caches_say_so() 
 fn of_three_hosts_the_best_that_is_left_takes_over_each_time() -> Result<()> {
     let _alone = alone();
     let cluster = Cluster::new(3)?.share(&Cluster::shared())?;
-    let mut daemons = start(&cluster, Ways::Front)?;
+    let mut daemons = cluster.start(Ways::Front, BEAT)?;
     let knocking = Knocking::start(cluster.client(), v4().into())?;
-    answered_by(&knocking, "server1")?;
+    knocking.answered_by("server1", LIMIT)?;
     for (gone, next) in [(0, "server2"), (1, "server3")] {
         let begin = Instant::now();
         daemons[gone].kill9()?;
-        answered_by(&knocking, next)?;
+        knocking.answered_by(next, LIMIT)?;
         thread::sleep(GONE);
         let gap = knocking.gap(begin)?;
         assert!(gap < WORST, "{next}: {gap:?}");
@@ -267,19 +246,19 @@ fn of_three_hosts_the_best_that_is_left_takes_over_each_time() -> Result<()> {
 #[test]
 fn a_hand_over_and_an_orderly_stop_cost_less_than_a_beat_of_silence() -> Result<()> {
     for_both_families(|cluster, address| {
-        let mut daemons = start(cluster, Ways::Front)?;
+        let mut daemons = cluster.start(Ways::Front, BEAT)?;
         let knocking = Knocking::start(cluster.client(), address)?;
-        answered_by(&knocking, "server1")?;
+        knocking.answered_by("server1", LIMIT)?;
         let begin = Instant::now();
         let output = daemons[0].ringback(&["standby", "hand-over"])?;
         assert!(output.status.success(), "{output:?}");
         settled(&daemons, 2)?;
-        answered_by(&knocking, "server2")?;
+        knocking.answered_by("server2", LIMIT)?;
         let refused = daemons[0].ringback(&["standby", "hand-over", "web"])?;
         assert!(String::from_utf8_lossy(&refused.stderr).contains("not active"), "{refused:?}");
         thread::sleep(2 * GONE);
         assert!(daemons[1].sigterm()?.success());
-        answered_by(&knocking, "server1")?;
+        knocking.answered_by("server1", LIMIT)?;
         thread::sleep(GONE);
         let gap = knocking.gap(begin)?;
         assert!(gap < Duration::from_millis(100), "{gap:?}");
@@ -325,7 +304,7 @@ fn two_groups_are_each_on_the_host_of_their_own_priority() -> Result<()> {
 fn without_the_section_and_after_cleanup_nothing_of_the_gate_is_left() -> Result<()> {
     let _alone = alone();
     let cluster = Cluster::new(2)?.share(&Cluster::shared())?;
-    let mut daemons = start(&cluster, Ways::Front)?;
+    let mut daemons = cluster.start(Ways::Front, BEAT)?;
     let gate = daemons[1].pin_dir().join("gate");
     assert!(gate.join("RB_GATE").exists());
     assert!(daemons[1].sigterm()?.success());

@@ -117,7 +117,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         None
     };
     let (guards, guard_lines) = supervise::guards(&config, &store, &mut kernel, &reports).await?;
-    let heartbeats = peer::start(&config, &store, &letters)?;
+    let heartbeats = peer::start(&config, &store, &letters).await?;
     let wiring = Wiring { reported, commands: command_queue, probes, opened, letters: Arc::clone(&letters), state };
     let core = Core::start(&config, kernel, events, store.clone(), wiring).await?;
 

@@ -6,7 +6,7 @@ use std::{collections::HashSet, path::Path};
 use aya::{
     Ebpf,
     programs::{
-        ProgramError, SchedClassifier, Xdp,
+        ProgramError, SchedClassifier, TcAttachType, Xdp,
         links::{FdLink, LinkError, PinnedLink},
         loaded_programs,
         xdp::XdpLink,
@@ -16,9 +16,9 @@ use monitor_common::program;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    egress::{self, TcMode},
     error::{KernelError, errno, link_reason, program_reason},
     interface, pins,
+    tc::{self, Place, TcMode},
 };
 use crate::config::{Watch, XdpPreference};
 
@@ -75,7 +75,16 @@ pub(super) async fn attach(
             .ok_or(KernelError::ProgramMissing(program::EGRESS))?
             .try_into()
             .map_err(|source| KernelError::program(program::EGRESS, source))?;
-        let tc = egress::attach(egress, pin_dir, name, ifindex).await?;
+        let place = Place {
+            program: program::EGRESS,
+            how: "tc egress",
+            side: TcAttachType::Egress,
+            interface: name,
+            ifindex,
+            link: pins::egress_path(pin_dir, ifindex),
+            filter: pins::filter_path(pin_dir, ifindex),
+        };
+        let tc = tc::attach(egress, &place).await?;
         tracing::info!(interface = name, ?mode, ?tc, "watching");
         attached.push(Attached { name: name.clone(), ifindex, mode, tc });
     }

@@ -1,63 +1,111 @@
 //! The gate of shared addresses (H-1), from the daemon's side.
 //!
 //! In: which addresses are shared, and until when this host may be seen to have each. Out: [`monitor_common::GateState`] in
-//! a pinned map, and two pinned links on the interface. It is an object of its own, with pins in a folder of its own:
-//! without `[standby]` nothing of it exists.
+//! a pinned map, and two pinned links on the interface (filters, where the kernel has no tcx); and what others claim of the
+//! addresses. It is an object of its own, with pins in a folder of its own: without `[standby]` nothing of it exists.
 
 use std::{fs, io, net::IpAddr, path::Path, path::PathBuf};
 
 use aya::{
     Ebpf, EbpfLoader,
     maps::{HashMap, MapData},
-    programs::{LinkOrder, SchedClassifier, TcAttachType, links::FdLink, tc::SchedClassifierLink, tc::TcAttachOptions},
+    programs::{SchedClassifier, TcAttachType},
 };
-use monitor_common::{Addr, GateState, map, program};
+use monitor_common::{Addr, Claims, GateState, map, program};
 
 use super::{
-    attach::{pin_link, pinned, refused},
     bpffs,
-    error::{KernelError, errno, link_reason, program_reason},
-    interface,
+    error::KernelError,
+    interface, pins,
+    tc::{self, Place},
 };
 use crate::outage::MonotonicNs;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ringback-gate"));
 
-const HOW: &str = "the gate of shared addresses";
-
 /// The gate on one interface.
 pub struct Gate {
     /// Keeps the programs' descriptors; the pins keep the rest.
-    _ebpf: Ebpf,
+    pub(super) ebpf: Ebpf,
     states: HashMap<MapData, Addr, GateState>,
+    claims: HashMap<MapData, Addr, Claims>,
+}
+
+/// What others have claimed of one shared address since the daemon's start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Claimed {
+    /// How often.
+    pub count: u64,
+    /// The MAC address that did last.
+    pub latest: [u8; 6],
 }
 
 impl Gate {
     /// Attaches to `interface`, or takes over what an earlier daemon left there, with its deadlines. An address that was not
-    /// shared before begins with its gate closed.
-    pub fn start(pin_dir: &Path, interface: &str, addresses: &[IpAddr]) -> Result<Self, KernelError> {
+    /// shared before begins with its gate closed. `mac`: of the interface.
+    pub async fn start(
+        pin_dir: &Path,
+        interface: &str,
+        mac: [u8; 6],
+        addresses: &[IpAddr],
+    ) -> Result<Self, KernelError> {
         let folder = folder(pin_dir);
         bpffs::ensure(&folder)?;
         let ifindex = interface::index(interface)?;
         let mut loader = EbpfLoader::new();
         loader.map_pin_path(map::GATE, folder.join(map::GATE));
-        let mut ebpf = loader.load(OBJECT)?;
-        let gate = ebpf.take_map(map::GATE).ok_or(KernelError::MapMissing(map::GATE))?;
-        let mut states: HashMap<MapData, Addr, GateState> =
-            gate.try_into().map_err(|source| KernelError::map(map::GATE, source))?;
-        share(&mut states, addresses)?;
+        let mut gate = Self::load(&mut loader, mac, addresses)?;
         let sides = [(program::GATE_IN, TcAttachType::Ingress), (program::GATE_OUT, TcAttachType::Egress)];
         let mut wanted = vec![folder.join(map::GATE)];
         for (name, side) in sides {
-            let pin = folder.join(format!("{name}_{ifindex}"));
-            attach(&mut ebpf, name, side, interface, &pin)?;
-            wanted.push(pin);
+            let place = Place {
+                program: name,
+                how: "the gate of shared addresses",
+                side,
+                interface,
+                ifindex,
+                link: folder.join(format!("{name}_{ifindex}")),
+                filter: folder.join(format!("filter_{name}_{ifindex}")),
+            };
+            tc::attach(gate.program(name)?, &place).await?;
+            wanted.extend([place.link, place.filter]);
         }
         // Another interface had them before.
         for pin in present(&folder)?.into_iter().filter(|pin| !wanted.contains(pin)) {
-            remove(&pin)?;
+            pins::remove(&pin)?;
         }
-        Ok(Self { _ebpf: ebpf, states })
+        Ok(gate)
+    }
+
+    /// The gate without an interface and without pins: for packet tests.
+    pub fn detached(mac: [u8; 6], addresses: &[IpAddr]) -> Result<Self, KernelError> {
+        Self::load(&mut EbpfLoader::new(), mac, addresses)
+    }
+
+    fn load(loader: &mut EbpfLoader<'_>, mac: [u8; 6], addresses: &[IpAddr]) -> Result<Self, KernelError> {
+        let mut ebpf = loader.load(OBJECT)?;
+        let states = ebpf.take_map(map::GATE).ok_or(KernelError::MapMissing(map::GATE))?;
+        let states = states.try_into().map_err(|source| KernelError::map(map::GATE, source))?;
+        let claims = ebpf.take_map(map::CLAIMS).ok_or(KernelError::MapMissing(map::CLAIMS))?;
+        let claims = claims.try_into().map_err(|source| KernelError::map(map::CLAIMS, source))?;
+        let mut gate = Self { ebpf, states, claims };
+        share(&mut gate.states, addresses)?;
+        let own = mac.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+        for address in addresses {
+            let claims = Claims { own, ..Claims::default() };
+            gate.claims
+                .insert(Addr::from(*address), claims, 0)
+                .map_err(|source| KernelError::map(map::CLAIMS, source))?;
+        }
+        for name in [program::GATE_IN, program::GATE_OUT] {
+            gate.program(name)?.load().map_err(|source| KernelError::load(&source))?;
+        }
+        Ok(gate)
+    }
+
+    fn program(&mut self, name: &'static str) -> Result<&mut SchedClassifier, KernelError> {
+        let program = self.ebpf.program_mut(name).ok_or(KernelError::ProgramMissing(name))?;
+        program.try_into().map_err(|source| KernelError::program(name, source))
     }
 
     /// Lets the address be seen until this time; [`MonotonicNs`] 0 closes its gate at once.
@@ -73,6 +121,14 @@ impl Gate {
     pub fn stopped(&self, address: IpAddr) -> u64 {
         self.states.get(&Addr::from(address), 0).map_or(0, |state| state.stopped)
     }
+
+    /// How often others have said that the address is theirs, and who did last.
+    #[must_use]
+    pub fn claimed(&self, address: IpAddr) -> Claimed {
+        let claims = self.claims.get(&Addr::from(address), 0).unwrap_or_default();
+        let [_, _, latest @ ..] = claims.latest.to_be_bytes();
+        Claimed { count: claims.count, latest }
+    }
 }
 
 /// Detaches the gate and removes its pins, if there are any: every address is seen again. Returns what was removed.
@@ -80,7 +136,7 @@ pub(super) fn cleanup(pin_dir: &Path) -> Result<Vec<String>, KernelError> {
     let folder = folder(pin_dir);
     let mut removed = Vec::new();
     for pin in present(&folder)? {
-        remove(&pin)?;
+        pins::remove(&pin)?;
         removed.push(format!("gate/{}", pin.file_name().unwrap_or_default().to_string_lossy()));
     }
     // Not there, or somebody else's file is in it.
@@ -115,42 +171,6 @@ fn share(states: &mut HashMap<MapData, Addr, GateState>, addresses: &[IpAddr]) -
     Ok(())
 }
 
-fn attach(
-    ebpf: &mut Ebpf,
-    name: &'static str,
-    side: TcAttachType,
-    interface: &str,
-    pin: &Path,
-) -> Result<(), KernelError> {
-    let failed = |source| KernelError::program(name, source);
-    let program: &mut SchedClassifier =
-        ebpf.program_mut(name).ok_or(KernelError::ProgramMissing(name))?.try_into().map_err(failed)?;
-    program.load().map_err(|source| KernelError::load(&source))?;
-    if let Some(old) = pinned(interface, pin)? {
-        let link = SchedClassifierLink::try_from(old).map_err(|error| refused(interface, HOW, link_reason(&error)))?;
-        match program.attach_to_link(link) {
-            Ok(id) => {
-                // The pin keeps the link; ours is only closed.
-                drop(program.take_link(id).map_err(failed)?);
-                return Ok(());
-            }
-            // The interface went away and another has its index now: the link is dead.
-            Err(_) => remove(pin)?,
-        }
-    }
-    let order = TcAttachOptions::TcxOrder(LinkOrder::first());
-    let id = program.attach_with_options(interface, side, order).map_err(|error| {
-        let reason = match errno(&error) {
-            Some(libc::EINVAL) => "this kernel has no tcx: [standby] needs Linux 6.6 or newer".to_owned(),
-            _ => program_reason(&error),
-        };
-        refused(interface, HOW, reason)
-    })?;
-    let link = program.take_link(id).map_err(failed)?;
-    let link = FdLink::try_from(link).map_err(|error| refused(interface, HOW, link_reason(&error)))?;
-    pin_link(link, pin)
-}
-
 /// Links first, so that nothing runs on a map that is gone.
 fn present(folder: &Path) -> Result<Vec<PathBuf>, KernelError> {
     let failed = |source| KernelError::Pin { what: "read", path: folder.to_path_buf(), source };
@@ -162,12 +182,8 @@ fn present(folder: &Path) -> Result<Vec<PathBuf>, KernelError> {
         entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>().map_err(failed)?;
     pins.retain(|pin| {
         let name = pin.file_name().unwrap_or_default().to_string_lossy();
-        name == map::GATE || name.starts_with("rb_gate_")
+        name == map::GATE || name.starts_with("rb_gate_") || name.starts_with("filter_rb_gate_")
     });
     pins.sort_by_key(|pin| pin.ends_with(map::GATE));
     Ok(pins)
-}
-
-fn remove(pin: &Path) -> Result<(), KernelError> {
-    fs::remove_file(pin).map_err(|source| KernelError::Pin { what: "remove", path: pin.to_path_buf(), source })
 }

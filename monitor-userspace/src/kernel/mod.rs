@@ -9,7 +9,6 @@ mod attach;
 mod bpffs;
 mod catch_up;
 mod clock;
-mod egress;
 mod error;
 mod events;
 mod gate;
@@ -21,6 +20,7 @@ mod object;
 mod pins;
 mod services;
 mod standin;
+mod tc;
 mod test_run;
 mod trial;
 mod watch_list;
@@ -38,14 +38,14 @@ use monitor_common::{
 
 pub use attach::{Attached, XdpMode};
 pub use clock::Clock;
-pub use egress::TcMode;
 pub use error::KernelError;
 pub use events::{Events, Report};
-pub use gate::{Gate, stop_sharing};
+pub use gate::{Claimed, Gate, stop_sharing};
 pub use guards::{GuardReport, Guards, HeldFrame};
 pub use interface::{default_route_interfaces, existing_interfaces};
 pub use standin::{StandInMaps, StandInTargets};
-pub use trial::{Side, Trial};
+pub use tc::TcMode;
+pub use trial::{GateSide, Side, Trial};
 pub use watch_list::watch_rules;
 
 use self::{lock::PinLock, log::Log, object::Pinning};

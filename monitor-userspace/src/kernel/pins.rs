@@ -5,12 +5,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use monitor_common::map;
+use aya::programs::TcAttachType;
+use monitor_common::{map, program};
 
-use super::{egress, error::KernelError};
+use super::{error::KernelError, tc};
 
-/// Begin of the names of folders that stand for filters.
-const FILTER: &str = "filter_egress_";
+/// Begin of the name of the folder that stands for the filter that watches egress.
+const EGRESS_FILTER: &str = "filter_egress_";
+
+/// Begins of the names of all folders that stand for filters, which are followed by the interface's index, and the filters.
+const FILTERS: [(&str, TcAttachType, &str); 3] = [
+    (EGRESS_FILTER, TcAttachType::Egress, program::EGRESS),
+    ("filter_rb_gate_in_", TcAttachType::Ingress, program::GATE_IN),
+    ("filter_rb_gate_out_", TcAttachType::Egress, program::GATE_OUT),
+];
 
 /// The pin of a map.
 pub(super) fn map_path(pin_dir: &Path, name: &str) -> PathBuf {
@@ -30,15 +38,14 @@ pub(super) fn egress_path(pin_dir: &Path, ifindex: u32) -> PathBuf {
 /// The folder that says that our filter is on an interface, where TC egress is no link. A BPF file system holds pins and
 /// folders, nothing else.
 pub(super) fn filter_path(pin_dir: &Path, ifindex: u32) -> PathBuf {
-    pin_dir.join(format!("{FILTER}{ifindex}"))
+    pin_dir.join(format!("{EGRESS_FILTER}{ifindex}"))
 }
 
-/// Makes that folder.
-pub(super) fn remember_filter(pin_dir: &Path, ifindex: u32) -> Result<(), KernelError> {
-    let path = filter_path(pin_dir, ifindex);
-    match fs::create_dir(&path) {
+/// Makes such a folder.
+pub(super) fn remember_filter(path: &Path) -> Result<(), KernelError> {
+    match fs::create_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(source) => Err(KernelError::Pin { what: "make", path, source }),
+        Err(source) => Err(KernelError::Pin { what: "make", path: path.to_path_buf(), source }),
         Ok(()) => Ok(()),
     }
 }
@@ -46,7 +53,7 @@ pub(super) fn remember_filter(pin_dir: &Path, ifindex: u32) -> Result<(), Kernel
 /// Whether the pin stands for a program on an interface.
 pub(super) fn is_attachment(pin: &Path) -> bool {
     let name = pin.file_name().unwrap_or_default().to_string_lossy();
-    ["link_xdp_", "link_egress_", FILTER].iter().any(|kind| name.starts_with(kind))
+    ["link_xdp_", "link_egress_", EGRESS_FILTER].iter().any(|kind| name.starts_with(kind))
 }
 
 /// Every pin of ours in the folder: links first, so that nothing runs on maps that are gone.
@@ -76,11 +83,12 @@ pub(super) fn present(pin_dir: &Path) -> Result<Vec<PathBuf>, KernelError> {
 /// Removes one pin, and the filter that it stands for; one that is not there is fine.
 pub(super) fn remove(path: &Path) -> Result<(), KernelError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let removed = match name.strip_prefix(FILTER) {
+    let filter = FILTERS.iter().find_map(|(begin, side, program)| Some((name.strip_prefix(begin)?, *side, *program)));
+    let removed = match filter {
         None => fs::remove_file(path),
-        Some(ifindex) => {
+        Some((ifindex, side, program)) => {
             if let Ok(ifindex) = ifindex.parse() {
-                egress::remove_filter(ifindex)?;
+                tc::remove_filter(ifindex, side, program)?;
             }
             fs::remove_dir(path)
         }

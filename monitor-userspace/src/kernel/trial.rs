@@ -5,7 +5,7 @@ use std::time::Duration;
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 use monitor_common::{map, program};
 
-use super::{Kernel, error::KernelError};
+use super::{Gate, Kernel, error::KernelError};
 
 /// Which program a frame is given to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,30 @@ pub struct Trial {
     pub verdict: u32,
     /// Mean time of one run.
     pub duration: Duration,
+}
+
+/// Which program of the gate a frame is given to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateSide {
+    /// TC ingress.
+    Arrives,
+    /// TC egress.
+    Leaves,
+}
+
+impl Gate {
+    /// Gives `frame` to a program of the gate once. Returns its verdict: `TC_ACT_SHOT` is 2, "next program" is -1 as `u32`.
+    pub fn trial(&self, side: GateSide, frame: &[u8]) -> Result<u32, KernelError> {
+        let name = match side {
+            GateSide::Arrives => program::GATE_IN,
+            GateSide::Leaves => program::GATE_OUT,
+        };
+        let program = self.ebpf.program(name).ok_or(KernelError::ProgramMissing(name))?;
+        let program: &SchedClassifier = program.try_into().map_err(|source| KernelError::program(name, source))?;
+        let options = TestRunOptions { data_in: Some(frame), ..TestRunOptions::default() };
+        let result = program.test_run(options).map_err(|source| KernelError::program(name, source))?;
+        Ok(result.return_value)
+    }
 }
 
 impl Kernel {

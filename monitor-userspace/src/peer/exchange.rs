@@ -1,11 +1,10 @@
-//! The thread that exchanges heartbeats and carries out what the machines decide.
+//! The thread that exchanges heartbeats with the other hosts.
 //!
-//! In: datagrams, time, commands. Out: datagrams, the kernel's gate, announcements, [`Event`]s. A thread of its own with
-//! blocking calls: nothing that the daemon does besides may delay a beat.
+//! In: datagrams, time, commands. Out: datagrams, [`Event`]s; what they say of shared addresses goes to [`Sharing`]. A
+//! thread of its own with blocking calls: nothing that the daemon does besides may delay a beat.
 
 use std::{
     io::{self, Read as _},
-    net::IpAddr,
     os::{fd::AsFd as _, unix::net::UnixStream},
     path::Path,
     sync::mpsc,
@@ -16,119 +15,25 @@ use nix::{
     poll::{PollFd, PollFlags, ppoll},
     sys::time::TimeSpec,
 };
-use tokio::sync::{mpsc::UnboundedSender, oneshot};
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
-    path::{Arrival, Paths, has_link},
-    report::{GroupLine, GroupMode, PathLine, PeerLine, PeersReport, WatchLine},
-    session::{Session, Worth},
-    watch::{status::Notice, vouch::Vouch, watched::Watched},
-    wire::{self, Beat, Message, Mode, Rank, Secret, Status},
+    command::{Command, Event, HandOverError},
+    host::Host,
+    path::{Arrival, Paths},
+    report::PeersReport,
+    session::Worth,
+    watch::{vouch::Vouch, watched::Watched},
+    wire::{self, Message, Secret, Status},
 };
 use crate::{
-    config::{PeerSetting, Standby, StandbyGroup},
-    kernel::Gate,
+    config::PeerSetting,
     outage::{MonotonicNs, UnixMs},
-    standby::{
-        announce::Announcer,
-        machine::{Machine, NoHandOver, Turn, Why},
-    },
+    standby::sharing::Sharing,
 };
-
-/// An announcement is said again after this time: a frame may be lost.
-const REPEAT: Duration = Duration::from_secs(1);
 
 /// Between two looks at what nothing else wakes the thread for.
 const IDLE: Duration = Duration::from_secs(1);
-
-/// What others ask of the thread.
-#[derive(Debug)]
-pub(super) enum Command {
-    Report(oneshot::Sender<PeersReport>),
-    /// The group, or all.
-    HandOver(Option<String>, oneshot::Sender<Result<Vec<String>, HandOverError>>),
-    /// The letters of this notice are in the outbox.
-    Told(String, Notice),
-    Stop,
-}
-
-/// Why an address was not handed over.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HandOverError {
-    /// There is no such group.
-    #[error("there is no group `{0}` in [standby]")]
-    Unknown(String),
-    /// The machine says no.
-    #[error("group `{0}`: {1}")]
-    Refused(String, NoHandOver),
-}
-
-/// What has happened, for the journal and for mails.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Event {
-    /// This host has another mode for a group.
-    Mode { group: String, mode: Mode, why: Why, before: Mode, at: UnixMs },
-    /// People are to be told of a watched peer. `since`: begin of the outage, which names the letters.
-    Notice { peer: String, notice: Notice, at: UnixMs, since: UnixMs },
-}
-
-/// The machinery of `[standby]`.
-pub(super) struct Sharing {
-    settings: Standby,
-    gate: Gate,
-    announcer: Announcer,
-    groups: Vec<Group>,
-    next_beat: MonotonicNs,
-}
-
-struct Group {
-    setting: StandbyGroup,
-    vouch: Vouch,
-    machine: Machine,
-    /// What the others were last told.
-    said: Option<Beat>,
-    since: UnixMs,
-    why: Option<Why>,
-    announce_again: Option<MonotonicNs>,
-}
-
-struct Host {
-    setting: PeerSetting,
-    session: Session,
-    heard: Option<MonotonicNs>,
-    paths_heard: Vec<Option<MonotonicNs>>,
-    watched: Option<Watched>,
-    /// As they were last heard.
-    groups: Vec<(String, Beat)>,
-}
-
-impl Sharing {
-    pub(super) fn new(
-        settings: &Standby,
-        own: &str,
-        expected: usize,
-        gate: Gate,
-        (announcer, mac): (Announcer, [u8; 6]),
-        vouch: impl Fn(&StandbyGroup) -> Vouch,
-    ) -> Self {
-        let now = MonotonicNs::now();
-        let priority = mac.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
-        let group = |setting: &StandbyGroup| {
-            let rank = Rank { priority: setting.priority.unwrap_or(priority), name: own.to_owned() };
-            Group {
-                setting: setting.clone(),
-                vouch: vouch(setting),
-                machine: Machine::new(rank, settings.gone_after(), expected, now),
-                said: None,
-                since: UnixMs::now(),
-                why: None,
-                announce_again: None,
-            }
-        };
-        let groups = settings.group.iter().map(group).collect();
-        Self { settings: settings.clone(), gate, announcer, groups, next_beat: now }
-    }
-}
 
 /// See the module.
 pub(super) struct Exchange {
@@ -159,19 +64,8 @@ impl Exchange {
     ) -> io::Result<Self> {
         let boot = random()?;
         let now = MonotonicNs::now();
-        let host = |setting: &PeerSetting| {
-            let folder = state_dir.join("peers");
-            let watched = setting.watch.then(|| Watched::open(setting, &folder, vouch(setting), now)).transpose()?;
-            Ok(Host {
-                setting: setting.clone(),
-                session: Session::new(boot),
-                heard: None,
-                paths_heard: vec![None; setting.paths.len()],
-                watched,
-                groups: Vec::new(),
-            })
-        };
-        let hosts = peers.iter().map(host).collect::<io::Result<_>>()?;
+        let hosts =
+            peers.iter().map(|setting| Host::new(setting, boot, state_dir, &vouch, now)).collect::<io::Result<_>>()?;
         Ok(Self { own, secret, paths, hosts, sharing, commands, wake, events, foreign: 0 })
     }
 
@@ -180,7 +74,7 @@ impl Exchange {
         self.tell_what_was_not_told();
         loop {
             let now = MonotonicNs::now();
-            if self.turn(now) {
+            if self.sharing.as_mut().is_some_and(|sharing| sharing.turn(now)) {
                 // What waits in the sockets was said while this host was away.
                 while self.paths.receive().is_some() {}
             }
@@ -196,26 +90,11 @@ impl Exchange {
             }
             self.judge(now);
             self.speak(now);
-            self.announce_again(now);
+            if let Some(sharing) = &mut self.sharing {
+                sharing.repeat(now);
+            }
             self.wait()?;
         }
-    }
-
-    /// Time has passed. Says whether this host was stopped meanwhile.
-    fn turn(&mut self, now: MonotonicNs) -> bool {
-        let Some(sharing) = &mut self.sharing else { return false };
-        let linked = has_link(&sharing.settings.interface);
-        let mut away = false;
-        for group in &mut sharing.groups {
-            let before = group.machine.mode();
-            let (turn, stalled) = group.machine.turn(now);
-            away |= stalled;
-            carry_out(group, before, turn, now, &mut sharing.gate, &sharing.announcer, &self.events);
-            let before = group.machine.mode();
-            let turn = group.machine.set_fit(now, linked && group.vouch.works());
-            carry_out(group, before, turn, now, &mut sharing.gate, &sharing.announcer, &self.events);
-        }
-        away
     }
 
     /// A datagram has arrived.
@@ -256,55 +135,38 @@ impl Exchange {
         host.heard = Some(now);
         if let (Some(watched), Some(status)) = (&mut host.watched, message.status) {
             let notice = watched.heard(status, now, UnixMs::now());
-            tell(&self.events, host, notice);
+            host.tell(&self.events, notice);
         }
         let Some(sharing) = self.sharing.as_mut().filter(|_| self.hosts[at].setting.standby) else { return };
-        for (name, beat) in &message.groups {
-            let Some(group) = sharing.groups.iter_mut().find(|group| group.setting.name == *name) else { continue };
-            let before = group.machine.mode();
-            let turn = group.machine.heard(now, &message.from, beat.clone(), message.hears_you);
-            carry_out(group, before, turn, now, &mut sharing.gate, &sharing.announcer, &self.events);
-        }
+        sharing.heard(now, &message.from, &message.groups, message.hears_you);
         self.hosts[at].groups = message.groups;
     }
 
     /// A way works. If it did not before, caches behind it may be old: an active host says again that it is the one.
     fn path_works(&mut self, at: usize, arrival: &Arrival, now: MonotonicNs) {
-        let host = &mut self.hosts[at];
-        let limit = self.sharing.as_ref().map_or(host.setting.judge_every, |sharing| sharing.settings.gone_after());
-        let returned = host.path_works(arrival, now, limit);
-        let Some(sharing) = &mut self.sharing else { return };
-        for group in sharing.groups.iter_mut().filter(|group| returned && group.machine.mode() == Mode::Active) {
-            announce(group, &sharing.announcer);
-            group.announce_again = Some(now + REPEAT);
+        let limit = self.limit(at);
+        if self.hosts[at].path_works(arrival, now, limit)
+            && let Some(sharing) = &mut self.sharing
+        {
+            sharing.way_returned(now);
         }
+    }
+
+    /// After this time without a word the host is not heard any more.
+    fn limit(&self, at: usize) -> Duration {
+        self.sharing.as_ref().map_or(self.hosts[at].setting.judge_every, Sharing::gone_after)
     }
 
     fn judge(&mut self, now: MonotonicNs) {
         for host in &mut self.hosts {
             let notice = host.watched.as_mut().and_then(|watched| watched.judge(now, UnixMs::now()));
-            tell(&self.events, host, notice);
+            host.tell(&self.events, notice);
         }
     }
 
     /// Sends what is due: beats by their period and whenever they say something new, signals by theirs.
     fn speak(&mut self, now: MonotonicNs) {
-        let mut beat_due = false;
-        if let Some(sharing) = &mut self.sharing {
-            let period = now >= sharing.next_beat;
-            let news = sharing.groups.iter().any(|group| group.said.as_ref() != Some(&group.machine.beat(now)));
-            beat_due = period || news;
-            if period {
-                sharing.next_beat = now + sharing.settings.beat;
-            }
-            if beat_due {
-                for group in &mut sharing.groups {
-                    group.said = Some(group.machine.beat(now));
-                    // Before the beat goes out: nobody counts from an earlier time than the gate does.
-                    keep_gate(group, group.machine.seen_until(now), &mut sharing.gate);
-                }
-            }
-        }
+        let beat_due = self.sharing.as_mut().is_some_and(|sharing| sharing.beat_is_due(now));
         for at in 0..self.hosts.len() {
             let host = &mut self.hosts[at];
             let status = host.watched.as_mut().and_then(|watched| watched.own_signal(now, UnixMs::now()));
@@ -316,15 +178,12 @@ impl Exchange {
     }
 
     fn send(&mut self, at: usize, stamp: (u64, u64, u64), status: Option<Status>, now: MonotonicNs) {
-        let gone_after = self.sharing.as_ref().map(|sharing| sharing.settings.gone_after());
+        let limit = self.limit(at);
         let host = &mut self.hosts[at];
         let groups = match &self.sharing {
-            Some(sharing) if host.setting.standby => {
-                sharing.groups.iter().map(|group| (group.setting.name.clone(), group.machine.beat(now))).collect()
-            }
+            Some(sharing) if host.setting.standby => sharing.beats(now),
             _ => Vec::new(),
         };
-        let limit = gone_after.unwrap_or(host.setting.judge_every);
         let (boot, mut counter, echo) = stamp;
         let hears_you = host.hears(limit, now);
         for (index, path) in host.setting.paths.iter().enumerate() {
@@ -348,16 +207,6 @@ impl Exchange {
         }
     }
 
-    fn announce_again(&mut self, now: MonotonicNs) {
-        let Some(sharing) = &mut self.sharing else { return };
-        for group in &mut sharing.groups {
-            if group.announce_again.is_some_and(|at| at <= now) {
-                group.announce_again = None;
-                announce(group, &sharing.announcer);
-            }
-        }
-    }
-
     fn command(&mut self, now: MonotonicNs, command: Command) {
         match command {
             // Who asked may have gone.
@@ -374,35 +223,17 @@ impl Exchange {
     }
 
     fn hand_over(&mut self, now: MonotonicNs, wanted: Option<&str>) -> Result<Vec<String>, HandOverError> {
-        let groups = self.sharing.as_mut().map(|sharing| &mut sharing.groups[..]).unwrap_or_default();
-        if let Some(name) = wanted
-            && !groups.iter().any(|group| group.setting.name == name)
-        {
-            return Err(HandOverError::Unknown(name.to_owned()));
+        match (&mut self.sharing, wanted) {
+            (Some(sharing), wanted) => sharing.hand_over(now, wanted),
+            (None, Some(name)) => Err(HandOverError::Unknown(name.to_owned())),
+            (None, None) => Ok(Vec::new()),
         }
-        let mut done = Vec::new();
-        let Some(sharing) = &mut self.sharing else { return Ok(done) };
-        for group in &mut sharing.groups {
-            let name = &group.setting.name;
-            // Without a name: all that this host is active for.
-            let meant = wanted.map_or(group.machine.mode() == Mode::Active, |wanted| wanted == name);
-            if meant {
-                let turn = group.machine.hand_over(now).map_err(|error| HandOverError::Refused(name.clone(), error))?;
-                done.push(name.clone());
-                carry_out(group, Mode::Active, turn, now, &mut sharing.gate, &sharing.announcer, &self.events);
-            }
-        }
-        Ok(done)
     }
 
     /// In order: the addresses go to others at once, and the peers hear an end.
     fn stop(&mut self, now: MonotonicNs) {
         if let Some(sharing) = &mut self.sharing {
-            for group in &mut sharing.groups {
-                let before = group.machine.mode();
-                let turn = group.machine.retire(now);
-                carry_out(group, before, turn, now, &mut sharing.gate, &sharing.announcer, &self.events);
-            }
+            sharing.retire(now);
         }
         for at in 0..self.hosts.len() {
             let host = &mut self.hosts[at];
@@ -418,10 +249,9 @@ impl Exchange {
     fn wait(&mut self) -> io::Result<()> {
         let now = MonotonicNs::now();
         let sharing = self.sharing.iter().flat_map(|sharing| {
-            let again = sharing.groups.iter().filter_map(|group| group.announce_again);
             // A peer that falls silent is noticed when it is, not at the next beat.
-            let gone = self.hosts.iter().filter_map(|host| host.heard).map(|at| at + sharing.settings.gone_after());
-            [sharing.next_beat].into_iter().chain(again).chain(gone.filter(|at| *at > now).collect::<Vec<_>>())
+            let gone = self.hosts.iter().filter_map(|host| host.heard).map(|at| at + sharing.gone_after());
+            sharing.due().chain(gone.filter(|at| *at > now))
         });
         let watched = self.hosts.iter().filter_map(|host| host.watched.as_ref().map(Watched::due));
         let until = sharing.chain(watched).fold(now + IDLE, Ord::min);
@@ -441,129 +271,17 @@ impl Exchange {
     /// An earlier daemon ended between a judgement and its letters.
     fn tell_what_was_not_told(&self) {
         for host in &self.hosts {
-            if let Some((notice, _)) = host.watched.as_ref().and_then(|watched| watched.kept.untold) {
-                tell(&self.events, host, Some(notice));
-            }
+            let untold = host.watched.as_ref().and_then(|watched| watched.kept.untold);
+            host.tell(&self.events, untold.map(|(notice, _)| notice));
         }
     }
 
     fn report(&self, now: MonotonicNs) -> PeersReport {
-        let wall = UnixMs::now();
-        let at = |heard: MonotonicNs| wall.before(Duration::from_nanos(now.0.saturating_sub(heard.0)));
-        let gone_after = self.sharing.as_ref().map(|sharing| sharing.settings.gone_after());
-        let peers = self.hosts.iter().map(|host| {
-            let limit = gone_after.unwrap_or(host.setting.judge_every);
-            let path = |(path, heard): (&crate::config::PeerPath, &Option<MonotonicNs>)| PathLine {
-                path: path.to_string(),
-                works: heard.is_some_and(|heard| within(heard, limit, now)),
-                heard: heard.map(at),
-            };
-            PeerLine {
-                name: host.setting.name.clone(),
-                heard: host.heard.map(at),
-                reachable: host.hears(limit, now),
-                paths: host.setting.paths.iter().zip(&host.paths_heard).map(path).collect(),
-                watch: host.watched.as_ref().map(|watched| WatchLine {
-                    state: watched.kept.status.state,
-                    since: watched.kept.since,
-                    awaiting_recovery: watched.kept.status.awaiting,
-                }),
-                groups: host
-                    .groups
-                    .iter()
-                    .map(|(name, beat)| GroupMode { group: name.clone(), mode: beat.mode })
-                    .collect(),
-            }
-        });
-        let groups = self.sharing.iter().flat_map(|sharing| {
-            sharing.groups.iter().map(|group| GroupLine {
-                group: group.setting.name.clone(),
-                addresses: group.setting.addresses.clone(),
-                mode: group.machine.mode(),
-                since: group.since,
-                why: group.why.map(|why| why.words().to_owned()),
-                active: match group.machine.mode() {
-                    Mode::Active => Some(self.own.clone()),
-                    _ => group.machine.active_peer(now).map(str::to_owned),
-                },
-                stopped: group.setting.addresses.iter().map(|address| sharing.gate.stopped(*address)).sum(),
-            })
-        });
-        PeersReport { name: self.own.clone(), peers: peers.collect(), groups: groups.collect() }
-    }
-}
-
-impl Host {
-    /// Says whether a way works again that was silent.
-    fn path_works(&mut self, arrival: &Arrival, now: MonotonicNs, limit: Duration) -> bool {
-        let mut returned = false;
-        for (path, heard) in self.setting.paths.iter().zip(&mut self.paths_heard) {
-            if arrival.is(path) {
-                returned |= !heard.is_some_and(|heard| within(heard, limit, now));
-                *heard = Some(now);
-            }
-        }
-        returned
-    }
-
-    fn hears(&self, limit: Duration, now: MonotonicNs) -> bool {
-        self.heard.is_some_and(|heard| within(heard, limit, now))
-    }
-}
-
-const fn within(heard: MonotonicNs, limit: Duration, now: MonotonicNs) -> bool {
-    now.0.saturating_sub(heard.0) < limit.as_nanos() as u64
-}
-
-fn tell(events: &UnboundedSender<Event>, host: &Host, notice: Option<Notice>) {
-    let Some((watched, notice)) = host.watched.as_ref().zip(notice) else { return };
-    let at = watched.kept.untold.map_or_else(UnixMs::now, |(_, at)| at);
-    let event = Event::Notice { peer: host.setting.name.clone(), notice, at, since: watched.kept.down_since };
-    // The receiver goes only with the daemon.
-    let _ = events.send(event);
-}
-
-/// What a turn of the machine leads to outside it.
-fn carry_out(
-    group: &mut Group,
-    before: Mode,
-    turn: Turn,
-    now: MonotonicNs,
-    gate: &mut Gate,
-    announcer: &Announcer,
-    events: &UnboundedSender<Event>,
-) {
-    if let Some((mode, why)) = turn.changed {
-        (group.since, group.why) = (UnixMs::now(), Some(why));
-        if mode == Mode::Active {
-            // First everyone's caches, then questions are answered (H-4).
-            announce(group, announcer);
-            group.announce_again = Some(now + REPEAT);
-            keep_gate(group, group.machine.seen_until(now), gate);
-        } else {
-            group.announce_again = None;
-            keep_gate(group, MonotonicNs(0), gate);
-        }
-        let (name, at) = (group.setting.name.clone(), group.since);
-        let _ = events.send(Event::Mode { group: name, mode, why, before, at });
-    }
-    if turn.correct_caches {
-        announce(group, announcer);
-        group.announce_again = Some(now + REPEAT);
-    }
-}
-
-fn announce(group: &Group, announcer: &Announcer) {
-    if let Err(error) = announcer.announce(&group.setting.addresses) {
-        tracing::warn!(group = group.setting.name, %error, "an announcement was not sent");
-    }
-}
-
-fn keep_gate(group: &Group, until: MonotonicNs, gate: &mut Gate) {
-    for address in &group.setting.addresses {
-        let address: IpAddr = *address;
-        if let Err(error) = gate.open_until(address, until) {
-            tracing::error!(%address, %error, "the gate does not follow");
+        let lines = self.hosts.iter().enumerate().map(|(at, host)| host.line(self.limit(at), now));
+        PeersReport {
+            name: self.own.clone(),
+            peers: lines.collect(),
+            groups: self.sharing.as_ref().map(|sharing| sharing.lines(now)).unwrap_or_default(),
         }
     }
 }

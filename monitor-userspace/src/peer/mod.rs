@@ -1,10 +1,12 @@
 //! Heartbeats between hosts: one protocol for hot standby ([`crate::standby`]) and for servers that watch each other
 //! ([`watch`]). `docs/peer-protocol.md` has every byte of it.
 //!
-//! `wire` reads and writes messages, `session` decides which are fresh; both are pure. `path` has the sockets, `exchange` is
-//! the thread that brings all together, and [`Peers`] is the daemon's side of it.
+//! `wire` reads and writes messages, `session` decides which are fresh; both are pure. `path` has the sockets, `host` what is
+//! known of one other host, `exchange` is the thread that brings all together, and [`Peers`] is the daemon's side of it.
 
+mod command;
 mod exchange;
+mod host;
 mod path;
 mod report;
 pub mod session;
@@ -24,18 +26,14 @@ use nix::net::if_::if_nametoindex;
 use tokio::sync::{mpsc::unbounded_channel, oneshot};
 use tokio_util::sync::CancellationToken;
 
-pub use self::exchange::HandOverError;
+pub use self::command::HandOverError;
 pub use self::report::{GroupLine, GroupMode, PathLine, PeerLine, PeersReport, WatchLine};
-use self::{
-    exchange::{Command, Exchange, Sharing},
-    path::Paths,
-    watch::{tell::Teller, vouch::Vouch},
-    wire::Secret,
-};
+use self::{command::Command, exchange::Exchange, path::Paths, watch::tell::Teller, wire::Secret};
+pub(crate) use self::{command::Event, path::has_link, watch::vouch::Vouch};
 use crate::{
     config::{Application, Config},
     kernel::{self, Gate},
-    standby::announce::Announcer,
+    standby::{announce::Announcer, sharing::Sharing},
     store::Store,
 };
 
@@ -101,7 +99,7 @@ impl Running {
 }
 
 /// Starts exchanging heartbeats; `None` where no peer is configured. `letters` wakes the outbox.
-pub fn start(config: &Config, store: &Store, letters: &Arc<tokio::sync::Notify>) -> Result<Option<Running>> {
+pub async fn start(config: &Config, store: &Store, letters: &Arc<tokio::sync::Notify>) -> Result<Option<Running>> {
     if config.standby.is_none() {
         kernel::stop_sharing(&config.watch.pin_dir)?;
     }
@@ -120,27 +118,27 @@ pub fn start(config: &Config, store: &Store, letters: &Arc<tokio::sync::Notify>)
         Some(application) => Vouch::of(application, period, vouching.clone()),
         None => Vouch::always(),
     };
+    let (events, happened) = unbounded_channel();
     let sharing = match &config.standby {
         None => None,
         Some(standby) => {
             let addresses: Vec<_> = standby.group.iter().flat_map(|group| group.addresses.clone()).collect();
-            let gate = Gate::start(&config.watch.pin_dir, &standby.interface, &addresses)?;
             let open = || {
                 let mac = path::mac(&standby.interface)?;
                 Ok::<_, io::Error>((Announcer::open(if_nametoindex(standby.interface.as_str())?, mac)?, mac))
             };
-            let announcer = open().with_context(|| format!("standby.interface: {}", standby.interface))?;
+            let (announcer, mac) = open().with_context(|| format!("standby.interface: {}", standby.interface))?;
+            let gate = Gate::start(&config.watch.pin_dir, &standby.interface, mac, &addresses).await?;
             let expected = config.peer.iter().filter(|peer| peer.standby).count();
             let period = standby.gone_after();
             let vouch = |group: &crate::config::StandbyGroup| vouch(&group.application, period);
-            Some(Sharing::new(standby, &own, expected, gate, announcer, vouch))
+            Some(Sharing::new(standby, &own, expected, gate, (announcer, mac), events.clone(), vouch))
         }
     };
     let (commands, queue) = mpsc::channel();
     let (wake, woken) = UnixStream::pair()?;
     wake.set_nonblocking(true)?;
     woken.set_nonblocking(true)?;
-    let (events, happened) = unbounded_channel();
     let exchange = Exchange::new(
         own,
         secret,

@@ -130,7 +130,7 @@ pub(super) fn mac(interface: &str) -> io::Result<[u8; 6]> {
 }
 
 /// Whether an interface is up and has a link.
-pub(super) fn has_link(interface: &str) -> bool {
+pub(crate) fn has_link(interface: &str) -> bool {
     let wanted = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
     ask(interface, libc::SIOCGIFFLAGS).is_ok_and(|request| {
         // SAFETY: the kernel has filled in the flags.

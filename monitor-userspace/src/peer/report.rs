@@ -83,4 +83,13 @@ pub struct GroupLine {
     pub active: Option<String>,
     /// Questions and claims that the closed gate has stopped.
     pub stopped: u64,
+    /// How often this host's mode has changed since its start.
+    #[serde(default)]
+    pub changes: u64,
+    /// How often another has claimed an address while this host was active; each is answered by an announcement.
+    #[serde(default)]
+    pub conflicts: u64,
+    /// The MAC address that was last heard to claim an address, also in order while this host was in standby.
+    #[serde(default)]
+    pub claimed_by: Option<String>,
 }

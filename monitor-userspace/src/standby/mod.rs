@@ -1,7 +1,10 @@
 //! Hot standby (H-1 to H-8): several hosts have the same addresses, and one of them is seen to have them.
 //!
 //! In: beats of the other hosts, time, the state of the interface. Out: the kernel's gate is opened or closed, and caches
-//! of others are corrected by `announce`. `machine` decides and is pure; [`crate::peer`] runs it.
+//! of others are corrected by `announce`. `machine` and `defence` decide and are pure, `sharing` carries out; the thread of
+//! [`crate::peer`] runs it.
 
 pub mod announce;
+pub mod defence;
 pub mod machine;
+pub(crate) mod sharing;

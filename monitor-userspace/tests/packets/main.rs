@@ -4,6 +4,7 @@
 mod answers;
 mod frame;
 mod fuzz;
+mod gate;
 mod guards;
 mod loading;
 mod malformed;

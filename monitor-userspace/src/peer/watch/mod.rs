@@ -6,5 +6,5 @@
 
 pub mod status;
 pub(super) mod tell;
-pub(super) mod vouch;
+pub(crate) mod vouch;
 pub(super) mod watched;

@@ -17,7 +17,11 @@ use crate::{
     config::{Config, Language, PeerSetting},
     notice,
     outage::UnixMs,
-    peer::{Command, Peers, exchange::Event, wire::Mode},
+    peer::{
+        Peers,
+        command::{Command, Event},
+        wire::Mode,
+    },
     standby::machine::Why,
     store::{Ready, ReadyLetter, Store, StoreError},
 };

@@ -23,21 +23,21 @@ use crate::config::Application;
 
 /// The latest finding. Without an application the daemon vouches for itself.
 #[derive(Clone, Debug)]
-pub(in crate::peer) struct Vouch(Arc<AtomicBool>);
+pub(crate) struct Vouch(Arc<AtomicBool>);
 
 impl Vouch {
     /// For nothing but the daemon itself.
-    pub(in crate::peer) fn always() -> Self {
+    pub(crate) fn always() -> Self {
         Self(Arc::new(AtomicBool::new(true)))
     }
 
     /// Whether it worked at the last try.
-    pub(in crate::peer) fn works(&self) -> bool {
+    pub(crate) fn works(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
     /// Tries the application every `period` until `cancel`; a try may take as long. Before the first one it does not work.
-    pub(in crate::peer) fn of(application: &Application, period: Duration, cancel: CancellationToken) -> Self {
+    pub(crate) fn of(application: &Application, period: Duration, cancel: CancellationToken) -> Self {
         let works = Self(Arc::new(AtomicBool::new(false)));
         let (found, application) = (works.clone(), application.clone());
         tokio::spawn(async move {

@@ -1,0 +1,40 @@
+//! What the thread of the heartbeats is asked, and what it tells the rest of the daemon.
+
+use tokio::sync::oneshot;
+
+use super::{report::PeersReport, watch::status::Notice, wire::Mode};
+use crate::{
+    outage::UnixMs,
+    standby::machine::{NoHandOver, Why},
+};
+
+/// What others ask of the thread.
+#[derive(Debug)]
+pub(super) enum Command {
+    Report(oneshot::Sender<PeersReport>),
+    /// The group, or all.
+    HandOver(Option<String>, oneshot::Sender<Result<Vec<String>, HandOverError>>),
+    /// The letters of this notice are in the outbox.
+    Told(String, Notice),
+    Stop,
+}
+
+/// Why an address was not handed over.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HandOverError {
+    /// There is no such group.
+    #[error("there is no group `{0}` in [standby]")]
+    Unknown(String),
+    /// The machine says no.
+    #[error("group `{0}`: {1}")]
+    Refused(String, NoHandOver),
+}
+
+/// What has happened, for the journal and for mails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// This host has another mode for a group.
+    Mode { group: String, mode: Mode, why: Why, before: Mode, at: UnixMs },
+    /// People are to be told of a watched peer. `since`: begin of the outage, which names the letters.
+    Notice { peer: String, notice: Notice, at: UnixMs, since: UnixMs },
+}

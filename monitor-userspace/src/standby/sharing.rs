@@ -1,0 +1,290 @@
+//! All groups of shared addresses of this host: what their machines decide is carried out.
+//!
+//! In: beats of the other hosts, time, the state of the interface and the applications, what others claim of the
+//! addresses. Out: this host's beats, the kernel's gate, announcements, [`Event`]s. Blocking, and quick: the thread of the
+//! heartbeats runs it.
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::{
+    announce::Announcer,
+    defence::{Defence, PAUSE},
+    machine::{Machine, Turn, Why},
+};
+use crate::{
+    config::{Standby, StandbyGroup},
+    kernel::{Claimed, Gate},
+    outage::{MonotonicNs, UnixMs},
+    peer::{
+        Event, GroupLine, HandOverError, Vouch, has_link,
+        wire::{Beat, Mode, Rank},
+    },
+};
+
+/// See the module.
+pub(crate) struct Sharing {
+    settings: Standby,
+    own: String,
+    outside: Outside,
+    groups: Vec<Group>,
+    next_beat: MonotonicNs,
+}
+
+/// What a change of mode reaches.
+struct Outside {
+    gate: Gate,
+    announcer: Announcer,
+    events: UnboundedSender<Event>,
+}
+
+struct Group {
+    setting: StandbyGroup,
+    vouch: Vouch,
+    machine: Machine,
+    defence: Defence,
+    /// What the others were last told.
+    said: Option<Beat>,
+    since: UnixMs,
+    why: Option<Why>,
+    changes: u64,
+    announce_again: Option<MonotonicNs>,
+}
+
+impl Sharing {
+    /// `expected`: other hosts that share. `vouch`: for the application of each group.
+    pub(crate) fn new(
+        settings: &Standby,
+        own: &str,
+        expected: usize,
+        gate: Gate,
+        (announcer, mac): (Announcer, [u8; 6]),
+        events: UnboundedSender<Event>,
+        vouch: impl Fn(&StandbyGroup) -> Vouch,
+    ) -> Self {
+        let now = MonotonicNs::now();
+        let priority = mac.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+        let group = |setting: &StandbyGroup| {
+            let rank = Rank { priority: setting.priority.unwrap_or(priority), name: own.to_owned() };
+            Group {
+                setting: setting.clone(),
+                vouch: vouch(setting),
+                machine: Machine::new(rank, settings.gone_after(), expected, now),
+                defence: Defence::default(),
+                said: None,
+                since: UnixMs::now(),
+                why: None,
+                changes: 0,
+                announce_again: None,
+            }
+        };
+        let groups = settings.group.iter().map(group).collect();
+        let outside = Outside { gate, announcer, events };
+        Self { settings: settings.clone(), own: own.to_owned(), outside, groups, next_beat: now }
+    }
+
+    /// Silence of this length means that a host is gone.
+    pub(crate) fn gone_after(&self) -> std::time::Duration {
+        self.settings.gone_after()
+    }
+
+    /// Time has passed. Says whether this host was stopped meanwhile.
+    pub(crate) fn turn(&mut self, now: MonotonicNs) -> bool {
+        let linked = has_link(&self.settings.interface);
+        let mut away = false;
+        for group in &mut self.groups {
+            // First: what was claimed until now was claimed in the mode until now.
+            group.defend(now, &self.outside);
+            let mut stalled = false;
+            group.step(now, &mut self.outside, |machine| {
+                let (turn, was_away) = machine.turn(now);
+                stalled = was_away;
+                turn
+            });
+            away |= stalled;
+            let fit = linked && group.vouch.works();
+            group.step(now, &mut self.outside, |machine| machine.set_fit(now, fit));
+        }
+        away
+    }
+
+    /// Beats of another host.
+    pub(crate) fn heard(&mut self, now: MonotonicNs, from: &str, beats: &[(String, Beat)], hears_us: bool) {
+        for (name, beat) in beats {
+            let Some(group) = self.groups.iter_mut().find(|group| group.setting.name == *name) else { continue };
+            group.step(now, &mut self.outside, |machine| machine.heard(now, from, beat.clone(), hears_us));
+        }
+    }
+
+    /// A way to another host works again: caches behind it may be old.
+    pub(crate) fn way_returned(&mut self, now: MonotonicNs) {
+        for group in self.groups.iter_mut().filter(|group| group.machine.mode() == Mode::Active) {
+            group.announce(now, &self.outside);
+        }
+    }
+
+    /// Whether beats go out now: by their period, and whenever they say something new. The gate is kept open for them.
+    pub(crate) fn beat_is_due(&mut self, now: MonotonicNs) -> bool {
+        let period = now >= self.next_beat;
+        let news = self.groups.iter().any(|group| group.said.as_ref() != Some(&group.machine.beat(now)));
+        if period {
+            self.next_beat = now + self.settings.beat;
+        }
+        if period || news {
+            for group in &mut self.groups {
+                group.said = Some(group.machine.beat(now));
+                // Before the beat goes out: nobody counts from an earlier time than the gate does.
+                group.keep_gate(group.machine.seen_until(now), &mut self.outside.gate);
+            }
+        }
+        period || news
+    }
+
+    /// What this host says of itself.
+    pub(crate) fn beats(&self, now: MonotonicNs) -> Vec<(String, Beat)> {
+        self.groups.iter().map(|group| (group.setting.name.clone(), group.machine.beat(now))).collect()
+    }
+
+    /// Announcements that are due again.
+    pub(crate) fn repeat(&mut self, now: MonotonicNs) {
+        for group in &mut self.groups {
+            if group.announce_again.is_some_and(|at| at <= now) {
+                group.announce_again = None;
+                group.say_whose(&self.outside);
+            }
+        }
+    }
+
+    /// When something is to be done if nothing comes before.
+    pub(crate) fn due(&self) -> impl Iterator<Item = MonotonicNs> {
+        let groups = self.groups.iter().flat_map(|group| [group.announce_again, group.defence.due()]);
+        groups.flatten().chain([self.next_beat])
+    }
+
+    /// Gives a group's addresses, or all that this host is active for, to another host. Says which groups.
+    pub(crate) fn hand_over(&mut self, now: MonotonicNs, wanted: Option<&str>) -> Result<Vec<String>, HandOverError> {
+        if let Some(name) = wanted
+            && !self.groups.iter().any(|group| group.setting.name == name)
+        {
+            return Err(HandOverError::Unknown(name.to_owned()));
+        }
+        let mut done = Vec::new();
+        for group in &mut self.groups {
+            let name = group.setting.name.clone();
+            // Without a name: all that this host is active for.
+            if wanted.map_or(group.machine.mode() == Mode::Active, |wanted| wanted == name) {
+                let turn = group.machine.hand_over(now).map_err(|error| HandOverError::Refused(name.clone(), error))?;
+                group.carry_out(Mode::Active, turn, now, &mut self.outside);
+                done.push(name);
+            }
+        }
+        Ok(done)
+    }
+
+    /// The daemon ends in order: the addresses go to others at once.
+    pub(crate) fn retire(&mut self, now: MonotonicNs) {
+        for group in &mut self.groups {
+            group.step(now, &mut self.outside, |machine| machine.retire(now));
+        }
+    }
+
+    /// For people.
+    pub(crate) fn lines(&self, now: MonotonicNs) -> Vec<GroupLine> {
+        self.groups.iter().map(|group| group.line(now, &self.own, &self.outside.gate)).collect()
+    }
+}
+
+impl Group {
+    /// Gives the machine its turn and carries out what comes of it.
+    fn step(&mut self, now: MonotonicNs, outside: &mut Outside, turn: impl FnOnce(&mut Machine) -> Turn) {
+        let before = self.machine.mode();
+        let turn = turn(&mut self.machine);
+        self.carry_out(before, turn, now, outside);
+    }
+
+    /// What a turn of the machine leads to outside it.
+    fn carry_out(&mut self, before: Mode, turn: Turn, now: MonotonicNs, outside: &mut Outside) {
+        if let Some((mode, why)) = turn.changed {
+            (self.since, self.why) = (UnixMs::now(), Some(why));
+            self.changes += 1;
+            if mode == Mode::Active {
+                // First everyone's caches, then questions are answered (H-4).
+                self.announce(now, outside);
+            } else {
+                self.announce_again = None;
+            }
+            self.keep_gate(self.machine.seen_until(now), &mut outside.gate);
+            let (group, at) = (self.setting.name.clone(), self.since);
+            // The receiver goes only with the daemon.
+            let _ = outside.events.send(Event::Mode { group, mode, why, before, at });
+        }
+        if turn.correct_caches {
+            self.announce(now, outside);
+        }
+    }
+
+    /// Answers claims of others.
+    fn defend(&mut self, now: MonotonicNs, outside: &Outside) {
+        let claimed = self.claimed(&outside.gate);
+        if self.defence.look(now, self.machine.mode() == Mode::Active, claimed.count) {
+            let by = mac(claimed.latest);
+            tracing::warn!(
+                group = self.setting.name,
+                by,
+                "another host has claimed a shared address; announcing again"
+            );
+            self.say_whose(outside);
+        }
+    }
+
+    /// Of all addresses together.
+    fn claimed(&self, gate: &Gate) -> Claimed {
+        let claims = self.setting.addresses.iter().map(|address| gate.claimed(*address));
+        claims.fold(Claimed::default(), |sum, one| Claimed {
+            count: sum.count + one.count,
+            latest: if one.count > 0 { one.latest } else { sum.latest },
+        })
+    }
+
+    /// Now, and once more: a frame may be lost.
+    fn announce(&mut self, now: MonotonicNs, outside: &Outside) {
+        self.say_whose(outside);
+        self.announce_again = Some(now + PAUSE);
+    }
+
+    fn say_whose(&self, outside: &Outside) {
+        if let Err(error) = outside.announcer.announce(&self.setting.addresses) {
+            tracing::warn!(group = self.setting.name, %error, "an announcement was not sent");
+        }
+    }
+
+    fn keep_gate(&self, until: MonotonicNs, gate: &mut Gate) {
+        for address in &self.setting.addresses {
+            if let Err(error) = gate.open_until(*address, until) {
+                tracing::error!(%address, %error, "the gate does not follow");
+            }
+        }
+    }
+
+    fn line(&self, now: MonotonicNs, own: &str, gate: &Gate) -> GroupLine {
+        let claimed = self.claimed(gate);
+        GroupLine {
+            group: self.setting.name.clone(),
+            addresses: self.setting.addresses.clone(),
+            mode: self.machine.mode(),
+            since: self.since,
+            why: self.why.map(|why| why.words().to_owned()),
+            active: match self.machine.mode() {
+                Mode::Active => Some(own.to_owned()),
+                _ => self.machine.active_peer(now).map(str::to_owned),
+            },
+            stopped: self.setting.addresses.iter().map(|address| gate.stopped(*address)).sum(),
+            changes: self.changes,
+            conflicts: self.defence.conflicts(),
+            claimed_by: (claimed.count > 0).then(|| mac(claimed.latest)),
+        }
+    }
+}
+
+fn mac(bytes: [u8; 6]) -> String {
+    bytes.map(|byte| format!("{byte:02x}")).join(":")
+}
