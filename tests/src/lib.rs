@@ -11,6 +11,7 @@
 
 pub mod app_server;
 pub mod attempt;
+pub mod browser;
 pub mod cluster;
 pub mod daemon;
 pub mod daemon_config;
@@ -34,6 +35,7 @@ pub mod xdp_pass;
 
 pub use app_server::AppServer;
 pub use attempt::{Attempt, Fetched};
+pub use browser::{Browser, Look};
 pub use cluster::{Cluster, Ways};
 pub use daemon::{Daemon, program};
 pub use daemon_config::DaemonConfig;

@@ -32,6 +32,12 @@ pub(crate) fn packages() -> PathBuf {
     root.filter(|root| root.join("usr/sbin/dovecot").is_file()).unwrap_or_else(|| "/".into())
 }
 
+/// A file of a package, unpacked or installed: `usr/lib/chromium/chromium`.
+pub(crate) fn file(name: &str) -> Option<PathBuf> {
+    let root = unpacked().and_then(|bin| Some(bin.parent()?.join("root")));
+    root.into_iter().chain(["/".into()]).map(|root| root.join(name)).find(|file| file.exists())
+}
+
 /// The libraries of the unpacked packages, as `LD_LIBRARY_PATH` has them; `None`: the programs are installed.
 pub(crate) fn libraries() -> Result<Option<OsString>> {
     let root = packages();

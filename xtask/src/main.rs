@@ -10,6 +10,7 @@ mod guest;
 mod privilege;
 mod rows;
 mod run;
+mod screenshots;
 mod setup;
 mod test;
 mod workspace;
@@ -39,6 +40,8 @@ enum Verb {
     Bench(bench::Args),
     /// Print which tests prove which rows of docs/rows.md, and the rows that no test proves
     Rows,
+    /// Take the pictures of the stand-in page in docs/ again
+    Screenshots,
 }
 
 fn main() -> ExitCode {
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Verb::Test(args) => test::run(&args),
         Verb::Bench(args) => bench::run(&args),
         Verb::Rows => rows::run(),
+        Verb::Screenshots => screenshots::run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -21,7 +21,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     toolchain()?;
     if args.peers {
-        peers::fetch()?;
+        peers::fetch_for_tests()?;
     }
     Ok(())
 }

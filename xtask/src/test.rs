@@ -1,7 +1,7 @@
 //! `cargo xtask test`: every test there is, with real programs on the other side; with `--kernel`, those of the kernel
 //! side on other kernels.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, path::PathBuf};
 
 use anyhow::Result;
 
@@ -24,12 +24,17 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         setup::toolchain()?;
         return guest::test_on(&args.kernels);
     }
+    run_with(&args.cargo_test, &[])
+}
+
+/// Runs `cargo test` with these arguments and further variables.
+pub(crate) fn run_with(arguments: &[OsString], variables: &[(&str, PathBuf)]) -> Result<()> {
     privilege::require_root("test")?;
     setup::toolchain()?;
-    let peers = setup::peers::fetch()?;
+    let peers = setup::peers::fetch_for_tests()?;
     // The end-to-end tests start the program itself, which `cargo test` alone would not build.
     command::run_shown(command::cargo()?.args(["build", "--package", "monitor-userspace", "--bin", "ringback"]))?;
     let mut test = command::cargo()?;
-    test.args(["test", "--workspace", "--exclude", "monitor-ebpf"]).args(&args.cargo_test);
+    test.args(["test", "--workspace", "--exclude", "monitor-ebpf"]).args(arguments).envs(variables.iter().cloned());
     command::run_shown(peers.show_to(&mut test)?)
 }

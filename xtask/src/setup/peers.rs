@@ -41,6 +41,14 @@ const LAB: [Needed; 17] = [
     ("tc", "iproute2"),
 ];
 
+/// A browser, what drives it, and a font for the page's Japanese: beside the lab's own programs these are large (430 MB
+/// unpacked), and only tests need them.
+const BROWSER: [Needed; 3] = [
+    ("chromedriver", "chromium-driver"),
+    ("usr/lib/chromium/chromium", "chromium"),
+    ("usr/share/fonts/opentype/ipafont-gothic/ipag.ttf", "fonts-ipafont-gothic"),
+];
+
 const EMULATOR: [Needed; 1] = [("qemu-system-x86_64", "qemu-system-x86")];
 
 /// What Ringback is measured against: a program in C for BPF, connection tracking, hot standby by VRRP.
@@ -123,7 +131,13 @@ pub(crate) fn fetch() -> Result<Peers> {
     fetch_missing(Peers { folder, needed: LAB.to_vec(), user: "the lab" }, download)
 }
 
-/// The same, and what the measurements need.
+/// The same, and the browser that the tests need.
+pub(crate) fn fetch_for_tests() -> Result<Peers> {
+    let folder = workspace::target().join("peers");
+    fetch_missing(Peers { folder, needed: [&LAB[..], &BROWSER].concat(), user: "a test" }, download)
+}
+
+/// The same as for the lab, and what the measurements need.
 pub(crate) fn fetch_for_measurements() -> Result<Peers> {
     let folder = workspace::target().join("peers");
     fetch_missing(Peers { folder, needed: [&LAB[..], &MEASUREMENTS].concat(), user: "a measurement" }, download)
