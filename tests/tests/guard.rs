@@ -156,7 +156,7 @@ fn a_sick_server_refuses_and_the_refused_clients_are_told_when_it_is_well() -> R
         let text = String::from_utf8_lossy(&daemon.ringback(&["guard"])?.stdout).into_owned();
         assert!(text.contains("sick") && text.contains("answers 503"), "{text}");
         let status = daemon.wait_for(&["status"], LIMIT, |status| status["waiting_clients"] == 1)?;
-        assert_eq!(status["outages"][0]["evidence"], "refused", "{status:#}");
+        assert_eq!(status["outages"][0]["evidence"], "sick", "{status:#}");
         assert_eq!(status["outages"][0]["service"], service.to_string(), "{status:#}");
         // Checked again by itself, with growing pauses.
         wait_for_guard(&daemon, |guard| guard["runs"].as_u64() >= Some(3))?;
@@ -427,7 +427,7 @@ fn after_the_handshake_a_sick_server_ends_the_connection_by_reset_or_fin() -> Re
                 assert_eq!(waiting.as_array().map(Vec::len), Some(1), "{waiting:#}");
             }
             let status = daemon.status()?;
-            assert_eq!(status["outages"][0]["evidence"], "refused", "{status:#}");
+            assert_eq!(status["outages"][0]["evidence"], "sick", "{status:#}");
             app.answers("200")?;
             ended_by(&daemon, "probe")?;
             told(&daemon, 1)?;

@@ -1,9 +1,11 @@
 //! Settings of notices to operators (B-1).
 
-use ipnet::IpNet;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use crate::outage::Failure;
+use super::ClientNet;
+use crate::notice::Kind;
 
 /// `[[notice]]`: who is told when an outage opens and when it ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,11 +13,24 @@ use crate::outage::Failure;
 pub struct NoticeSetting {
     /// Mail addresses.
     pub to: Vec<String>,
-    /// Of which servers; empty: all.
+    /// Of which servers and peers: addresses or networks; empty: all.
     #[serde(default)]
-    pub servers: Vec<IpNet>,
-    /// Of outages that began with this evidence: `unanswered`, `refused`, `host-unreachable`, `net-unreachable`,
-    /// `port-unreachable`, `prohibited`; empty: any.
+    pub servers: Vec<ClientNet>,
+    /// Of outages that began with this evidence, or of peers; empty: of everything.
     #[serde(default)]
-    pub evidence: Vec<Failure>,
+    pub evidence: Vec<Kind>,
+    /// What happens within this time is told in one message.
+    #[serde(default = "gather", with = "super::duration")]
+    pub gather: Duration,
+    /// The shortest time between two messages to one recipient; what happens meanwhile is told in one.
+    #[serde(default = "pause", with = "super::duration")]
+    pub pause: Duration,
+}
+
+const fn gather() -> Duration {
+    Duration::from_secs(2)
+}
+
+const fn pause() -> Duration {
+    Duration::from_secs(300)
 }

@@ -24,7 +24,7 @@ use crate::{
     guard,
     kernel::{Events, Kernel, KernelError, Report},
     notify::AddressBook,
-    outage::{Actions, Change, Machine, Mark, MonotonicNs, Observation, OutageId, Phase, Service, UnixMs},
+    outage::{Actions, Change, Failure, Machine, Mark, MonotonicNs, Observation, OutageId, Phase, Service, UnixMs},
     recovery::Reported,
     store::{Applied, RemoteEngine, Store},
 };
@@ -248,7 +248,14 @@ impl Core {
                 self.services += 1;
                 turn.learned.push((service, at));
             }
-            Report::Observed { observation, .. } => {
+            Report::Observed { mut observation, .. } => {
+                if let Observation::Failed(attempt) = &mut observation
+                    && attempt.evidence == Failure::Refused
+                    && self.is_guarded(attempt.service)
+                {
+                    // The kernel sends the RST that a guard's checks lead to, and sees only that.
+                    attempt.evidence = Failure::Sick;
+                }
                 if let Observation::Answered { service, client: Some(client), .. } = observation
                     && event.attempts > 0
                 {

@@ -176,7 +176,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         run.await;
         Ok(())
     });
-    tasks.spawn("lists", relay::settle(store.clone(), Arc::clone(&letters), telling.clone()));
+    tasks.spawn("lists and notices", relay::settle(store.clone(), Arc::clone(&letters), telling.clone()));
     if let Some(courier) = courier {
         let receipts = relay::receipts(&config, &store)?;
         let run = crate::relay::watch(courier, config.mailbox.poll, Arc::default(), receipts, feeding.clone());
@@ -225,6 +225,7 @@ async fn reload(
     }
     let (answer, answered) = tokio::sync::oneshot::channel();
     store.replace_config_addresses(config.address_entries(UnixMs::now())).await?;
+    store.set_notices(Notices::new(&config.notice));
     commands.send(Command::Reload(Box::new(config.clone()), answer)).await.context("the core has stopped")?;
     answered.await.context("the core has stopped")??;
     in_force.send_replace(Arc::new(config));

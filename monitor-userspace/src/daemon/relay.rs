@@ -23,7 +23,7 @@ use crate::{
     store::Store,
 };
 
-/// Between two looks for lists without a receipt: an index that is nearly always empty.
+/// Between two looks for lists without a receipt and for operators to tell: indexes that are nearly always empty.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Runs the relay until SIGTERM or SIGINT.
@@ -142,7 +142,7 @@ pub(super) fn receipts(config: &Config, store: &Store) -> Result<Receipts> {
     Ok(Receipts::new(relays(config)?, store.clone(), aside(config)))
 }
 
-/// Settles lists whose time is over, until `cancel`.
+/// Settles lists and tells operators when their time has come, until `cancel`.
 pub(super) async fn settle(store: Store, letters: Arc<Wake>, cancel: CancellationToken) -> Result<()> {
     loop {
         let now = UnixMs::now();
@@ -153,6 +153,14 @@ pub(super) async fn settle(store: Store, letters: Arc<Wake>, cancel: Cancellatio
                 letters.notify_one();
             }
             Err(error) => tracing::error!(%error, "lists without a receipt cannot be settled; trying again"),
+        }
+        match store.tell_operators(now).await {
+            Ok(0) => {}
+            Ok(written) => {
+                tracing::info!(messages = written, "operators are told");
+                letters.notify_one();
+            }
+            Err(error) => tracing::error!(%error, "operators cannot be told; trying again"),
         }
         tokio::select! {
             () = cancel.cancelled() => return Ok(()),

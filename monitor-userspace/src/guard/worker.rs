@@ -425,7 +425,7 @@ impl Worker {
                     self.report(Observation::Failed(FailedAttempt {
                         client: ClientAddr::new(IpAddr::from(flow.client)),
                         service: Service::new(IpAddr::from(flow.server), flow.server_port),
-                        evidence: Failure::Refused,
+                        evidence: Failure::Sick,
                         seen: MonotonicNs(open.at_ns),
                         last_answer: None,
                         at: now,

@@ -50,6 +50,7 @@ pub(super) const fn failure(language: Language, failure: Failure) -> &'static st
             Failure::Prohibited => "forbidden by a firewall",
             Failure::KnownFailed => "the server was known to be down",
             Failure::Stalled => "connection stalled",
+            Failure::Sick => "the server did not pass its own checks",
         },
         Language::Ja => match failure {
             Failure::Unanswered => "応答なし",
@@ -60,6 +61,7 @@ pub(super) const fn failure(language: Language, failure: Failure) -> &'static st
             Failure::Prohibited => "ファイアウォールによる拒否",
             Failure::KnownFailed => "サーバーが停止中",
             Failure::Stalled => "接続が応答しなくなった",
+            Failure::Sick => "サーバーの自己診断で異常",
         },
     }
 }

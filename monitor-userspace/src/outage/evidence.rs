@@ -24,6 +24,8 @@ pub enum Failure {
     KnownFailed,
     /// Data of an established connection that was not acknowledged (F-5).
     Stalled,
+    /// Refused at a guarded port of this host: the application behind it did not pass its checks (D-1).
+    Sick,
 }
 
 /// Whether evidence speaks of one service or of its whole host.
@@ -38,7 +40,7 @@ pub enum Level {
 
 impl Failure {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Unanswered,
         Self::Refused,
         Self::HostUnreachable,
@@ -47,6 +49,7 @@ impl Failure {
         Self::Prohibited,
         Self::KnownFailed,
         Self::Stalled,
+        Self::Sick,
     ];
 
     /// Whether nothing came at all: then it counts who else was answered meanwhile (design rule 2), and whether this path
@@ -66,7 +69,8 @@ impl Failure {
             | Self::PortUnreachable
             | Self::Prohibited
             | Self::KnownFailed
-            | Self::Stalled => Level::Service,
+            | Self::Stalled
+            | Self::Sick => Level::Service,
         }
     }
 
@@ -82,6 +86,7 @@ impl Failure {
             Self::Prohibited => "prohibited",
             Self::KnownFailed => "known-failed",
             Self::Stalled => "stalled",
+            Self::Sick => "sick",
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the store keeps for relays: lists sent and taken, receipts, refusals.
+//! What the store keeps for relays and for operators: lists sent and taken, receipts, refusals, notices.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Store, StoreError, sqlite};
 use crate::{
-    notice::Notices,
+    notice::{Notices, Peer},
     outage::{ClientAddr, Failure, OutageId, Service, UnixMs},
     relay::{Keyring, List, Receipt, Relays},
 };
@@ -115,6 +115,21 @@ impl Store {
     /// The operators who are told, from now on.
     pub fn set_notices(&self, notices: Notices) {
         self.database.set_notices(notices);
+    }
+
+    /// Notes for operators that a peer is down or back; what comes again changes nothing.
+    pub async fn note_peer(&self, peer: Peer, now: UnixMs) -> Result<(), StoreError> {
+        let telling = self.database.telling();
+        self.database.write(move |session| sqlite::notices::peer(session.conn, &peer, now, &telling)).await
+    }
+
+    /// Writes messages to the operators whose time has come; says how many.
+    pub async fn tell_operators(&self, now: UnixMs) -> Result<u64, StoreError> {
+        if self.database.read(move |conn| sqlite::notices::due(conn, now)).await?.is_empty() {
+            return Ok(0);
+        }
+        let telling = self.database.telling();
+        self.database.write(move |session| sqlite::notices::tell(session.conn, now, &telling)).await
     }
 
     /// Stores a list at a relay: outage, waiting clients, letters, receipt and nonce, all or nothing. Durable when it

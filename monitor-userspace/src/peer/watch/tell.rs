@@ -14,7 +14,7 @@ use tokio::sync::{Notify, mpsc::UnboundedReceiver};
 
 use super::status::Notice as Told;
 use crate::{
-    config::{Config, Language, PeerSetting},
+    config::{Config, Language, PeerPath, PeerSetting},
     notice,
     outage::UnixMs,
     peer::{
@@ -94,6 +94,13 @@ impl Teller {
         };
         let write = |language| words(peer, &self.own, language);
         self.write(&format!("peer {peer} {key} {}", since.0), recipients, at, write).await?;
+        let addresses = setting.paths.iter().filter_map(|path| match path {
+            PeerPath::Udp(addr) => Some(addr.ip()),
+            PeerPath::Link(_) => None,
+        });
+        let back = (told == Told::Recovered).then_some(at);
+        let noted = notice::Peer { name: peer.to_owned(), addresses: addresses.collect(), since, back };
+        self.store.note_peer(noted, UnixMs::now()).await?;
         // From here on a crash writes nothing again.
         let _ = self.peers.command(Command::Told(peer.to_owned(), told));
         Ok(())

@@ -11,7 +11,6 @@ use super::{
     notices,
     writer::Session,
 };
-use crate::notice::Event;
 use crate::outage::{Change, ClientAddr, Failure, Outage, OutageId, Phase, UnixMs};
 
 pub(in crate::store) fn apply(
@@ -46,7 +45,7 @@ pub(in crate::store) fn apply(
             }
             Change::Discard { outage, at } => {
                 lists.count()?;
-                applied.letters += notices::ended(session.conn, *outage, Event::Discarded { at: *at }, telling)?;
+                notices::ended(session.conn, *outage, "discarded", *at, telling)?;
                 applied.untold += discard(session.conn, *outage, *at)?;
             }
             Change::Purge { older_than } => {
@@ -56,9 +55,8 @@ pub(in crate::store) fn apply(
         }
     }
     lists.count()?;
-    // Last: a notice says how many wait.
     for outage in put_outages {
-        applied.letters += notices::opened(session.conn, outage, telling)?;
+        notices::opened(session.conn, outage, telling)?;
     }
     Ok(applied)
 }

@@ -18,7 +18,6 @@ use super::{
     writer::Session,
 };
 use crate::{
-    notice::Event,
     notify::AddressEntry,
     outage::{ClientAddr, Closing, Failure, OutageId, UnixMs},
     relay::List,
@@ -65,8 +64,7 @@ pub(super) fn close(session: &mut Session<'_>, closing: &Closing, telling: &Tell
         }
         let lists = lists.map_or(Ok(0), Lists::finish)?;
         sent += lists;
-        let event = Event::Ended { at: closing.recovered, evidence: closing.evidence };
-        sent += notices::ended(conn, outage, event, telling)?;
+        notices::ended(conn, outage, "ended", closing.recovered, telling)?;
         conn.prepare_cached("DELETE FROM waiting WHERE outage = ?1")?.execute([outage])?;
         conn.prepare_cached("UPDATE outage SET ended = ?2, recovery = ?3, letters = ?4 WHERE id = ?1")?.execute((
             outage,

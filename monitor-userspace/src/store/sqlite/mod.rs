@@ -7,7 +7,7 @@ mod columns;
 pub(super) mod lists;
 mod lock;
 mod migrations;
-mod notices;
+pub(super) mod notices;
 mod open;
 pub(super) mod outages;
 pub(super) mod outbox;

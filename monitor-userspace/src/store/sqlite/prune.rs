@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::super::StoreError;
+use super::{super::StoreError, notices};
 use crate::outage::UnixMs;
 
 /// Letters deleted in one transaction: a few milliseconds.
@@ -30,5 +30,5 @@ pub(in crate::store) fn outages(conn: &Connection, before: UnixMs) -> Result<(),
              AND id NOT IN (SELECT outage FROM letter_service)",
         [before],
     )?;
-    Ok(())
+    notices::prune(conn, before)
 }

@@ -9,7 +9,7 @@ use super::super::{Attachment, LetterId, Ready, ReadyLetter, StoreError};
 use crate::outage::{ClientAddr, OutageId, Recovery, UnixMs};
 
 /// Outages count from 1.
-const NO_OUTAGE: OutageId = OutageId(0);
+pub(super) const NO_OUTAGE: OutageId = OutageId(0);
 
 /// When and about what.
 pub(super) struct Occasion {

@@ -1,10 +1,9 @@
 //! Lists at the gateway and at the relay, receipts, and the way back to letters of our own.
 
-use super::{Bed, RECOVERED, SINCE, address, client, closing, outage, service, wait};
+use super::{Bed, RECOVERED, SINCE, address, client, closing, service, wait};
 use crate::{
-    config::{Deliver, KeySetting, NoticeSetting, RelaySetting},
-    notice::Notices,
-    outage::{Change, Failure, Outage, OutageId, Phase, Recovery, UnixMs},
+    config::{Deliver, KeySetting, RelaySetting},
+    outage::{Change, Failure, OutageId, Recovery, UnixMs},
     relay::{Keyring, List, Listed, Receipt, Relays},
     store::{Letter, ListState, ReceiptOrder, Taken, TakenList},
 };
@@ -238,38 +237,4 @@ async fn a_client_that_has_not_tried_can_wait_and_is_told() {
     assert_eq!(bed.letters().await[0].to, "a@example.net");
     assert!(!bed.store.add_waiting(OutageId(1), client("198.18.0.1"), SINCE).await.unwrap(), "it is over");
     assert!(!bed.store.add_waiting(OutageId(7), client("198.18.0.1"), SINCE).await.unwrap(), "there is none");
-}
-
-// proves: B-1
-#[tokio::test]
-async fn operators_are_told_of_opening_and_end_once_whoever_waits() {
-    let bed = Bed::fresh();
-    let to = vec!["ops@example.net".to_owned(), "OPS@example.net".to_owned(), "boss@example.net".to_owned()];
-    let setting = NoticeSetting { to, servers: Vec::new(), evidence: vec![Failure::Unanswered] };
-    bed.store.set_notices(Notices::new(&[setting]));
-    let suspected = Outage { phase: Phase::Suspected, ..outage(1) };
-    assert_eq!(bed.store.apply(vec![Change::Put(suspected)]).await.unwrap().letters, 0);
-    let open = vec![Change::Put(outage(1)), wait(1, "198.18.0.1", SINCE), wait(1, "198.18.0.2", SINCE)];
-    assert_eq!(bed.store.apply(open.clone()).await.unwrap().letters, 2);
-    assert_eq!(bed.store.apply(open).await.unwrap().letters, 0, "it is open already");
-    let refused = Outage { evidence: Failure::Refused, ..outage(2) };
-    assert_eq!(bed.store.apply(vec![Change::Put(refused)]).await.unwrap().letters, 0, "of another kind");
-    let end = vec![Change::Close(closing(&[1, 2]))];
-    assert_eq!(bed.store.apply(end.clone()).await.unwrap().letters, 2);
-    assert_eq!(bed.store.apply(end).await.unwrap().letters, 0);
-    let letters = bed.letters().await;
-    let texts: Vec<_> = letters.iter().map(|letter| letter.ready.as_ref().unwrap().text.clone()).collect();
-    assert_eq!(texts.len(), 4);
-    assert!(texts.iter().all(|text| text.contains("Waiting:   2 clients")), "{texts:#?}");
-    assert!(texts[3].starts_with("192.0.2.1:443 is back"), "{texts:#?}");
-}
-
-#[tokio::test]
-async fn a_given_up_outage_is_told_to_operators_too() {
-    let bed = Bed::fresh();
-    let to = vec!["ops@example.net".to_owned()];
-    bed.store.set_notices(Notices::new(&[NoticeSetting { to, servers: Vec::new(), evidence: Vec::new() }]));
-    bed.store.apply(vec![Change::Put(outage(1))]).await.unwrap();
-    let discard = Change::Discard { outage: OutageId(1), at: RECOVERED };
-    assert_eq!(bed.store.apply(vec![discard]).await.unwrap().letters, 1);
 }
