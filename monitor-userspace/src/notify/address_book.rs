@@ -49,14 +49,14 @@ impl AddressBook {
     #[must_use]
     pub fn new(entries: impl IntoIterator<Item = AddressEntry>) -> Self {
         let mut book = Self::default();
-        for entry in entries {
-            let net = entry.client.net();
-            book.by_length[family(net.addr())]
-                .entry(std::cmp::Reverse(net.prefix_len()))
-                .or_default()
-                .insert(net, entry);
-        }
+        entries.into_iter().for_each(|entry| book.insert(entry));
         book
+    }
+
+    /// Adds the entry, in place of another one for the same network.
+    pub fn insert(&mut self, entry: AddressEntry) {
+        let net = entry.client.net();
+        self.by_length[family(net.addr())].entry(std::cmp::Reverse(net.prefix_len())).or_default().insert(net, entry);
     }
 
     /// The entry of the smallest network that holds `client`.

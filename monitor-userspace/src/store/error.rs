@@ -1,5 +1,7 @@
 //! What can be wrong with the store, and what to do about it.
 
+use super::sql;
+
 /// What is wrong with the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -29,19 +31,25 @@ pub enum StoreError {
     /// No space: nothing of the transaction was written.
     #[error("the disk that holds the database is full, nothing was written: make room on it, then it goes on")]
     Full,
-    /// A list needs a nonce that nobody can guess.
-    #[error("the system has no random numbers for a list to a relay")]
+    /// A list needs a nonce that nobody can guess, an SNMP engine an id that nobody has.
+    #[error("the system has no random numbers")]
     Random,
+    /// The database server is gone; the work may be done when it is back.
+    #[error("the database is out of reach: {0}")]
+    Unreachable(String),
     /// The database said no; nothing of the transaction was written.
     #[error("database: {0}")]
-    Database(#[source] rusqlite::Error),
+    Database(#[source] sql::Error),
+}
+
+impl From<sql::Error> for StoreError {
+    fn from(error: sql::Error) -> Self {
+        if error.is_full() { Self::Full } else { Self::Database(error) }
+    }
 }
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DiskFull) => Self::Full,
-            _ => Self::Database(error),
-        }
+        sql::Error::from(error).into()
     }
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError, sqlite};
+use super::{Store, StoreError, tables};
 use crate::{
     notice::{Notices, Peer},
     outage::{ClientAddr, Failure, OutageId, Service, UnixMs},
@@ -120,49 +120,49 @@ impl Store {
     /// Notes for operators that a peer is down or back; what comes again changes nothing.
     pub async fn note_peer(&self, peer: Peer, now: UnixMs) -> Result<(), StoreError> {
         let telling = self.database.telling();
-        self.database.write(move |session| sqlite::notices::peer(session.conn, &peer, now, &telling)).await
+        self.database.write(move |session| tables::notices::peer(session.conn, &peer, now, &telling)).await
     }
 
     /// Writes messages to the operators whose time has come; says how many.
     pub async fn tell_operators(&self, now: UnixMs) -> Result<u64, StoreError> {
-        if self.database.read(move |conn| sqlite::notices::due(conn, now)).await?.is_empty() {
+        if self.database.read(move |conn| tables::notices::due(conn, now)).await?.is_empty() {
             return Ok(0);
         }
         let telling = self.database.telling();
-        self.database.write(move |session| sqlite::notices::tell(session.conn, now, &telling)).await
+        self.database.write(move |session| tables::notices::tell(session.conn, now, &telling)).await
     }
 
     /// Stores a list at a relay: outage, waiting clients, letters, receipt and nonce, all or nothing. Durable when it
     /// returns; a list that comes again changes nothing.
     pub async fn take_list(&self, taken: TakenList, now: UnixMs) -> Result<Taken, StoreError> {
         let telling = self.database.telling();
-        self.database.write(move |session| sqlite::station::take(session, &taken, now, &telling)).await
+        self.database.write(move |session| tables::station::take(session, &taken, now, &telling)).await
     }
 
     /// Keeps a mail's refusal for `status`.
     pub async fn refuse(&self, refused: RefusedMail) -> Result<(), StoreError> {
-        self.database.write(move |session| sqlite::station::refuse(session.conn, &refused)).await
+        self.database.write(move |session| tables::station::refuse(session.conn, &refused)).await
     }
 
     /// Refused mails, latest first.
     pub async fn refused(&self, limit: u32) -> Result<Vec<RefusedMail>, StoreError> {
-        self.database.read(move |conn| sqlite::station::refused(conn, limit)).await
+        self.database.read(move |conn| tables::station::refused(conn, limit)).await
     }
 
     /// Keeps that a relay has taken a list of ours; says whether there is such a list.
     pub async fn receive(&self, receipt: Receipt, now: UnixMs) -> Result<bool, StoreError> {
-        self.database.write(move |session| sqlite::lists::receive(session.conn, &receipt, now)).await
+        self.database.write(move |session| tables::lists::receive(session.conn, &receipt, now)).await
     }
 
     /// Settles lists whose time is over without a receipt; says how many letters that wrote.
     pub async fn settle_overdue(&self, now: UnixMs) -> Result<u64, StoreError> {
         let telling = self.database.telling();
-        self.database.write(move |session| sqlite::lists::settle_overdue(session, now, &telling)).await
+        self.database.write(move |session| tables::lists::settle_overdue(session, now, &telling)).await
     }
 
     /// Lists that were sent, latest first.
     pub async fn lists(&self, limit: u32) -> Result<Vec<ListRecord>, StoreError> {
-        self.database.read(move |conn| sqlite::lists::lists(conn, limit)).await
+        self.database.read(move |conn| tables::lists::lists(conn, limit)).await
     }
 
     /// Puts clients onto the waiting list of an open outage though they have not tried (B-2); says whether it is open.
@@ -170,12 +170,12 @@ impl Store {
         let telling = self.database.telling();
         self.database
             .write(move |session| {
-                if !sqlite::closing::is_open(session.conn, outage)? {
+                if !tables::closing::is_open(session.conn, outage)? {
                     return Ok(false);
                 }
                 let wait =
                     crate::outage::Change::Wait { outage, client, at, attempts: 0, evidence: Failure::KnownFailed };
-                sqlite::changes::apply(session, &[wait], &telling)?;
+                tables::changes::apply(session, &[wait], &telling)?;
                 Ok(true)
             })
             .await

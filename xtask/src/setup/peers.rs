@@ -21,7 +21,7 @@ use crate::{command, workspace};
 /// A program that is needed, and the package that has it.
 type Needed = (&'static str, &'static str);
 
-const LAB: [Needed; 17] = [
+const LAB: [Needed; 18] = [
     ("arping", "iputils-arping"),
     ("bpftool", "bpftool"),
     ("curl", "curl"),
@@ -30,6 +30,7 @@ const LAB: [Needed; 17] = [
     ("nc", "netcat-openbsd"),
     ("nginx", "nginx"),
     ("openssl", "openssl"),
+    ("postgres", "postgresql"),
     ("python3", "python3"),
     ("smtp-sink", "postfix"),
     ("smtp-source", "postfix"),
@@ -78,7 +79,11 @@ impl Peers {
 
     /// The program as it can be started: the system's own, or a wrapper.
     pub(crate) fn program(&self, name: &str) -> Option<PathBuf> {
-        command::find(name).or_else(|| Some(self.bin().join(name)).filter(|file| file.is_file()))
+        command::find(name)
+            .or_else(|| {
+                versioned(Path::new("/")).into_iter().map(|folder| folder.join(name)).find(|file| file.is_file())
+            })
+            .or_else(|| Some(self.bin().join(name)).filter(|file| file.is_file()))
     }
 
     /// The program's own file: what a wrapper would start.
@@ -225,7 +230,8 @@ fn write_wrappers(peers: &Peers) -> Result<()> {
     let libraries = peers.libraries()?;
     let state = peers.folder.join("snmp-state").display().to_string();
     fs::create_dir_all(peers.bin()).with_context(|| format!("cannot create {}", peers.bin().display()))?;
-    for folder in PROGRAM_FOLDERS.map(|folder| peers.files().join(folder)) {
+    let folders = PROGRAM_FOLDERS.map(|folder| peers.files().join(folder));
+    for folder in folders.into_iter().chain(versioned(&peers.files())) {
         let Ok(programs) = fs::read_dir(&folder) else { continue };
         for program in programs {
             let program = program?.path();
@@ -245,6 +251,12 @@ fn write_wrappers(peers: &Peers) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Folders of programs that Debian keeps apart by version, below `root`: PostgreSQL's.
+fn versioned(root: &Path) -> Vec<PathBuf> {
+    let versions = fs::read_dir(root.join("usr/lib/postgresql")).into_iter().flatten().flatten();
+    versions.map(|version| version.path().join("bin")).filter(|folder| folder.is_dir()).collect()
 }
 
 /// Every folder under `folder` that holds a shared library.

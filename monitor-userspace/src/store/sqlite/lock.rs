@@ -13,7 +13,7 @@ use std::{
 use super::{super::StoreError, open::unusable};
 
 /// Held as long as the database is open. The kernel drops it with the process, however that ends.
-pub(super) struct Lock {
+pub(in crate::store) struct Lock {
     _file: File,
 }
 

@@ -5,14 +5,16 @@ use std::{fs, path::Path};
 
 use rusqlite::Connection;
 
-use super::Database;
+use crate::store::{database::Database, writer::Session};
 use crate::{
     outage::{Change, OutageId},
     store::{
         Store, StoreError,
-        tests::{Bed, SINCE, address, closing, outage, service, wait},
+        tests::{File, SINCE, address, closing, outage, service, wait},
     },
 };
+
+type Bed = crate::store::tests::Bed<File>;
 
 fn refused(path: &Path) -> String {
     Store::open(path).expect_err("opened what it must refuse").to_string()
@@ -92,8 +94,8 @@ async fn the_connection_is_durable_before_it_answers() {
         .store
         .database
         .write(|session| {
-            let journal = session.conn.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
-            Ok((journal, session.conn.pragma_query_value(None, "synchronous", |row| row.get(0))?))
+            let journal = session.conn.sqlite().pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+            Ok((journal, session.conn.sqlite().pragma_query_value(None, "synchronous", |row| row.get(0))?))
         })
         .await
         .unwrap();
@@ -106,10 +108,10 @@ async fn limit_pages(database: &Database, limit: Limit) {
     database
         .write(move |session| {
             let pages: i64 = match limit {
-                Limit::Present => session.conn.pragma_query_value(None, "page_count", |row| row.get(0))?,
+                Limit::Present => session.conn.sqlite().pragma_query_value(None, "page_count", |row| row.get(0))?,
                 Limit::None => i64::from(u32::MAX - 1),
             };
-            session.conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
+            session.conn.sqlite().pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
             Ok(())
         })
         .await
@@ -157,7 +159,7 @@ fn hold(database: &Database) -> (std::sync::mpsc::Sender<()>, tokio::task::JoinH
     let held = std::sync::Mutex::new(held);
     let database = database.clone();
     let holding = tokio::spawn(async move {
-        let wait = move |_: &mut super::Session<'_>| {
+        let wait = move |_: &mut Session<'_>| {
             let _ = held.lock().unwrap().recv();
             Ok(())
         };
@@ -166,13 +168,13 @@ fn hold(database: &Database) -> (std::sync::mpsc::Sender<()>, tokio::task::JoinH
     (release, holding)
 }
 
-fn fails(session: &mut super::Session<'_>) -> Result<(), StoreError> {
+fn fails(session: &mut Session<'_>) -> Result<(), StoreError> {
     session.conn.execute("INSERT INTO service (server, port, answered) VALUES (x'00', 1, 1)", ())?;
     Ok(session.conn.execute_batch("SELECT no_such_column FROM service")?)
 }
 
 /// As a full disk or a read error may: the whole transaction is gone, not only the savepoint.
-fn ends_the_transaction(session: &mut super::Session<'_>) -> Result<(), StoreError> {
+fn ends_the_transaction(session: &mut Session<'_>) -> Result<(), StoreError> {
     session.conn.execute_batch("ROLLBACK")?;
     Err(StoreError::Full)
 }
@@ -213,7 +215,7 @@ async fn an_address_that_was_rolled_back_is_not_told() {
         .store
         .database
         .write(|session| {
-            super::address::put(session, &[address("10.0.0.1", "never@example")])?;
+            crate::store::tables::address::put(session, &[address("10.0.0.1", "never@example")])?;
             session.book.load(session.conn)?;
             Err(StoreError::Full)
         })
@@ -239,7 +241,7 @@ async fn the_outbox_is_asked_by_index() {
             .store
             .database
             .read(move |conn| {
-                let mut explain = conn.prepare(&format!("EXPLAIN QUERY PLAN {query}"))?;
+                let mut explain = conn.prepare_cached(&format!("EXPLAIN QUERY PLAN {query}"))?;
                 let steps = explain.query_map((), |row| row.get(3))?;
                 Ok(steps.collect::<Result<_, _>>()?)
             })
@@ -248,4 +250,29 @@ async fn the_outbox_is_asked_by_index() {
         let plan = plan.join("; ");
         assert!(plan.contains("USING") && !plan.contains("TEMP B-TREE"), "{query}: {plan}");
     }
+}
+
+/// Version 4 had two ways; a letter of the other one that waits in the outbox keeps its words and its Message-ID.
+#[tokio::test]
+async fn words_of_an_older_schema_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ringback.db");
+    let conn = Connection::open(&path).unwrap();
+    for migration in [
+        include_str!("migrations/0001_first.sql"),
+        include_str!("migrations/0002_declined.sql"),
+        include_str!("migrations/0003_relay.sql"),
+        include_str!("migrations/0004_notice.sql"),
+        "CREATE TABLE schema_version (version BIGINT NOT NULL); INSERT INTO schema_version VALUES (4);
+         INSERT INTO letter (outage, client, mail, recovered, evidence, expires, due, subject, text)
+         VALUES (-7, x'ABCDEF00112233445566778899AABBCC', 'a@example.test', 1000, 'signal', 9000, 1000, 'down', 'it is')",
+    ] {
+        conn.execute_batch(migration).unwrap();
+    }
+    drop(conn);
+    let store = Store::open(&path).unwrap();
+    let letters = store.take_due(crate::outage::UnixMs(2_000), 10, std::time::Duration::from_secs(1)).await.unwrap();
+    let ready = letters[0].ready.as_ref().unwrap();
+    assert_eq!(ready.key, "ringback.-7.1000.abcdef00112233445566778899aabbcc");
+    assert_eq!((ready.subject.as_str(), ready.text.as_str(), ready.unsubscribe), ("down", "it is", true));
 }

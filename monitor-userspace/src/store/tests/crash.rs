@@ -3,20 +3,15 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{BufRead as _, BufReader, Write as _},
-    path::Path,
     process::{Command, Stdio},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{Bed, SINCE, address, closing, outage, wait};
-use crate::{
-    outage::{Change, OutageId},
-    store::Store,
-};
+use super::{Bed, Place as _, SINCE, address, closing, outage, wait};
+use crate::outage::{Change, OutageId};
 
 /// Tells this test that it is the child, and where the database is.
 const DATABASE: &str = "RINGBACK_STORE_CRASH_DATABASE";
-const NAME: &str = "store::tests::crash::kill_9_loses_nothing_that_was_acknowledged";
 
 const ROUNDS: u64 = 6;
 const WRITERS: i64 = 4;
@@ -25,32 +20,31 @@ const CLIENTS: [&str; 3] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
 // proves: F-7 F-15
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_loses_nothing_that_was_acknowledged() {
-    if let Some(database) = std::env::var_os(DATABASE) {
-        return write_until_killed(Path::new(&database)).await;
+    if let Ok(database) = std::env::var(DATABASE) {
+        return write_until_killed(&database).await;
     }
     let mut bed = Bed::fresh();
     bed.store.put_addresses(CLIENTS.map(|who| address(who, &format!("{who}@example"))).to_vec()).await.unwrap();
     let mut opened = BTreeSet::new();
     let mut closed = BTreeSet::new();
     for _ in 0..ROUNDS {
-        let path = bed.path();
-        let folder = bed.closed();
-        for line in acknowledged_before_kill(&path) {
+        let place = bed.closed();
+        for line in acknowledged_before_kill(&place.name()) {
             match line.split_once(' ') {
                 Some(("opened", id)) => opened.insert(OutageId(id.parse().unwrap())),
                 Some(("closed", id)) => closed.insert(OutageId(id.parse().unwrap())),
                 _ => panic!("the child said {line:?}"),
             };
         }
-        bed = Bed { store: Store::open(&path).unwrap(), folder };
+        bed = Bed::of(place);
         check(&bed, &opened, &closed).await;
     }
     assert!(!closed.is_empty(), "the child was always killed before its first recovery: the test shows nothing");
 }
 
 /// Several tasks at once, so that groups are committed; each tells what was acknowledged.
-async fn write_until_killed(path: &Path) {
-    let store = Store::open(path).unwrap();
+async fn write_until_killed(database: &str) {
+    let store = Bed::of_name(database);
     let begin = store.restore().await.unwrap().next_outage.0;
     let mut writers = tokio::task::JoinSet::new();
     for writer in 0..WRITERS {
@@ -76,10 +70,13 @@ fn say(line: &str) {
     out.flush().unwrap();
 }
 
-fn acknowledged_before_kill(path: &Path) -> Vec<String> {
+fn acknowledged_before_kill(database: &str) -> Vec<String> {
+    // This module's path without the crate's name.
+    let (_, module) = module_path!().split_once("::").unwrap();
+    let name = format!("{module}::kill_9_loses_nothing_that_was_acknowledged");
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([NAME, "--exact", "--nocapture"])
-        .env(DATABASE, path)
+        .args([name.as_str(), "--exact", "--nocapture"])
+        .env(DATABASE, database)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()

@@ -1,54 +1,90 @@
-//! What every store must do, whatever is behind it: each test begins with a [`Bed`], which a second backend replaces.
+//! What every store must do, whatever is behind it: each test begins with a [`Bed`], and runs once on each engine.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod addresses;
-mod closing;
-mod crash;
-mod model;
-mod notices;
-mod outbox;
-mod relay;
-mod retention;
-mod snmp;
-mod waiting;
+mod on_postgres;
+mod on_sqlite;
+mod server;
 
 use std::{path::PathBuf, time::Duration};
 
 use tempfile::TempDir;
 
-use super::{Letter, Store};
+use super::{Letter, Location, Store};
+pub(in crate::store) use server::Server;
+
 use crate::{
     notify::{AddressEntry, Origin},
     outage::{Change, ClientAddr, Closing, Failure, Level, Outage, OutageId, Phase, Recovery, Service, UnixMs},
 };
 
-/// A fresh store, and where it lives.
-pub(in crate::store) struct Bed {
-    folder: TempDir,
-    pub(in crate::store) store: Store,
+/// An empty database that is gone when this is dropped.
+pub(in crate::store) trait Place: Sized {
+    fn fresh() -> Self;
+
+    /// Its name, also for another process.
+    fn name(&self) -> String;
+
+    /// The database of this name.
+    fn located(name: &str) -> Location;
 }
 
-impl Bed {
-    pub(in crate::store) fn fresh() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("state/ringback.db")).unwrap();
-        Self { folder, store }
+/// A database file in a folder of its own.
+pub(in crate::store) struct File(TempDir);
+
+impl File {
+    pub(in crate::store) fn path(&self) -> PathBuf {
+        self.0.path().join("state/ringback.db")
+    }
+}
+
+impl Place for File {
+    fn fresh() -> Self {
+        Self(tempfile::tempdir().unwrap())
     }
 
+    fn name(&self) -> String {
+        self.path().display().to_string()
+    }
+
+    fn located(name: &str) -> Location {
+        Location::File(name.into())
+    }
+}
+
+/// A fresh store, and where it lives.
+pub(in crate::store) struct Bed<P> {
+    pub(in crate::store) store: Store,
+    place: P,
+}
+
+impl Bed<File> {
     pub(in crate::store) fn path(&self) -> PathBuf {
-        self.folder.path().join("state/ringback.db")
+        self.place.path()
+    }
+}
+
+impl<P: Place> Bed<P> {
+    pub(in crate::store) fn fresh() -> Self {
+        Self::of(P::fresh())
+    }
+
+    fn of(place: P) -> Self {
+        Self { store: Store::at(&P::located(&place.name())).unwrap(), place }
+    }
+
+    /// The store alone, of a database that another process made.
+    fn of_name(name: &str) -> Store {
+        Store::at(&P::located(name)).unwrap()
     }
 
     /// As after a restart of the daemon.
     pub(in crate::store) fn reopened(self) -> Self {
-        let path = self.path();
-        let folder = self.closed();
-        Self { store: Store::open(&path).unwrap(), folder }
+        Self::of(self.closed())
     }
 
-    /// Only what is on disk, as long as the folder is held.
-    pub(in crate::store) fn closed(self) -> TempDir {
-        self.folder
+    /// Only what is in the database.
+    pub(in crate::store) fn closed(self) -> P {
+        self.place
     }
 
     /// Applies `changes` to a store with these outages open.

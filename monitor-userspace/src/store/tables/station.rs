@@ -1,13 +1,13 @@
 //! The relay's side: a list becomes an outage, its waiting clients, their letters and the receipt, in one transaction.
 
-use rusqlite::{Connection, OptionalExtension as _};
+use crate::store::sql::{Connection, OptionalExtension as _};
+use crate::store::writer::Session;
 
 use super::{
     super::{RefusedMail, StoreError, Taken, TakenList, Telling},
     changes, closing,
     columns::number,
     ready::{self, Occasion},
-    writer::Session,
 };
 use crate::{
     outage::{Closing, Level, Outage, OutageId, Phase, UnixMs},
@@ -57,19 +57,15 @@ pub(in crate::store) fn take(
             phase: Phase::Open,
         },
     )?;
-    let mut insert = conn.prepare_cached(
+    let rows: Vec<_> = list
+        .clients
+        .iter()
+        .map(|listed| (outage, listed.client, listed.first, listed.latest, number(listed.attempts), listed.evidence))
+        .collect();
+    conn.prepare_cached(
         "INSERT INTO waiting (outage, client, first, latest, attempts, evidence) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?;
-    for listed in &list.clients {
-        insert.execute((
-            outage,
-            listed.client,
-            listed.first,
-            listed.latest,
-            number(listed.attempts),
-            listed.evidence,
-        ))?;
-    }
+    )?
+    .execute_each(&rows)?;
     conn.execute("UPDATE outage SET clients = ?2 WHERE id = ?1", (outage, number(list.clients.len() as u64)))?;
     let closing = Closing {
         outages: vec![outage],

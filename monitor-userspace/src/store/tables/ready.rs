@@ -2,8 +2,8 @@
 
 use std::{net::Ipv6Addr, time::Duration};
 
+use crate::store::sql::{Connection, OptionalExtension as _};
 use ring::digest;
-use rusqlite::{Connection, OptionalExtension as _, named_params};
 
 use super::super::{Attachment, LetterId, Ready, ReadyLetter, StoreError};
 use crate::outage::{ClientAddr, OutageId, Recovery, UnixMs};
@@ -31,20 +31,12 @@ pub(super) fn write(
     let letter = conn
         .prepare_cached(
             "INSERT INTO letter (outage, client, mail, recovered, evidence, expires, due)
-             VALUES (:outage, :client, :mail, :at, :evidence, :expires, :at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?4)
              ON CONFLICT (outage, client) DO NOTHING RETURNING id",
         )?
-        .query_row(
-            named_params! {
-                ":outage": occasion.outage,
-                ":client": nobody(&ready.key),
-                ":mail": to,
-                ":at": occasion.at,
-                ":evidence": occasion.evidence,
-                ":expires": occasion.expires,
-            },
-            |row| row.get(0),
-        )
+        .query_row((occasion.outage, nobody(&ready.key), to, occasion.at, occasion.evidence, occasion.expires), |row| {
+            row.get(0)
+        })
         .optional()?;
     let Some(letter) = letter else { return Ok(None) };
     conn.prepare_cached(
@@ -74,13 +66,13 @@ pub(in crate::store) fn put(conn: &Connection, letters: &[ReadyLetter], lifetime
     Ok(written)
 }
 
-/// The words of this letter; `None`: it is one to a client.
-pub(super) fn read(conn: &Connection, letter: LetterId) -> Result<Option<Ready>, StoreError> {
-    Ok(conn
+/// The words of each of these letters; `None`: it is one to a client.
+pub(super) fn read_each(conn: &Connection, letters: &[[LetterId; 1]]) -> Result<Vec<Option<Ready>>, StoreError> {
+    let found = conn
         .prepare_cached(
             "SELECT key, subject, text, attachment_name, attachment, unsubscribe FROM letter_ready WHERE letter = ?1",
         )?
-        .query_row([letter], |row| {
+        .query_each(letters, |row| {
             let name: Option<String> = row.get(3)?;
             let bytes: Option<Vec<u8>> = row.get(4)?;
             Ok(Ready {
@@ -90,8 +82,8 @@ pub(super) fn read(conn: &Connection, letter: LetterId) -> Result<Option<Ready>,
                 attachment: name.zip(bytes).map(|(name, bytes)| Attachment { name, bytes }),
                 unsubscribe: row.get(5)?,
             })
-        })
-        .optional()?)
+        })?;
+    Ok(found.into_iter().map(|mut found| found.pop()).collect())
 }
 
 /// In place of a client: an address of the discard prefix 100::/64 (RFC 6666), made of the letter's key.

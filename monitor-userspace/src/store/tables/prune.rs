@@ -1,6 +1,6 @@
 //! Retention: what is over and old is deleted.
 
-use rusqlite::Connection;
+use crate::store::sql::Connection;
 
 use super::{super::StoreError, notices};
 use crate::outage::UnixMs;

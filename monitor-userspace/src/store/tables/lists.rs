@@ -1,6 +1,7 @@
 //! The gateway's side of relays: lists in place of letters, their receipts, and the way back to letters of our own.
 
-use rusqlite::{Connection, OptionalExtension as _};
+use crate::store::sql::{Connection, OptionalExtension as _};
+use crate::store::writer::Session;
 
 use super::{
     super::{LetterId, ListRecord, ListState, StoreError, Telling},
@@ -8,7 +9,6 @@ use super::{
     columns::{count, number, service},
     outbox,
     ready::{self, Occasion},
-    writer::Session,
 };
 use crate::{
     outage::{Closing, OutageId, UnixMs},

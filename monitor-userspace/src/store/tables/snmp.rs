@@ -1,6 +1,8 @@
 //! SNMP engines: our own boots counter, and what senders' messages must be newer than (RFC 3414 section 2).
 
-use rusqlite::Connection;
+use ring::rand::{SecureRandom as _, SystemRandom};
+
+use crate::store::sql::Connection;
 
 use super::super::{LocalEngine, RemoteEngine, StoreError};
 
@@ -12,7 +14,8 @@ const BOOTS_MAX: u32 = i32::MAX as u32;
 const ENGINE_ID_PREFIX: [u8; 5] = [0x80, 0x00, 0x7e, 0xd9, 5];
 
 pub(in crate::store) fn start_engine(conn: &Connection) -> Result<LocalEngine, StoreError> {
-    let random: Vec<u8> = conn.query_row("SELECT randomblob(8)", (), |row| row.get(0))?;
+    let mut random = [0; 8];
+    SystemRandom::new().fill(&mut random).map_err(|_| StoreError::Random)?;
     conn.execute(
         "INSERT INTO local_engine (one, id, boots) VALUES (1, ?1, 0) ON CONFLICT (one) DO NOTHING",
         [[&ENGINE_ID_PREFIX[..], &random].concat()],

@@ -2,18 +2,16 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use ipnet::IpNet;
-use rusqlite::{
-    Row, ToSql,
-    types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef},
-};
-
 use crate::{
     config::{ClientNet, Language},
     notify::Origin,
     outage::{ClientAddr, Failure, Level, OutageId, Recovery, Service, UnixMs},
-    store::LetterId,
+    store::{
+        LetterId,
+        sql::{Error, FromSql, Row, ToSql, Value, Wrong},
+    },
 };
+use ipnet::IpNet;
 
 /// Bits of the prefix `::ffff:0:0/96` that IPv4 networks lie in.
 const MAPPED_BITS: u8 = 96;
@@ -22,34 +20,34 @@ const MAPPED_BITS: u8 = 96;
 #[derive(Clone, Copy)]
 pub(super) struct Address(pub(super) IpAddr);
 
-fn octets(addr: IpAddr) -> ToSqlOutput<'static> {
+fn octets(addr: IpAddr) -> Value<'static> {
     let mapped = match addr {
         IpAddr::V4(addr) => addr.to_ipv6_mapped(),
         IpAddr::V6(addr) => addr,
     };
-    mapped.octets().to_vec().into()
+    Value::Blob(mapped.octets().to_vec().into())
 }
 
 impl ToSql for Address {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(octets(self.0))
+    fn to_sql(&self) -> Value<'_> {
+        octets(self.0)
     }
 }
 
 impl FromSql for Address {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+    fn column_result(value: &Value<'_>) -> Result<Self, Wrong> {
         <[u8; 16]>::column_result(value).map(|bytes| Self(Ipv6Addr::from(bytes).to_canonical()))
     }
 }
 
 impl ToSql for ClientAddr {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(octets(self.ip()))
+    fn to_sql(&self) -> Value<'_> {
+        octets(self.ip())
     }
 }
 
 impl FromSql for ClientAddr {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+    fn column_result(value: &Value<'_>) -> Result<Self, Wrong> {
         Address::column_result(value).map(|addr| Self::new(addr.0))
     }
 }
@@ -57,13 +55,13 @@ impl FromSql for ClientAddr {
 macro_rules! number {
     ($($name:ident),*) => {$(
         impl ToSql for $name {
-            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-                Ok(self.0.into())
+            fn to_sql(&self) -> Value<'_> {
+                Value::Integer(self.0)
             }
         }
 
         impl FromSql for $name {
-            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+            fn column_result(value: &Value<'_>) -> Result<Self, Wrong> {
                 i64::column_result(value).map(Self)
             }
         }
@@ -74,16 +72,16 @@ number!(UnixMs, OutageId, LetterId);
 macro_rules! word {
     ($($name:ident: $to:expr, $from:expr;)*) => {$(
         impl ToSql for $name {
-            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+            fn to_sql(&self) -> Value<'_> {
                 let to: fn($name) -> &'static str = $to;
-                Ok(to(*self).into())
+                Value::Text(to(*self))
             }
         }
 
         impl FromSql for $name {
-            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+            fn column_result(value: &Value<'_>) -> Result<Self, Wrong> {
                 let from: fn(&str) -> Option<$name> = $from;
-                from(value.as_str()?).ok_or(FromSqlError::InvalidType)
+                if let Value::Text(word) = value { from(word).ok_or(Wrong) } else { Err(Wrong) }
             }
         }
     )*};
@@ -126,12 +124,12 @@ pub(super) fn number(count: u64) -> i64 {
 }
 
 /// A count column; counts are never negative.
-pub(super) fn count(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
+pub(super) fn count(row: &Row<'_>, column: &str) -> Result<u64, Error> {
     row.get::<_, i64>(column).map(|count| u64::try_from(count).unwrap_or(0))
 }
 
 /// Columns `server` and `port`.
-pub(super) fn service(row: &Row<'_>) -> rusqlite::Result<Service> {
+pub(super) fn service(row: &Row<'_>) -> Result<Service, Error> {
     Ok(Service::new(row.get::<_, Address>("server")?.0, row.get("port")?))
 }
 
@@ -143,12 +141,12 @@ pub(super) fn network(net: ClientNet) -> (Address, u8) {
 }
 
 /// Columns `net` and `prefix`.
-pub(super) fn client_net(row: &Row<'_>) -> rusqlite::Result<ClientNet> {
+pub(super) fn client_net(row: &Row<'_>) -> Result<ClientNet, Error> {
     let Address(addr) = row.get("net")?;
     let prefix: u8 = row.get("prefix")?;
     let length = if addr.is_ipv4() { prefix.checked_sub(MAPPED_BITS) } else { Some(prefix) };
     length
         .and_then(|length| IpNet::new(addr, length).ok())
         .map(ClientNet::new)
-        .ok_or(rusqlite::Error::IntegralValueOutOfRange(1, i64::from(prefix)))
+        .ok_or_else(|| Error::Column("prefix".to_owned()))
 }

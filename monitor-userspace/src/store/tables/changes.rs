@@ -2,14 +2,14 @@
 
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 
-use rusqlite::{CachedStatement, Connection, named_params};
+use crate::store::sql::Connection;
+use crate::store::writer::Session;
 
 use super::{
     super::{Applied, StoreError, Telling},
     closing,
     columns::{Address, number},
     notices,
-    writer::Session,
 };
 use crate::outage::{Change, ClientAddr, Failure, Outage, OutageId, Phase, UnixMs};
 
@@ -32,11 +32,16 @@ pub(in crate::store) fn apply(
             // A later one in the batch says more.
             Change::Put(_) => {}
             Change::Wait { outage, client, at, attempts, evidence } => {
-                let attempt = Attempt { at: *at, count: *attempts, evidence: *evidence };
-                lists.wait(*outage, *client, &attempt)?;
+                lists.wait((*outage, *client, *at, *attempts, *evidence))?;
             }
-            Change::Withdraw { outage, client, attempts } => withdraw(session.conn, *outage, *client, *attempts)?,
-            Change::Connected { outage, client, at } => connected(session.conn, *outage, *client, *at)?,
+            Change::Withdraw { outage, client, attempts } => {
+                lists.write()?;
+                withdraw(session.conn, *outage, *client, *attempts)?;
+            }
+            Change::Connected { outage, client, at } => {
+                lists.write()?;
+                connected(session.conn, *outage, *client, *at)?;
+            }
             Change::Close(closing) => {
                 lists.count()?;
                 let closed = closing::close(session, closing, telling)?;
@@ -61,12 +66,8 @@ pub(in crate::store) fn apply(
     Ok(applied)
 }
 
-/// Failed attempts of one client that are noted together.
-struct Attempt {
-    at: UnixMs,
-    count: u32,
-    evidence: Failure,
-}
+/// Failed attempts of one client that are noted together: outage, client, when, how many, why.
+type Attempt = (OutageId, ClientAddr, UnixMs, u32, Failure);
 
 pub(super) fn put(conn: &Connection, outage: &Outage) -> Result<(), StoreError> {
     let (phase, settling) = match outage.phase {
@@ -77,28 +78,27 @@ pub(super) fn put(conn: &Connection, outage: &Outage) -> Result<(), StoreError> 
     conn.prepare_cached(
         "INSERT INTO outage (id, server, port, since, latest, evidence, level, failures, phase,
              settle_until, settle_evidence, settle_recovered)
-         VALUES (:id, :server, :port, :since, :latest, :evidence, :level, :failures, :phase,
-             :settle_until, :settle_evidence, :settle_recovered)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
          ON CONFLICT (id) DO UPDATE SET since = excluded.since, latest = excluded.latest, evidence = excluded.evidence,
              level = excluded.level, failures = excluded.failures, phase = excluded.phase,
              settle_until = excluded.settle_until, settle_evidence = excluded.settle_evidence,
              settle_recovered = excluded.settle_recovered
          WHERE outage.ended IS NULL",
     )?
-    .execute(named_params! {
-        ":id": outage.id,
-        ":server": Address(outage.service.addr()),
-        ":port": outage.service.port(),
-        ":since": outage.since,
-        ":latest": outage.latest,
-        ":evidence": outage.evidence,
-        ":level": outage.level,
-        ":failures": number(outage.failures),
-        ":phase": phase,
-        ":settle_until": settling.map(|(until, ..)| until),
-        ":settle_evidence": settling.map(|(_, evidence, _)| evidence),
-        ":settle_recovered": settling.map(|(.., recovered)| recovered),
-    })?;
+    .execute((
+        outage.id,
+        Address(outage.service.addr()),
+        outage.service.port(),
+        outage.since,
+        outage.latest,
+        outage.evidence,
+        outage.level,
+        number(outage.failures),
+        phase,
+        settling.map(|(until, ..)| until),
+        settling.map(|(_, evidence, _)| evidence),
+        settling.map(|(.., recovered)| recovered),
+    ))?;
     Ok(())
 }
 
@@ -115,12 +115,12 @@ fn rows_to_put(changes: &[Change]) -> HashSet<usize> {
     first.into_values().chain(last.into_values()).collect()
 }
 
-/// The waiting lists that one batch adds to. Statements are kept, and clients counted here, as long as the batch lasts:
-/// attempts come by the hundred thousand per second.
+/// The waiting lists that one batch adds to. Attempts are written many at a time, and clients counted here, as long as the
+/// batch lasts: they come by the hundred thousand per second.
 struct WaitingLists<'a> {
     conn: &'a Connection,
-    insert: Option<CachedStatement<'a>>,
     lists: HashMap<OutageId, List>,
+    attempts: Vec<Attempt>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -132,37 +132,54 @@ struct List {
 
 impl<'a> WaitingLists<'a> {
     fn new(conn: &'a Connection) -> Self {
-        Self { conn, insert: None, lists: HashMap::new() }
+        Self { conn, lists: HashMap::new(), attempts: Vec::new() }
     }
 
-    /// F-7: each client once; F-4's evidence says nothing new about why.
-    fn wait(&mut self, outage: OutageId, client: ClientAddr, attempt: &Attempt) -> Result<(), StoreError> {
+    /// To be written.
+    fn wait(&mut self, attempt: Attempt) -> Result<(), StoreError> {
+        let outage = attempt.0;
         let list = match self.lists.entry(outage) {
             Entry::Occupied(list) => list.into_mut(),
             Entry::Vacant(place) => place.insert(List { is_open: closing::is_open(self.conn, outage)?, new: 0 }),
         };
-        if !list.is_open {
+        if list.is_open {
+            self.attempts.push(attempt);
+        } else {
             tracing::warn!(%outage, "attempt_for_ended_outage");
+        }
+        Ok(())
+    }
+
+    /// F-7: each client once; F-4's evidence says nothing new about why. What comes next may change the same lines.
+    fn write(&mut self) -> Result<(), StoreError> {
+        if self.attempts.is_empty() {
             return Ok(());
         }
-        let insert = match &mut self.insert {
-            Some(insert) => insert,
-            none => none.insert(self.conn.prepare_cached(
+        let attempts = std::mem::take(&mut self.attempts);
+        let inserted = self
+            .conn
+            .prepare_cached(
                 "INSERT INTO waiting (outage, client, first, latest, attempts, evidence) VALUES (?1, ?2, ?3, ?3, ?4, ?5)
                  ON CONFLICT (outage, client) DO NOTHING",
-            )?),
-        };
-        if insert.execute((outage, client, attempt.at, attempt.count, attempt.evidence))? > 0 {
-            list.new += 1;
-            return Ok(());
-        }
-        self.conn
-            .prepare_cached(
-                "UPDATE waiting SET latest = CASE WHEN latest < ?3 THEN ?3 ELSE latest END, attempts = attempts + ?4,
-                     evidence = CASE WHEN ?5 = ?6 THEN evidence ELSE ?5 END, connected = NULL
-                 WHERE outage = ?1 AND client = ?2",
             )?
-            .execute((outage, client, attempt.at, attempt.count, attempt.evidence, Failure::KnownFailed))?;
+            .execute_each(&attempts)?;
+        let mut again = Vec::new();
+        for ((outage, client, at, count, evidence), inserted) in attempts.into_iter().zip(inserted) {
+            if inserted == 0 {
+                again.push((outage, client, at, count, evidence, Failure::KnownFailed));
+            } else if let Some(list) = self.lists.get_mut(&outage) {
+                list.new += 1;
+            }
+        }
+        if !again.is_empty() {
+            self.conn
+                .prepare_cached(
+                    "UPDATE waiting SET latest = CASE WHEN latest < ?3 THEN ?3 ELSE latest END, attempts = attempts + ?4,
+                         evidence = CASE WHEN ?5 = ?6 THEN evidence ELSE ?5 END, connected = NULL
+                     WHERE outage = ?1 AND client = ?2",
+                )?
+                .execute_each(&again)?;
+        }
         Ok(())
     }
 
@@ -175,6 +192,7 @@ impl<'a> WaitingLists<'a> {
 
     /// Writes the counts. What comes next in the batch may end outages.
     fn count(&mut self) -> Result<(), StoreError> {
+        self.write()?;
         for (outage, list) in self.lists.drain() {
             if list.new > 0 {
                 self.conn

@@ -8,16 +8,17 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{CachedStatement, Connection, Row};
+use crate::store::sql::{Connection, Error, Row};
+use crate::store::writer::Session;
 
 use super::{
     super::{Applied, LetterId, StoreError, Telling},
     columns::number,
     lists::{self, Lists},
     notices,
-    writer::Session,
 };
 use crate::{
+    config::Language,
     notify::AddressEntry,
     outage::{ClientAddr, Closing, Failure, OutageId, UnixMs},
     relay::List,
@@ -30,7 +31,7 @@ const PAGE: usize = 4096;
 pub(super) fn close(session: &mut Session<'_>, closing: &Closing, telling: &Telling) -> Result<Applied, StoreError> {
     let conn = session.conn;
     let book = session.book.load(conn)?;
-    let mut letters = Letters::new(conn, closing, telling.lifetime)?;
+    let mut letters = Letters::new(conn, closing, telling.lifetime);
     let (mut untold, mut sent) = (0, 0);
     for &outage in &closing.outages {
         if !is_open(conn, outage)? {
@@ -53,10 +54,11 @@ pub(super) fn close(session: &mut Session<'_>, closing: &Closing, telling: &Tell
                 }
                 // F-19: no address on record, nothing sent.
                 match book.lookup(waiting.client).filter(|_| told) {
-                    Some(recipient) => services += letters.tell(outage, waiting, recipient)?,
+                    Some(recipient) => services += letters.tell(outage, waiting, recipient),
                     None => untold += 1,
                 }
             }
+            letters.write()?;
             if page.len() < PAGE {
                 break;
             }
@@ -89,7 +91,7 @@ pub(super) fn tell_listed(session: &mut Session<'_>, list: &List, lifetime: Dura
         tell_since: UnixMs(i64::MIN),
         skip_connected: false,
     };
-    let mut letters = Letters::new(conn, &closing, lifetime)?;
+    let mut letters = Letters::new(conn, &closing, lifetime);
     // The list was there first: a letter lives from now on.
     letters.expires = UnixMs::now() + lifetime;
     for listed in &list.clients {
@@ -102,9 +104,10 @@ pub(super) fn tell_listed(session: &mut Session<'_>, list: &List, lifetime: Dura
             connected: None,
         };
         if let Some(recipient) = book.lookup(listed.client) {
-            letters.tell(list.outage, &waiting, recipient)?;
+            letters.tell(list.outage, &waiting, recipient);
         }
     }
+    letters.write()?;
     let written = letters.by_mail.len() as u64;
     conn.prepare_cached("UPDATE letter_tally SET queued = queued + ?1")?.execute([number(written)])?;
     conn.prepare_cached("UPDATE outage SET letters = letters + ?2 WHERE id = ?1")?
@@ -126,7 +129,7 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
         Ok(Self {
             client: row.get(0)?,
             first: row.get(1)?,
@@ -154,99 +157,122 @@ fn page(conn: &Connection, outage: OutageId, after: Option<ClientAddr>) -> Resul
     Ok(rows?)
 }
 
-/// The letters of one recovery: one per person, however many machines and services.
+/// The letters of one recovery: one per person, however many machines and services. Written a page at a time.
 struct Letters<'a> {
     conn: &'a Connection,
     closing: &'a Closing,
     expires: UnixMs,
-    /// Kept for the million letters that there may be.
-    insert: CachedStatement<'a>,
-    insert_service: CachedStatement<'a>,
     /// By mail address in lower case.
-    by_mail: HashMap<String, Written>,
+    by_mail: HashMap<String, Place>,
+    /// Rows of the letters that are written, in the order of [`Place::letter`].
+    written: Vec<LetterId>,
+    letters: Vec<NewLetter>,
+    /// What letters speak of, by their places.
+    services: Vec<(usize, OutageId, Attempts)>,
+    /// Further machines of persons that a letter speaks to.
+    machines: Vec<(usize, OutageId, Attempts)>,
 }
 
-struct Written {
-    letter: LetterId,
+/// The letter of a person.
+struct Place {
+    /// Which of the recovery's.
+    letter: usize,
     /// The latest outage that the letter speaks of.
     outage: OutageId,
 }
 
+/// Outage, client, recipient, language.
+type NewLetter = (OutageId, ClientAddr, String, Option<Language>);
+
+/// First, latest, how many, why.
+type Attempts = (UnixMs, UnixMs, i64, Failure);
+
 impl<'a> Letters<'a> {
-    fn new(conn: &'a Connection, closing: &'a Closing, lifetime: Duration) -> Result<Self, StoreError> {
-        Ok(Self {
+    fn new(conn: &'a Connection, closing: &'a Closing, lifetime: Duration) -> Self {
+        Self {
             conn,
             closing,
             expires: closing.recovered + lifetime,
-            insert: conn.prepare_cached(
-                "INSERT INTO letter (outage, client, mail, language, recovered, evidence, expires, due)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?5)",
-            )?,
-            insert_service: conn.prepare_cached(
-                "INSERT INTO letter_service (letter, outage, first, latest, attempts, failure)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?,
             by_mail: HashMap::new(),
-        })
+            written: Vec::new(),
+            letters: Vec::new(),
+            services: Vec::new(),
+            machines: Vec::new(),
+        }
     }
 
-    /// Writes a letter to the recipient, or has the one that is written speak of this client too. Says how many services
-    /// were added to letters: one or none.
-    fn tell(&mut self, outage: OutageId, waiting: &Waiting, recipient: &AddressEntry) -> Result<u64, StoreError> {
+    /// A letter to the recipient; or the one that there is speaks of this client too. Says how many services were added
+    /// to letters: one or none.
+    fn tell(&mut self, outage: OutageId, waiting: &Waiting, recipient: &AddressEntry) -> u64 {
+        let attempts = (waiting.first, waiting.latest, waiting.attempts, waiting.evidence);
         match self.by_mail.entry(recipient.mail.to_lowercase()) {
             Entry::Vacant(place) => {
-                let letter = LetterId(self.insert.insert((
-                    outage,
-                    waiting.client,
-                    &recipient.mail,
-                    recipient.language,
-                    self.closing.recovered,
-                    self.closing.evidence,
-                    self.expires,
-                ))?);
-                place.insert(Written { letter, outage });
-                add_service(&mut self.insert_service, letter, outage, waiting)?;
-                Ok(1)
+                let letter = self.written.len() + self.letters.len();
+                self.letters.push((outage, waiting.client, recipient.mail.clone(), recipient.language));
+                self.services.push((letter, outage, attempts));
+                place.insert(Place { letter, outage });
+                1
             }
             Entry::Occupied(mut place) if place.get().outage != outage => {
                 place.get_mut().outage = outage;
-                add_service(&mut self.insert_service, place.get().letter, outage, waiting)?;
-                Ok(1)
+                self.services.push((place.get().letter, outage, attempts));
+                1
             }
             Entry::Occupied(place) => {
-                add_machine(self.conn, place.get().letter, outage, waiting)?;
-                Ok(0)
+                self.machines.push((place.get().letter, outage, attempts));
+                0
             }
         }
     }
-}
 
-fn add_service(
-    insert: &mut CachedStatement<'_>,
-    letter: LetterId,
-    outage: OutageId,
-    waiting: &Waiting,
-) -> Result<(), StoreError> {
-    insert.execute((letter, outage, waiting.first, waiting.latest, waiting.attempts, waiting.evidence))?;
-    Ok(())
-}
-
-/// Another machine of the same person in the same waiting list: the letter tells of their attempts together.
-fn add_machine(conn: &Connection, letter: LetterId, outage: OutageId, waiting: &Waiting) -> Result<(), StoreError> {
-    conn.prepare_cached(
-        "UPDATE letter_service SET first = CASE WHEN ?3 < first THEN ?3 ELSE first END,
-             latest = CASE WHEN ?4 > latest THEN ?4 ELSE latest END, attempts = attempts + ?5,
-             failure = CASE WHEN failure = ?7 THEN ?6 ELSE failure END
-         WHERE letter = ?1 AND outage = ?2",
-    )?
-    .execute((
-        letter,
-        outage,
-        waiting.first,
-        waiting.latest,
-        waiting.attempts,
-        waiting.evidence,
-        Failure::KnownFailed,
-    ))?;
-    Ok(())
+    /// Writes what has gathered: letters, then what they speak of, then more about that.
+    fn write(&mut self) -> Result<(), StoreError> {
+        let Closing { recovered, evidence, .. } = *self.closing;
+        let letters: Vec<_> = self
+            .letters
+            .iter()
+            .map(|(outage, client, mail, language)| {
+                (*outage, *client, mail, *language, recovered, evidence, self.expires)
+            })
+            .collect();
+        let ids = self
+            .conn
+            .prepare_cached(
+                "INSERT INTO letter (outage, client, mail, language, recovered, evidence, expires, due)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?5) RETURNING id",
+            )?
+            .query_each(&letters, |row| row.get::<_, i64>(0))?;
+        self.written.extend(ids.into_iter().flatten().map(LetterId));
+        self.letters.clear();
+        let services: Vec<_> = self
+            .services
+            .drain(..)
+            .map(|(letter, outage, (first, latest, attempts, failure))| {
+                (self.written[letter], outage, first, latest, attempts, failure)
+            })
+            .collect();
+        self.conn
+            .prepare_cached(
+                "INSERT INTO letter_service (letter, outage, first, latest, attempts, failure)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute_each(&services)?;
+        let machines: Vec<_> = self
+            .machines
+            .drain(..)
+            .map(|(letter, outage, (first, latest, attempts, failure))| {
+                (self.written[letter], outage, first, latest, attempts, failure, Failure::KnownFailed)
+            })
+            .collect();
+        // The letter tells of all attempts of one person together.
+        self.conn
+            .prepare_cached(
+                "UPDATE letter_service SET first = CASE WHEN ?3 < first THEN ?3 ELSE first END,
+                     latest = CASE WHEN ?4 > latest THEN ?4 ELSE latest END, attempts = attempts + ?5,
+                     failure = CASE WHEN failure = ?7 THEN ?6 ELSE failure END
+                 WHERE letter = ?1 AND outage = ?2",
+            )?
+            .execute_each(&machines)?;
+        Ok(())
+    }
 }

@@ -3,12 +3,16 @@
 //! In: work from a bounded queue. Out: each caller's answer, after the commit that holds its work. Every piece of work
 //! runs in a savepoint, so that one that fails takes nobody else's with it.
 
-use std::{io, thread};
+use std::{sync::mpsc::sync_channel, thread};
 
-use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{super::StoreError, address::BookCache};
+use super::{
+    StoreError,
+    database::{Location, Opener},
+    sql::{self, Connection},
+    tables::address::BookCache,
+};
 
 /// Work that waits for the writer. Full: callers wait in turn, which slows the event reader down and lets the kernel's
 /// ring keep what happens meanwhile.
@@ -16,6 +20,9 @@ const QUEUE: usize = 1024;
 
 /// Most pieces of work in one transaction: bounds how long the first waits for the last.
 const GROUP: usize = 256;
+
+/// How often work is done again that was in the way of another process's.
+const TRIES: usize = 8;
 
 /// What work on the writer may use.
 pub(in crate::store) struct Session<'a> {
@@ -32,10 +39,29 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(conn: Connection) -> io::Result<Self> {
+    /// Returns when the first connection is open, or with the reason why it cannot be.
+    pub(super) fn start(open: Opener, location: &Location) -> Result<Self, StoreError> {
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(move || serve(conn, jobs))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        let (began, begun) = sync_channel(1);
+        let serve = move || match open() {
+            Ok(conn) => {
+                // Whoever started us waits for this word.
+                let _ = began.send(Ok(()));
+                serve(conn, &open, jobs);
+            }
+            Err(error) => {
+                let _ = began.send(Err(error));
+            }
+        };
+        let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(serve).map_err(|error| {
+            StoreError::Unusable {
+                path: location.to_string(),
+                reason: format!("cannot start the writer thread: {error}; raise the limit of threads"),
+            }
+        })?;
+        let writer = Self { queue: Some(queue), thread: Some(thread) };
+        begun.recv().map_err(|_| StoreError::Closed)??;
+        Ok(writer)
     }
 
     pub(super) async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -67,6 +93,8 @@ impl Drop for Writer {
 trait Job: Send {
     fn run(&mut self, session: &mut Session<'_>) -> Ran;
     fn fail(&mut self, error: StoreError);
+    /// Whether only another process's work was in the way.
+    fn may_succeed_now(&self) -> bool;
     fn answer(self: Box<Self>);
 }
 
@@ -96,13 +124,17 @@ where
         self.result = Err(error);
     }
 
+    fn may_succeed_now(&self) -> bool {
+        matches!(&self.result, Err(StoreError::Database(error)) if error.is_conflict())
+    }
+
     fn answer(self: Box<Self>) {
         // Nobody listens when the caller was cancelled; its work is done all the same.
         let _ = self.reply.send(self.result);
     }
 }
 
-fn serve(mut conn: Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
+fn serve(mut conn: Connection, open: &Opener, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
     let mut book = BookCache::default();
     let mut group = Vec::with_capacity(GROUP);
     while let Some(first) = jobs.blocking_recv() {
@@ -112,9 +144,23 @@ fn serve(mut conn: Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
         {
             group.push(next);
         }
-        if group.len() == 1 || together(&mut conn, &mut book, &mut group).is_err() {
+        if conn.is_lost() {
+            book.forget();
+            match open() {
+                Ok(again) => conn = again,
+                Err(error) => {
+                    let said = error.to_string();
+                    for mut job in group.drain(..) {
+                        job.fail(StoreError::Unreachable(said.clone()));
+                        job.answer();
+                    }
+                    continue;
+                }
+            }
+        }
+        if group.len() == 1 || together(&conn, &mut book, &mut group).is_err() {
             for job in &mut group {
-                if alone(&mut conn, &mut book, job.as_mut()) == Ran::Badly {
+                if alone(&conn, &mut book, job.as_mut()) == Ran::Badly {
                     book.forget();
                 }
             }
@@ -125,52 +171,62 @@ fn serve(mut conn: Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
     }
 }
 
-/// Nothing of the group is in the database.
-struct RolledBack;
-
-impl From<rusqlite::Error> for RolledBack {
-    fn from(error: rusqlite::Error) -> Self {
-        tracing::debug!(%error, "store_group_rolled_back");
-        Self
-    }
-}
-
 /// Runs the group in one transaction. After an error nothing of it is written: a full disk, for one, ends the
 /// whole transaction and not only the savepoint that met it.
-fn together(conn: &mut Connection, book: &mut BookCache, group: &mut [Box<dyn Job>]) -> Result<(), RolledBack> {
+fn together(conn: &Connection, book: &mut BookCache, group: &mut [Box<dyn Job>]) -> Result<(), sql::Error> {
     let outcome = commit_group(conn, book, group);
-    if outcome.is_err() {
+    if let Err(error) = &outcome {
+        tracing::debug!(%error, "store_group_rolled_back");
+        roll_back(conn);
         book.forget();
     }
     outcome
 }
 
-fn commit_group(conn: &mut Connection, book: &mut BookCache, group: &mut [Box<dyn Job>]) -> Result<(), RolledBack> {
-    let mut tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+fn commit_group(conn: &Connection, book: &mut BookCache, group: &mut [Box<dyn Job>]) -> Result<(), sql::Error> {
+    conn.begin()?;
     for job in group {
-        let savepoint = tx.savepoint()?;
-        match job.run(&mut Session { conn: &savepoint, book: &mut *book }) {
-            Ran::Well => savepoint.commit()?,
+        conn.execute_batch("SAVEPOINT job")?;
+        match job.run(&mut Session { conn, book: &mut *book }) {
+            Ran::Well => conn.execute_batch("RELEASE SAVEPOINT job")?,
             Ran::Badly => {
                 // Fails in its turn when the error has ended the whole transaction.
-                savepoint.finish()?;
+                conn.execute_batch("ROLLBACK TO SAVEPOINT job; RELEASE SAVEPOINT job")?;
                 // What it read of the book may be what it had written itself.
                 book.forget();
             }
         }
     }
-    Ok(tx.commit()?)
+    conn.execute_batch("COMMIT")
 }
 
-fn alone(conn: &mut Connection, book: &mut BookCache, job: &mut dyn Job) -> Ran {
-    let outcome = conn.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|tx| {
-        match job.run(&mut Session { conn: &tx, book }) {
-            Ran::Well => tx.commit().map(|()| Ran::Well),
+/// Runs it until no other process's work is in its way.
+fn alone(conn: &Connection, book: &mut BookCache, job: &mut dyn Job) -> Ran {
+    let mut ran = Ran::Badly;
+    for _ in 0..TRIES {
+        let outcome = conn.begin().and_then(|()| match job.run(&mut Session { conn, book: &mut *book }) {
+            Ran::Well => conn.execute_batch("COMMIT").map(|()| Ran::Well),
             Ran::Badly => Ok(Ran::Badly),
+        });
+        ran = outcome.unwrap_or_else(|error| {
+            job.fail(error.into());
+            Ran::Badly
+        });
+        if ran == Ran::Well {
+            break;
         }
-    });
-    outcome.unwrap_or_else(|error| {
-        job.fail(error.into());
-        Ran::Badly
-    })
+        roll_back(conn);
+        book.forget();
+        if !job.may_succeed_now() {
+            break;
+        }
+    }
+    ran
+}
+
+/// Harmless where the error has ended the transaction already.
+fn roll_back(conn: &Connection) {
+    if let Err(error) = conn.execute_batch("ROLLBACK") {
+        tracing::debug!(%error, "store_rollback");
+    }
 }

@@ -1,8 +1,9 @@
 //! What people answer to the stand-in page: "yes" is an entry of the address book, "no" a line that the recovery heeds.
 
-use rusqlite::Connection;
+use crate::store::sql::Connection;
+use crate::store::writer::Session;
 
-use super::{super::StoreError, columns::network, writer::Session};
+use super::{super::StoreError, columns::network};
 use crate::{
     notify::{AddressEntry, Origin},
     outage::{ClientAddr, OutageId, UnixMs},

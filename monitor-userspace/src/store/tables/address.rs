@@ -1,11 +1,11 @@
 //! The address book's table, and the book in the writer's memory.
 
-use rusqlite::{Connection, Row};
+use crate::store::sql::{Connection, Error, Row};
+use crate::store::writer::Session;
 
 use super::{
     super::StoreError,
     columns::{client_net, network},
-    writer::Session,
 };
 use crate::{
     config::ClientNet,
@@ -18,11 +18,11 @@ pub(in crate::store) struct BookCache(Option<AddressBook>);
 
 impl BookCache {
     /// The table has changed, or what was read was rolled back.
-    pub(super) fn forget(&mut self) {
+    pub(in crate::store) fn forget(&mut self) {
         self.0 = None;
     }
 
-    pub(super) fn load(&mut self, conn: &Connection) -> Result<&AddressBook, StoreError> {
+    pub(in crate::store) fn load(&mut self, conn: &Connection) -> Result<&AddressBook, StoreError> {
         let book = match self.0.take() {
             Some(book) => book,
             None => read_book(conn)?,
@@ -33,7 +33,7 @@ impl BookCache {
 
 const ENTRIES: &str = "SELECT net, prefix, mail, language, origin, registered FROM address ORDER BY net, prefix";
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<AddressEntry> {
+fn entry(row: &Row<'_>) -> Result<AddressEntry, Error> {
     Ok(AddressEntry {
         client: client_net(row)?,
         mail: row.get("mail")?,
@@ -45,17 +45,13 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<AddressEntry> {
 
 fn read_book(conn: &Connection) -> Result<AddressBook, StoreError> {
     let mut select = conn.prepare_cached(ENTRIES)?;
-    let mut rows = select.query_map((), entry)?;
-    let mut failed = None;
+    let mut book = AddressBook::default();
     // Row by row: the list and the book need not be in memory both.
-    let book = AddressBook::new(std::iter::from_fn(|| match rows.next()? {
-        Ok(entry) => Some(entry),
-        Err(error) => {
-            failed = Some(error);
-            None
-        }
-    }));
-    failed.map_or(Ok(book), |error| Err(error.into()))
+    select.query_for_each((), |row| {
+        book.insert(entry(row)?);
+        Ok(())
+    })?;
+    Ok(book)
 }
 
 pub(in crate::store) fn entries(conn: &Connection) -> Result<Vec<AddressEntry>, StoreError> {
@@ -91,10 +87,14 @@ pub(in crate::store) fn replace_config(session: &mut Session<'_>, entries: &[Add
 
 fn upsert(conn: &Connection, entries: &[AddressEntry], sql: &str) -> Result<(), StoreError> {
     let mut upsert = conn.prepare_cached(sql)?;
-    for entry in entries {
-        let (net, prefix) = network(entry.client);
-        upsert.execute((net, prefix, &entry.mail, entry.language, entry.origin, entry.registered))?;
-    }
+    let rows: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            let (net, prefix) = network(entry.client);
+            (net, prefix, &entry.mail, entry.language, entry.origin, entry.registered)
+        })
+        .collect();
+    upsert.execute_each(&rows)?;
     Ok(())
 }
 

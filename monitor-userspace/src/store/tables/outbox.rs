@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _, Row};
+use crate::store::sql::{Connection, Error, OptionalExtension as _, Row};
 
 use super::{
     super::{DeadLetter, Letter, LetterId, LetterService, OutboxCounts, Outcome, StoreError},
@@ -25,20 +25,24 @@ pub(in crate::store) fn take_due(
         )?
         .query_map((now, limit), letter)?
         .collect::<Result<_, _>>()?;
-    let mut keep = conn.prepare_cached("UPDATE letter SET due = ?2, leased = 1 WHERE id = ?1")?;
-    let mut spoken_of = conn.prepare_cached(
-        "SELECT s.outage, o.server, o.port, o.server_name, o.since, s.first, s.latest, s.attempts, s.failure
-         FROM letter_service s JOIN outage o ON o.id = s.outage WHERE s.letter = ?1 ORDER BY s.outage",
-    )?;
-    for letter in &mut letters {
-        keep.execute((letter.id, now + lease))?;
-        letter.ready = ready::read(conn, letter.id)?;
-        letter.services = spoken_of.query_map([letter.id], letter_service)?.collect::<Result<_, _>>()?;
+    let ids: Vec<_> = letters.iter().map(|letter| [letter.id]).collect();
+    let leases: Vec<_> = letters.iter().map(|letter| (letter.id, now + lease)).collect();
+    conn.prepare_cached("UPDATE letter SET due = ?2, leased = 1 WHERE id = ?1")?.execute_each(&leases)?;
+    let ready = ready::read_each(conn, &ids)?;
+    let spoken_of = conn
+        .prepare_cached(
+            "SELECT s.outage, o.server, o.port, o.server_name, o.since, s.first, s.latest, s.attempts, s.failure
+             FROM letter_service s JOIN outage o ON o.id = s.outage WHERE s.letter = ?1 ORDER BY s.outage",
+        )?
+        .query_each(&ids, letter_service)?;
+    for ((letter, ready), services) in letters.iter_mut().zip(ready).zip(spoken_of) {
+        letter.ready = ready;
+        letter.services = services;
     }
     Ok(letters)
 }
 
-fn letter(row: &Row<'_>) -> rusqlite::Result<Letter> {
+fn letter(row: &Row<'_>) -> Result<Letter, Error> {
     Ok(Letter {
         id: row.get("id")?,
         outage: row.get("outage")?,
@@ -54,7 +58,7 @@ fn letter(row: &Row<'_>) -> rusqlite::Result<Letter> {
     })
 }
 
-fn letter_service(row: &Row<'_>) -> rusqlite::Result<LetterService> {
+fn letter_service(row: &Row<'_>) -> Result<LetterService, Error> {
     Ok(LetterService {
         outage: row.get("outage")?,
         service: service(row)?,
@@ -69,8 +73,11 @@ fn letter_service(row: &Row<'_>) -> rusqlite::Result<LetterService> {
 
 pub(in crate::store) fn record(conn: &Connection, outcomes: &[(LetterId, Outcome)]) -> Result<(), StoreError> {
     let mut tally = Tally::default();
-    for (id, outcome) in outcomes {
-        record_one(conn, *id, outcome, &mut tally)?;
+    for ((_, outcome), tries) in outcomes.iter().zip(keep(conn, outcomes)?) {
+        // Not in the queue: it does not count again.
+        if let Some(tries) = tries {
+            tally.add(outcome, tries);
+        }
     }
     conn.prepare_cached(
         "UPDATE letter_tally SET queued = queued + ?1, retrying = retrying + ?2, delivered = delivered + ?3,
@@ -90,57 +97,55 @@ struct Tally<'a> {
     last_error: Option<&'a str>,
 }
 
-fn record_one<'a>(
-    conn: &Connection,
-    id: LetterId,
-    outcome: &'a Outcome,
-    tally: &mut Tally<'a>,
-) -> Result<(), StoreError> {
-    let tries: Option<u32> = match outcome {
-        Outcome::Delivered { at } => settle(conn, id, "delivered", *at, None)?,
-        Outcome::Dead { at, reason } => settle(conn, id, "dead", *at, Some(reason))?,
-        Outcome::Retry { at, reason } => conn
-            .prepare_cached(
-                "UPDATE letter SET tries = tries + 1, due = ?2, leased = 0, reason = ?3
-                 WHERE id = ?1 AND state = 'queued' RETURNING tries",
-            )?
-            .query_row((id, at, reason), |row| row.get(0))
-            .optional()?,
-    };
-    let Some(tries) = tries else { return Ok(()) };
-    let first_try = tries == 1;
-    match outcome {
-        Outcome::Delivered { .. } => tally.delivered += 1,
-        Outcome::Dead { reason, .. } => {
-            tally.dead += 1;
-            tally.last_error = Some(reason);
+impl<'a> Tally<'a> {
+    fn add(&mut self, outcome: &'a Outcome, tries: u32) {
+        let first_try = tries == 1;
+        match outcome {
+            Outcome::Delivered { .. } => self.delivered += 1,
+            Outcome::Dead { reason, .. } => {
+                self.dead += 1;
+                self.last_error = Some(reason);
+            }
+            Outcome::Retry { reason, .. } => {
+                self.retrying += i64::from(first_try);
+                self.last_error = Some(reason);
+                return;
+            }
         }
-        Outcome::Retry { reason, .. } => {
-            tally.retrying += i64::from(first_try);
-            tally.last_error = Some(reason);
-            return Ok(());
-        }
+        self.queued -= 1;
+        self.retrying -= i64::from(!first_try);
     }
-    tally.queued -= 1;
-    tally.retrying -= i64::from(!first_try);
-    Ok(())
 }
 
-/// Takes the letter out of the queue; says how often it was tried, or `None` when it was not in the queue.
-fn settle(
-    conn: &Connection,
-    id: LetterId,
-    state: &str,
-    at: UnixMs,
-    reason: Option<&str>,
-) -> Result<Option<u32>, StoreError> {
-    Ok(conn
+/// Writes outcomes into the rows of letters that are in the queue; says of each how often it was tried, or `None`.
+fn keep(conn: &Connection, outcomes: &[(LetterId, Outcome)]) -> Result<Vec<Option<u32>>, StoreError> {
+    let mut tries = vec![None; outcomes.len()];
+    let (mut settled, mut retried) = (Vec::new(), Vec::new());
+    for (index, (id, outcome)) in outcomes.iter().enumerate() {
+        match outcome {
+            Outcome::Delivered { at } => settled.push((index, (*id, "delivered", *at, None))),
+            Outcome::Dead { at, reason } => settled.push((index, (*id, "dead", *at, Some(reason)))),
+            Outcome::Retry { at, reason } => retried.push((index, (*id, *at, reason))),
+        }
+    }
+    let read = |row: &Row<'_>| row.get(0);
+    let (places, rows): (Vec<usize>, Vec<_>) = settled.into_iter().unzip();
+    let found = conn
         .prepare_cached(
             "UPDATE letter SET state = ?2, tries = tries + 1, leased = 0, settled = ?3, reason = ?4
              WHERE id = ?1 AND state = 'queued' RETURNING tries",
         )?
-        .query_row((id, state, at, reason), |row| row.get(0))
-        .optional()?)
+        .query_each(&rows, read)?;
+    places.into_iter().zip(found).for_each(|(place, found)| tries[place] = found.first().copied());
+    let (places, rows): (Vec<usize>, Vec<_>) = retried.into_iter().unzip();
+    let found = conn
+        .prepare_cached(
+            "UPDATE letter SET tries = tries + 1, due = ?2, leased = 0, reason = ?3
+             WHERE id = ?1 AND state = 'queued' RETURNING tries",
+        )?
+        .query_each(&rows, read)?;
+    places.into_iter().zip(found).for_each(|(place, found)| tries[place] = found.first().copied());
+    Ok(tries)
 }
 
 /// A letter that was given out had been due: it is due again at once.

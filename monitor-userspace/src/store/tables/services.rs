@@ -1,6 +1,6 @@
 //! Learned services: those that have answered somebody (design rule 3).
 
-use rusqlite::Connection;
+use crate::store::sql::Connection;
 
 use super::{
     super::StoreError,
@@ -14,9 +14,9 @@ pub(in crate::store) fn learn(conn: &Connection, services: &[(Service, UnixMs)])
          ON CONFLICT (server, port) DO UPDATE SET answered = excluded.answered
          WHERE excluded.answered > service.answered",
     )?;
-    for (service, answered) in services {
-        upsert.execute((Address(service.addr()), service.port(), answered))?;
-    }
+    let rows: Vec<_> =
+        services.iter().map(|(service, answered)| (Address(service.addr()), service.port(), answered)).collect();
+    upsert.execute_each(&rows)?;
     Ok(())
 }
 

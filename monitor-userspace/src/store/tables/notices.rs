@@ -1,12 +1,11 @@
 //! Notices to operators (B-1): what happens is noted in its own transaction, and told when the recipient's time has come.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, named_params};
-
 use super::{
     super::{StoreError, Telling},
     columns::{count, service},
     ready::{self, NO_OUTAGE, Occasion},
 };
+use crate::store::sql::{Connection, Error, OptionalExtension as _, Row};
 use crate::{
     notice::{Event, Pace, Peer, Subject, Timing, message},
     outage::{OutageId, Recovery, UnixMs},
@@ -75,18 +74,9 @@ fn write(conn: &Connection, note: &Note<'_>, recipients: &[(String, Timing)], no
         let due = pace(conn, recipient)?.happened(now, *timing);
         conn.prepare_cached(
             "INSERT INTO notice_event (recipient, kind, outage, peer, since, at, noted, due)
-             VALUES (:recipient, :kind, :outage, :peer, :since, :at, :noted, :due) ON CONFLICT DO NOTHING",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
         )?
-        .execute(named_params! {
-            ":recipient": recipient,
-            ":kind": note.kind,
-            ":outage": note.outage,
-            ":peer": note.peer,
-            ":since": note.since,
-            ":at": note.at,
-            ":noted": now,
-            ":due": due,
-        })?;
+        .execute((recipient, note.kind, note.outage, note.peer, note.since, note.at, now, due))?;
     }
     Ok(())
 }
@@ -158,7 +148,7 @@ pub(super) fn prune(conn: &Connection, before: UnixMs) -> Result<(), StoreError>
 }
 
 /// `None`: the outage is gone.
-fn event(row: &Row<'_>) -> rusqlite::Result<Option<Event>> {
+fn event(row: &Row<'_>) -> Result<Option<Event>, Error> {
     let kind: String = row.get("kind")?;
     match kind.as_str() {
         "peer-down" => return Ok(Some(Event::PeerDown { peer: row.get("peer")?, since: row.get("begin")? })),
@@ -179,7 +169,7 @@ fn subject(conn: &Connection, sql: &str, outage: OutageId) -> Result<Option<Subj
     Ok(conn.prepare_cached(sql)?.query_row([outage], |row| from_row(row, "id", "since")).optional()?)
 }
 
-fn from_row(row: &Row<'_>, id: &str, since: &str) -> rusqlite::Result<Subject> {
+fn from_row(row: &Row<'_>, id: &str, since: &str) -> Result<Subject, Error> {
     Ok(Subject {
         outage: row.get(id)?,
         service: service(row)?,

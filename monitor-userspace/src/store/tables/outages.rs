@@ -1,6 +1,6 @@
 //! Outages and waiting lists as they are read: by the machine at start, by people at any time.
 
-use rusqlite::{Connection, Row};
+use crate::store::sql::{Connection, Error, Row};
 
 use super::{
     super::{OutageRecord, Restored, StoreError, WaitingClient},
@@ -17,7 +17,7 @@ pub(in crate::store) fn restore(conn: &Connection) -> Result<Restored, StoreErro
     Ok(Restored { outages, next_outage })
 }
 
-fn outage(row: &Row<'_>) -> rusqlite::Result<Outage> {
+fn outage(row: &Row<'_>) -> Result<Outage, Error> {
     let phase: String = row.get("phase")?;
     Ok(Outage {
         id: row.get("id")?,

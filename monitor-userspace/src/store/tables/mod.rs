@@ -1,0 +1,16 @@
+//! What is in the tables, and every transaction on them: the same SQL on every engine.
+
+pub(super) mod address;
+pub(super) mod changes;
+pub(super) mod closing;
+mod columns;
+pub(super) mod lists;
+pub(super) mod notices;
+pub(super) mod outages;
+pub(super) mod outbox;
+pub(super) mod page;
+pub(super) mod prune;
+pub(super) mod ready;
+pub(super) mod services;
+pub(super) mod snmp;
+pub(super) mod station;
