@@ -24,9 +24,6 @@ pub const LONGEST_FRAME: usize = 2048;
 /// which a client repeats its SYN.
 pub const DEAD_AFTER_NS: u64 = 800_000_000;
 
-/// How long a handshake may take before its connection is no longer counted.
-pub const HANDSHAKE_NS: u64 = 5_000_000_000;
-
 /// One connection, seen from its client.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -86,8 +83,6 @@ pub struct GuardCounts {
     pub open: u64,
     /// SYNs that wait for the daemon.
     pub held: u64,
-    /// Until then a handshake may come to its end; its ACK is looked for.
-    pub handshake_until_ns: u64,
     /// SYNs that were dropped because as many as may be were held.
     pub overflow: u64,
     /// SYNs that passed without a decision of the daemon.
@@ -96,7 +91,7 @@ pub struct GuardCounts {
     pub closed: u64,
 }
 
-const _: () = assert!(size_of::<GuardCounts>() == 48);
+const _: () = assert!(size_of::<GuardCounts>() == 40);
 
 /// Bits of [`Handshake::flags`].
 pub struct HandshakeFlags;

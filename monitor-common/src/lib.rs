@@ -31,8 +31,7 @@ pub use flow_hash::flow_hash;
 pub use gate::{Claims, GATE_ENTRIES, GateState};
 pub use guard::{
     DEAD_AFTER_NS, Flow, GuardCounts, GuardFlags, GuardOp, GuardRecord, GuardRecordKind, GuardRequest, GuardRule,
-    HANDSHAKE_NS, HANDSHAKES, Handshake, HandshakeFlags, HeldSyn, LONGEST_FRAME, MAX_GUARDS, MAX_HELD, MAX_OPEN,
-    OpenFlow,
+    HANDSHAKES, Handshake, HandshakeFlags, HeldSyn, LONGEST_FRAME, MAX_GUARDS, MAX_HELD, MAX_OPEN, OpenFlow,
 };
 pub use mark::MarkRequest;
 pub use note::{HostState, Note, NoteKey};

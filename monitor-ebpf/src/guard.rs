@@ -13,9 +13,9 @@ use aya_ebpf::{
     helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns, bpf_xdp_load_bytes},
 };
 use monitor_common::{
-    Counter, DEAD_AFTER_NS, Flow, GuardCounts, GuardFlags, GuardOp, GuardRecordKind, GuardRequest, GuardRule,
-    HANDSHAKE_NS, HANDSHAKES, Handshake, HandshakeFlags, HeldSyn, LONGEST_FRAME, OpenFlow, ServiceFlags, ServiceKey,
-    ServiceState, flow_hash,
+    Addr, Counter, DEAD_AFTER_NS, Flow, GuardCounts, GuardFlags, GuardOp, GuardRecordKind, GuardRequest, GuardRule,
+    HANDSHAKES, Handshake, HandshakeFlags, HeldSyn, LONGEST_FRAME, OpenFlow, ServiceFlags, ServiceKey, ServiceState,
+    flow_hash,
 };
 
 use crate::{
@@ -104,8 +104,7 @@ pub extern "C" fn rb_guard(segment: *mut Segment) -> u32 {
     let counts = unsafe { &mut *counts };
     let said = (segment.flags & (FIN | SYN | RST | ACK), segment.arrived != 0);
     // All but a few ACKs are data of connections that are open already.
-    // SAFETY: no arguments.
-    if said == (ACK, true) && counts.handshake_until_ns < unsafe { bpf_ktime_get_coarse_ns() } {
+    if said == (ACK, true) && !ends_handshake(segment) {
         return Passage::Goes as u32;
     }
     let flow = segment.flow();
@@ -130,15 +129,15 @@ fn syn(Guarded { segment, flow, guard }: Guarded<'_>, rule: &GuardRule, counts: 
     // SAFETY: no arguments. A tick early or late is nothing to a result's lifetime.
     let tick_ns = unsafe { bpf_ktime_get_coarse_ns() };
     if counts.open != 0 || rule.good_until_ns > tick_ns {
-        passed(hash, segment.seq, HandshakeFlags::CHECKED, tick_ns, counts);
+        passed(flow, hash, segment.seq, HandshakeFlags::CHECKED);
         return Passage::Goes;
     }
     if rule.flags & GuardFlags::AFTER != 0 {
-        passed(hash, segment.seq, 0, tick_ns, counts);
+        passed(flow, hash, segment.seq, 0);
         return Passage::Goes;
     }
     // Decided before: its repetition, or, in generic mode, the frame that the daemon put back.
-    if handshake(hash).is_some_and(|known| known.hash == hash && known.seq == segment.seq) {
+    if handshake(&flow.client, flow.client_port).is_some_and(|known| known.hash == hash && known.seq == segment.seq) {
         return Passage::Goes;
     }
     // SAFETY: no arguments.
@@ -153,11 +152,11 @@ fn syn(Guarded { segment, flow, guard }: Guarded<'_>, rule: &GuardRule, counts: 
         }
         forget(flow, counts);
         if same {
-            return undecided(hash, segment.seq, rule, counts, now);
+            return undecided(flow, hash, segment.seq, rule, counts);
         }
     }
     if !alive {
-        return undecided(hash, segment.seq, rule, counts, now);
+        return undecided(flow, hash, segment.seq, rule, counts);
     }
     // SAFETY: a live map value.
     if !unsafe { atomic::add_up_to(&raw mut counts.held, u64::from(rule.max_held)) } {
@@ -179,7 +178,7 @@ fn syn(Guarded { segment, flow, guard }: Guarded<'_>, rule: &GuardRule, counts: 
 
 /// Nobody has decided.
 #[inline(always)]
-fn undecided(hash: u64, seq: u32, rule: &GuardRule, counts: &mut GuardCounts, now: u64) -> Passage {
+fn undecided(flow: &Flow, hash: u64, seq: u32, rule: &GuardRule, counts: &mut GuardCounts) -> Passage {
     if rule.flags & GuardFlags::CLOSED != 0 {
         // SAFETY: a live map value.
         unsafe { atomic::add(&raw mut counts.closed, 1) };
@@ -187,7 +186,7 @@ fn undecided(hash: u64, seq: u32, rule: &GuardRule, counts: &mut GuardCounts, no
     }
     // SAFETY: as above.
     unsafe { atomic::add(&raw mut counts.unchecked, 1) };
-    passed(hash, seq, 0, now, counts);
+    passed(flow, hash, seq, 0);
     Passage::Goes
 }
 
@@ -202,7 +201,7 @@ fn alive(now: u64) -> bool {
 fn answered(Guarded { segment, flow, .. }: Guarded<'_>, rule: &GuardRule) -> Passage {
     if let Some(hash) = hash(flow) {
         segment.hash = hash;
-        if let Some(known) = handshake(hash)
+        if let Some(known) = handshake(&flow.client, flow.client_port)
             && known.hash == hash
         {
             known.isn = segment.seq;
@@ -216,16 +215,22 @@ fn answered(Guarded { segment, flow, .. }: Guarded<'_>, rule: &GuardRule) -> Pas
     if alive(unsafe { bpf_ktime_get_coarse_ns() }) { Passage::Hidden } else { Passage::Goes }
 }
 
-/// An ACK; the one that ends a handshake opens the connection.
+/// Whether an ACK that arrived acknowledges the SYN/ACK of a handshake in its place, and follows its SYN.
+#[inline(always)]
+fn ends_handshake(segment: &Segment) -> bool {
+    handshake(&segment.src, segment.source).is_some_and(|known| {
+        known.flags & HandshakeFlags::ANSWERED != 0
+            && segment.ack == known.isn.wrapping_add(1)
+            && segment.seq == known.seq.wrapping_add(1)
+    })
+}
+
+/// The ACK that ends a handshake opens the connection.
 #[inline(always)]
 fn established(Guarded { segment, flow, guard }: Guarded<'_>, rule: &GuardRule, counts: &mut GuardCounts) -> Passage {
     let Some(hash) = hash(flow) else { return Passage::Goes };
-    let Some(known) = handshake(hash) else { return Passage::Goes };
-    if known.hash != hash
-        || known.flags & HandshakeFlags::ANSWERED == 0
-        || segment.ack != known.isn.wrapping_add(1)
-        || segment.seq != known.seq.wrapping_add(1)
-    {
+    let Some(known) = handshake(&flow.client, flow.client_port) else { return Passage::Goes };
+    if known.hash != hash {
         return Passage::Goes;
     }
     let checked = known.flags & HandshakeFlags::CHECKED;
@@ -286,20 +291,25 @@ fn forget(flow: &Flow, counts: &mut GuardCounts) {
 
 /// Remembers a SYN that passes.
 #[inline(always)]
-fn passed(hash: u64, seq: u32, flags: u32, now: u64, counts: &mut GuardCounts) {
-    if let Some(place) = handshake(hash) {
+fn passed(flow: &Flow, hash: u64, seq: u32, flags: u32) {
+    if let Some(place) = handshake(&flow.client, flow.client_port) {
         // A repetition: what is known of its answer stays.
         if place.hash != hash || place.seq != seq {
             *place = Handshake { hash, seq, isn: 0, flags, _pad: 0 };
         }
     }
-    counts.handshake_until_ns = now + HANDSHAKE_NS;
 }
 
+/// Where the handshake of this client's port is, or another's that came later: its hash says whose. Every ACK asks for its
+/// place, so that is found by one multiplication; what two flows that share it lose is one count.
 #[inline(always)]
-fn handshake<'map>(hash: u64) -> Option<&'map mut Handshake> {
-    let place = RB_HANDSHAKES.get_ptr_mut((hash as u32) & (HANDSHAKES as u32 - 1))?;
-    // SAFETY: a live map value; two flows that share it disturb each other's count at most.
+fn handshake<'map>(client: &Addr, port: u16) -> Option<&'map mut Handshake> {
+    const BITS: u32 = HANDSHAKES.trailing_zeros();
+    let settings = RB_SETTINGS.get(0)?;
+    let [low, high] = client.halves();
+    let place = (low ^ high ^ u64::from(port)).wrapping_mul(settings.hash_seed | 1) >> (u64::BITS - BITS);
+    let place = RB_HANDSHAKES.get_ptr_mut(place as u32)?;
+    // SAFETY: a live map value.
     Some(unsafe { &mut *place })
 }
 
@@ -357,8 +367,7 @@ pub(crate) fn apply(frame: &Frame) -> i32 {
             if request.op == GuardOp::ADMIT || request.op == GuardOp::PASS {
                 let Some(hash) = hash(&flow) else { return 1 };
                 let flags = if request.op == GuardOp::ADMIT { HandshakeFlags::CHECKED } else { 0 };
-                // SAFETY: no arguments.
-                passed(hash, request.seq, flags, unsafe { bpf_ktime_get_ns() }, counts);
+                passed(&flow, hash, request.seq, flags);
             }
             if request.op == GuardOp::REFUSE {
                 may_fail(&flow);
