@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
 
 use crate::{Attempt, Host, Process, wait_until};
 
@@ -41,7 +42,7 @@ Server(("::", int(sys.argv[1])), Handler).serve_forever()
 #[derive(Debug)]
 pub struct AppServer {
     health: PathBuf,
-    _process: Process,
+    process: Process,
 }
 
 impl AppServer {
@@ -53,12 +54,22 @@ impl AppServer {
         let mut command = host.command("python3");
         command.arg(&program).arg(port.to_string()).arg(&health);
         let process = host.spawn(&format!("app-{port}"), &mut command)?;
-        let server = Self { health, _process: process };
+        let server = Self { health, process };
         server.answers("200")?;
         wait_until("the application serves", Duration::from_secs(20), || {
             host.connect(None, host.service_v4(port), Duration::from_secs(1)).ok() == Some(Attempt::Connected)
         })?;
         Ok(server)
+    }
+
+    /// It hangs from now on: connections are accepted by the kernel, and nothing is answered.
+    pub fn hang(&self) -> Result<()> {
+        self.process.signal(Signal::SIGSTOP)
+    }
+
+    /// Undoes [`AppServer::hang`].
+    pub fn go_on(&self) -> Result<()> {
+        self.process.signal(Signal::SIGCONT)
     }
 
     /// What `/health` answers from now on: `200`, `503`, or `200 0.4` for an answer after 0.4 seconds.

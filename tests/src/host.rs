@@ -1,6 +1,7 @@
 //! One host of the lab: a network namespace with its addresses.
 
 use std::{
+    ffi::OsStr,
     fs,
     io::Write,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -107,12 +108,12 @@ impl Host {
         SocketAddr::new(self.v6(), port)
     }
 
-    /// A program that will run on this host, found on `PATH` or among the unpacked peers. Start it while the host
-    /// exists.
+    /// A program that will run on this host, found in `bin` of its folder, on `PATH` or among the unpacked peers. Start it
+    /// while the host exists.
     #[must_use]
-    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
-        command.env("PATH", &*peers::PATH);
+        command.env("PATH", [self.folder.join("bin").as_os_str(), &*peers::PATH].join(OsStr::new(":")));
         self.namespace.take_in(&mut command);
         command
     }

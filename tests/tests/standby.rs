@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use lab::{
-    Cluster, Daemon, Knocking, Ways,
+    AppServer, Cluster, Daemon, Knocking, Ways,
     cluster::{mode, settled},
     wait_until,
 };
@@ -297,6 +297,44 @@ fn two_groups_are_each_on_the_host_of_their_own_priority() -> Result<()> {
     wait_until("the first has both", LIMIT, || mode(&first, "mail").is_ok_and(|mode| mode == "active"))?;
     assert_eq!(cluster.answering(mail)?, [cluster.host(1).mac("eth0")?]);
     Ok(())
+}
+
+// proves: H-3 H-5
+#[test]
+fn a_host_whose_application_hangs_leaves_the_addresses_to_the_other() -> Result<()> {
+    let _alone = alone();
+    let cluster = Cluster::new(2)?.share(&Cluster::shared())?;
+    let apps =
+        cluster.numbers().map(|number| AppServer::start(cluster.host(number), 8080)).collect::<Result<Vec<_>>>()?;
+    let start = |number: u8| {
+        let config = cluster.standby(number, Ways::Front, BEAT)?;
+        let health = cluster.host(number).service_v4(8080);
+        Daemon::start(cluster.host(number), config.table(&format!("application = 'http://{health}/health'")))
+    };
+    let daemons = [start(1)?, start(2)?];
+    settled(&daemons, 1)?;
+    let knocking = Knocking::start(cluster.client(), v4().into())?;
+    knocking.answered_by("server1", LIMIT)?;
+    let begin = Instant::now();
+    apps[0].hang()?;
+    knocking.answered_by("server2", LIMIT)?;
+    thread::sleep(GONE);
+    // The service on the address itself goes on: only the hand-over can be noticed.
+    let gap = knocking.gap(begin)?;
+    assert!(gap < Duration::from_millis(100), "{gap:?}");
+    let group = &daemons[0].json(&["standby"])?[0];
+    assert!(group["own_trouble"].as_str().is_some_and(|trouble| trouble.contains("no result within")), "{group:#}");
+    assert_eq!(cluster.answering(v4())?, [cluster.host(2).mac("eth0")?]);
+    apps[0].go_on()?;
+    settled(&daemons, 2)?;
+    // Nobody is left who could: then nobody answers, and nobody claims.
+    apps[0].hang()?;
+    apps[1].hang()?;
+    becomes(&daemons[1], "undecided")?;
+    assert!(cluster.answering(v4())?.is_empty());
+    apps[0].go_on()?;
+    becomes(&daemons[0], "active")?;
+    knocking.answered_by("server1", LIMIT)
 }
 
 // proves: H-1

@@ -1,7 +1,7 @@
 //! `[[guard]]`: ports of this host whose connection requests make it check itself (D-1 to D-5), and what can be wrong with
 //! them.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use monitor_common::{MAX_GUARDS, MAX_HELD};
 use serde::{Deserialize, Serialize};
@@ -143,14 +143,14 @@ const fn limit() -> Duration {
 pub enum CheckKind {
     /// A TCP connection is accepted.
     Tcp(SocketAddr),
-    /// An HTTP request is answered with this status.
+    /// An HTTP request is answered with one of these statuses.
     Http {
         /// Where.
         addr: SocketAddr,
         /// What is asked for.
         path: String,
-        /// The expected status.
-        status: u16,
+        /// The expected statuses.
+        status: RangeInclusive<u16>,
     },
     /// A program ends with status 0.
     Command(Vec<String>),
@@ -209,7 +209,7 @@ fn http_kind(text: &str, status: u16) -> Result<CheckKind, (&'static str, String
     if path.bytes().any(|byte| byte <= b' ' || byte >= 0x7f) {
         return Err(("http", format!("`{path}` is not a path: encode spaces and other characters as %XX")));
     }
-    Ok(CheckKind::Http { addr, path: path.to_owned(), status })
+    Ok(CheckKind::Http { addr, path: path.to_owned(), status: status..=status })
 }
 
 /// Every mistake in the guards.
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!((guard.mode, guard.fail, guard.end), (GuardMode::Before, GuardFail::Open, GuardEnd::Reset));
         assert_eq!((guard.hold, guard.keep, guard.max_held), (Duration::from_secs(2), Duration::ZERO, 64));
         let expected =
-            CheckKind::Http { addr: "127.0.0.1:80".parse().unwrap(), path: "/health".to_owned(), status: 200 };
+            CheckKind::Http { addr: "127.0.0.1:80".parse().unwrap(), path: "/health".to_owned(), status: 200..=200 };
         assert_eq!(guard.check[0].kind(), Ok(expected));
     }
 

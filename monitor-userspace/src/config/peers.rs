@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr, net::SocketAddr, path::PathBuf, str::FromStr, time::
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::ClientNet;
+use super::{CheckKind, ClientNet};
 
 /// `[heartbeat]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,6 +173,21 @@ pub enum Application {
     Http(SocketAddr, String),
     /// A command ends with status 0: program and arguments.
     Command(Vec<String>),
+    /// A systemd unit is active.
+    Unit(String),
+}
+
+impl Application {
+    /// How it is looked at: as a guard would.
+    #[must_use]
+    pub fn check(&self) -> CheckKind {
+        match self.clone() {
+            Self::Tcp(addr) => CheckKind::Tcp(addr),
+            Self::Http(addr, path) => CheckKind::Http { addr, path, status: 200..=399 },
+            Self::Command(words) => CheckKind::Command(words),
+            Self::Unit(unit) => CheckKind::Unit(unit),
+        }
+    }
 }
 
 impl FromStr for Application {
@@ -181,7 +196,8 @@ impl FromStr for Application {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "`{text}` is no application: write tcp:127.0.0.1:80, http://127.0.0.1:80/health or command:PROGRAM ARGUMENTS"
+                "`{text}` is no application: write tcp:127.0.0.1:80, http://127.0.0.1:80/health, unit:nginx.service or \
+                 command:PROGRAM ARGUMENTS"
             )
         };
         if let Some(addr) = text.strip_prefix("tcp:") {
@@ -191,6 +207,11 @@ impl FromStr for Application {
             let (addr, path) = rest.split_once('/').unwrap_or((rest, ""));
             let addr = addr.parse().or_else(|_| format!("{addr}:80").parse()).map_err(|_| wrong())?;
             return Ok(Self::Http(addr, format!("/{path}")));
+        }
+        if let Some(unit) = text.strip_prefix("unit:") {
+            // One word that is no option: it is given to systemctl.
+            let plain = !unit.is_empty() && !unit.starts_with('-') && !unit.contains(char::is_whitespace);
+            return if plain { Ok(Self::Unit(unit.to_owned())) } else { Err(wrong()) };
         }
         let words: Vec<_> =
             text.strip_prefix("command:").unwrap_or_default().split_whitespace().map(str::to_owned).collect();
@@ -204,6 +225,7 @@ impl fmt::Display for Application {
             Self::Tcp(addr) => write!(f, "tcp:{addr}"),
             Self::Http(addr, path) => write!(f, "http://{addr}{path}"),
             Self::Command(words) => write!(f, "command:{}", words.join(" ")),
+            Self::Unit(unit) => write!(f, "unit:{unit}"),
         }
     }
 }

@@ -93,6 +93,7 @@ impl Host {
                 state: watched.kept.status.state,
                 since: watched.kept.since,
                 awaiting_recovery: watched.kept.status.awaiting,
+                own_trouble: watched.vouch.trouble(),
             }),
             groups: self.groups.iter().map(|(name, beat)| GroupMode { group: name.clone(), mode: beat.mode }).collect(),
         }

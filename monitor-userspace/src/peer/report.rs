@@ -55,6 +55,9 @@ pub struct WatchLine {
     pub since: UnixMs,
     /// Whether its recovery is awaited.
     pub awaiting_recovery: bool,
+    /// Why this host sends it no running signals: its own application fails. Absent while it works.
+    #[serde(default)]
+    pub own_trouble: Option<String>,
 }
 
 /// A mode that another host has.
@@ -83,6 +86,9 @@ pub struct GroupLine {
     pub active: Option<String>,
     /// Questions and claims that the closed gate has stopped.
     pub stopped: u64,
+    /// Why this host cannot serve: its application fails. Absent while it works.
+    #[serde(default)]
+    pub own_trouble: Option<String>,
     /// How often this host's mode has changed since its start.
     #[serde(default)]
     pub changes: u64,

@@ -278,6 +278,7 @@ impl Group {
                 _ => self.machine.active_peer(now).map(str::to_owned),
             },
             stopped: self.setting.addresses.iter().map(|address| gate.stopped(*address)).sum(),
+            own_trouble: self.vouch.trouble(),
             changes: self.changes,
             conflicts: self.defence.conflicts(),
             claimed_by: (claimed.count > 0).then(|| mac(claimed.latest)),

@@ -1,12 +1,13 @@
 //! What a guard looks at. In: a guard's checks. Out: one [`CheckLine`] each, in the same order.
 //!
-//! All of a guard's checks run side by side, each within its own limit.
+//! All of a guard's checks run side by side, each within its own limit. Applications that heartbeats vouch for are looked
+//! at in the same ways ([`look`]).
 
 mod application;
 mod machine;
 mod program;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
@@ -14,7 +15,7 @@ use super::CheckLine;
 use crate::config::{CheckKind, CheckSetting};
 
 /// What was found: well, or not and why.
-type Finding = Result<String, String>;
+pub(crate) type Finding = Result<String, String>;
 
 /// Runs all checks of a guard.
 pub async fn run(checks: &[CheckSetting]) -> Vec<CheckLine> {
@@ -40,9 +41,7 @@ async fn one(check: &CheckSetting) -> CheckLine {
     let begin = Instant::now();
     let found = match check.kind() {
         Err((_, what)) => Err(what),
-        Ok(kind) => timeout(check.limit, look(&kind))
-            .await
-            .unwrap_or_else(|_| Err(format!("no result within {}", humantime::format_duration(check.limit)))),
+        Ok(kind) => look(&kind, check.limit).await,
     };
     let took_ms = begin.elapsed().as_secs_f64() * 1e3;
     let (ok, found) = match found {
@@ -52,10 +51,16 @@ async fn one(check: &CheckSetting) -> CheckLine {
     CheckLine { check: name(check), ok, found, took_ms }
 }
 
-async fn look(kind: &CheckKind) -> Finding {
+/// Looks once, for no longer than `limit`.
+pub(crate) async fn look(kind: &CheckKind, limit: Duration) -> Finding {
+    let late = |_| Err(format!("no result within {}", humantime::format_duration(limit)));
+    timeout(limit, find(kind)).await.unwrap_or_else(late)
+}
+
+async fn find(kind: &CheckKind) -> Finding {
     match kind {
         CheckKind::Tcp(addr) => application::tcp(*addr).await,
-        CheckKind::Http { addr, path, status } => application::http(*addr, path, *status).await,
+        CheckKind::Http { addr, path, status } => application::http(*addr, path, status).await,
         CheckKind::Command(command) => program::command(command).await,
         CheckKind::Unit(unit) => program::unit(unit).await,
         CheckKind::Disk(folder, least) => machine::disk(folder, *least),

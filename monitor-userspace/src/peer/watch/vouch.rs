@@ -1,79 +1,99 @@
-//! Whether an application works (O-5): a connection, an HTTP answer or a command, tried again and again.
+//! Whether an application works (O-5): looked at again and again, in the ways that guards have.
 //!
-//! In: what the configuration names. Out: a flag that the thread of the heartbeats reads.
+//! In: what the configuration names. Out: the latest finding, which the thread of the heartbeats reads.
 
 use std::{
-    net::SocketAddr,
-    process::Stdio,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    time::{MissedTickBehavior, interval, timeout},
-};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Application;
+use crate::{
+    config::Application,
+    guard::checks::{self, Finding},
+};
 
 /// The latest finding. Without an application the daemon vouches for itself.
 #[derive(Clone, Debug)]
-pub(crate) struct Vouch(Arc<AtomicBool>);
+pub(crate) struct Vouch(Arc<Mutex<Finding>>);
 
 impl Vouch {
     /// For nothing but the daemon itself.
     pub(crate) fn always() -> Self {
-        Self(Arc::new(AtomicBool::new(true)))
+        Self::found(Ok(String::new()))
     }
 
-    /// Whether it worked at the last try.
+    fn found(finding: Finding) -> Self {
+        Self(Arc::new(Mutex::new(finding)))
+    }
+
+    /// Whether it worked at the last look.
     pub(crate) fn works(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.latest().is_ok()
     }
 
-    /// Tries the application every `period` until `cancel`; a try may take as long. Before the first one it does not work.
+    /// What was wrong at the last look, if anything was.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.latest().err()
+    }
+
+    fn latest(&self) -> Finding {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Looks at the application every `period` until `cancel`; a look may take as long. Before the first one it does not work.
     pub(crate) fn of(application: &Application, period: Duration, cancel: CancellationToken) -> Self {
-        let works = Self(Arc::new(AtomicBool::new(false)));
-        let (found, application) = (works.clone(), application.clone());
+        let vouch = Self::found(Err("not looked at yet".to_owned()));
+        let (found, application) = (vouch.clone(), application.clone());
         tokio::spawn(async move {
+            let check = application.check();
             let mut turn = interval(period);
             turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
             while cancel.run_until_cancelled(turn.tick()).await.is_some() {
-                let answered = timeout(period, answers(&application)).await.unwrap_or(false);
-                if found.0.swap(answered, Ordering::Relaxed) != answered {
-                    tracing::info!(%application, works = answered, "the application");
+                let finding = checks::look(&check, period).await;
+                let latest = finding.clone();
+                let before = std::mem::replace(&mut *found.0.lock().unwrap_or_else(PoisonError::into_inner), finding);
+                match (before, latest) {
+                    (Err(_), Ok(found)) => tracing::info!(%application, found, "the application works"),
+                    (Ok(_), Err(found)) => tracing::warn!(%application, found, "the application fails"),
+                    _ => {}
                 }
             }
         });
-        works
+        vouch
     }
 }
 
-async fn answers(application: &Application) -> bool {
-    match application {
-        Application::Tcp(addr) => TcpStream::connect(addr).await.is_ok(),
-        Application::Http(addr, path) => status(*addr, path).await.is_some_and(|status| (200..400).contains(&status)),
-        Application::Command(words) => {
-            let Some((program, arguments)) = words.split_first() else { return false };
-            let mut command = tokio::process::Command::new(program);
-            command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-            command.status().await.is_ok_and(|status| status.success())
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    // proves: O-5
+    #[tokio::test]
+    async fn what_hangs_or_fails_does_not_work_and_says_why() {
+        let cancel = CancellationToken::new();
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let hangs = format!("http://{}/", silent.local_addr().unwrap());
+        for (text, works, why) in [
+            (hangs.as_str(), false, "no result within 200ms"),
+            ("command:sleep 30", false, "no result within 200ms"),
+            ("command:false", false, "ends with status 1"),
+            ("command:true", true, ""),
+            (&format!("tcp:{}", silent.local_addr().unwrap()), true, ""),
+        ] {
+            let vouch = Vouch::of(&text.parse().unwrap(), Duration::from_millis(200), cancel.clone());
+            assert!(!vouch.works(), "before the first look");
+            let expected = |vouch: &Vouch| if works { vouch.works() } else { vouch.trouble().unwrap().contains(why) };
+            let met = tokio::time::timeout(Duration::from_secs(10), async {
+                while !expected(&vouch) {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            });
+            assert!(met.await.is_ok(), "{text}: {:?}", vouch.latest());
         }
+        cancel.cancel();
     }
-}
-
-/// The status of the answer to a GET.
-async fn status(addr: SocketAddr, path: &str) -> Option<u16> {
-    let mut stream = TcpStream::connect(addr).await.ok()?;
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {addr}\r\nUser-Agent: ringback\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.ok()?;
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer).await.ok()?;
-    let text = std::str::from_utf8(&answer).ok()?;
-    text.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok()
 }

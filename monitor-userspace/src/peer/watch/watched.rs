@@ -40,7 +40,7 @@ pub(in crate::peer) struct Watched {
     next_signal: MonotonicNs,
     next_judgement: MonotonicNs,
     judged: MonotonicNs,
-    vouch: Vouch,
+    pub(in crate::peer) vouch: Vouch,
     /// The first start signal goes out before the application is looked at.
     started: bool,
     /// The peer does not hold this system for up, or asks for a start.
