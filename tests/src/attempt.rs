@@ -65,6 +65,11 @@ impl Host {
 
     /// Fetches `http://SERVICE/` with curl, which gives up after `limit`.
     pub fn fetch(&self, service: SocketAddr, limit: Duration) -> Result<Fetched> {
+        self.fetch_path(service, "/", limit)
+    }
+
+    /// The same with this path.
+    pub fn fetch_path(&self, service: SocketAddr, path: &str, limit: Duration) -> Result<Fetched> {
         let seconds = limit.as_secs_f32().to_string();
         let mut curl = self.command("curl");
         curl.args([
@@ -74,7 +79,7 @@ impl Host {
             "*",
             "--max-time",
             &seconds,
-            &format!("http://{service}/"),
+            &format!("http://{service}{path}"),
         ]);
         let output = curl.output().context("cannot start `curl`")?;
         Ok(Fetched {

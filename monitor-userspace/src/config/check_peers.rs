@@ -15,12 +15,15 @@ const SHORTEST_BEAT: Duration = Duration::from_millis(10);
 const FEWEST_MISSED: u32 = 2;
 
 pub(super) fn check(config: &Config, mistakes: &mut Mistakes) {
-    if config.peer.is_empty() && config.standby.is_none() {
+    if config.peer.is_empty() && config.standby.is_none() && config.heartbeat.answer_listen.is_none() {
         return;
     }
     match &config.heartbeat.secret_file {
         Some(file) => secret(mistakes, "heartbeat.secret_file", file, 16),
         None => say(mistakes, "heartbeat.secret_file", "is missing: heartbeats are authenticated by a shared secret"),
+    }
+    if config.heartbeat.answer_listen.is_some() && !config.peer.iter().any(|peer| peer.watch) {
+        say(mistakes, "heartbeat.answer_listen", "has nothing to answer: no [[peer]] has watch = true");
     }
     let own = config.heartbeat.own_name();
     name(mistakes, "heartbeat.name", &own);

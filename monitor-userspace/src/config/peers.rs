@@ -16,11 +16,13 @@ pub struct Heartbeat {
     pub listen: SocketAddr,
     /// File with the secret that all hosts share; needed with `[[peer]]`.
     pub secret_file: Option<PathBuf>,
+    /// Where anybody may ask over HTTP how the watched hosts are (O-7); absent: nowhere.
+    pub answer_listen: Option<SocketAddr>,
 }
 
 impl Default for Heartbeat {
     fn default() -> Self {
-        Self { name: None, listen: SocketAddr::from(([0_u16; 8], 7411)), secret_file: None }
+        Self { name: None, listen: SocketAddr::from(([0_u16; 8], 7411)), secret_file: None, answer_listen: None }
     }
 }
 

@@ -315,7 +315,9 @@ async fn health(State(context): State<Context>) -> Result<(StatusCode, Json<Heal
 }
 
 async fn metrics_page(State(context): State<Context>) -> Result<Response, Wrong> {
-    let text = metrics::encode(&report(&context).await?);
+    let hosts = super::peers::report(&context).await?;
+    let guards = context.guards.borrow().clone();
+    let text = metrics::encode(&report(&context).await?, &hosts, &guards);
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(axum::http::header::CONTENT_TYPE, kind)], text).into_response())
 }

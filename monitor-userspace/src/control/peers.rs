@@ -30,9 +30,14 @@ impl From<Ended> for Wrong {
 }
 
 async fn peers(State(context): State<Context>) -> Result<Json<PeersReport>, Wrong> {
+    report(&context).await.map(Json)
+}
+
+/// Empty where no heartbeats are exchanged.
+pub(super) async fn report(context: &Context) -> Result<PeersReport, Wrong> {
     match &context.peers {
-        Some(peers) => Ok(Json(peers.report().await?)),
-        None => Ok(Json(PeersReport::default())),
+        Some(peers) => Ok(peers.report().await?),
+        None => Ok(PeersReport::default()),
     }
 }
 

@@ -104,6 +104,15 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         None => None,
     };
 
+    let answers = match config.heartbeat.answer_listen {
+        Some(addr) => Some(
+            peer::answer::Answers::bind(addr)
+                .await
+                .with_context(|| format!("cannot answer on {addr}: check heartbeat.answer_listen"))?,
+        ),
+        None => None,
+    };
+
     let (mut kernel, events) = Kernel::start(&config.watch, !config.guard.is_empty(), &interfaces).await?;
     let page = if page::is_wanted(&config.standin) {
         let maps = kernel.take_stand_in()?;
@@ -146,6 +155,13 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     if let Some(listener) = metrics {
         let router = control::metrics_router(context);
         tasks.spawn("metrics", supervise::serve(listener, router, feeding.clone()));
+    }
+    if let (Some(answers), Some(heartbeats)) = (answers, &heartbeats) {
+        let run = answers.run(heartbeats.peers.clone(), feeding.clone());
+        tasks.spawn("answers about peers", async {
+            run.await;
+            Ok(())
+        });
     }
     if let Some(heartbeats) = heartbeats {
         tasks.spawn("heartbeats", heartbeats.run(feeding.clone()));

@@ -4,6 +4,7 @@
 //! `wire` reads and writes messages, `session` decides which are fresh; both are pure. `path` has the sockets, `host` what is
 //! known of one other host, `exchange` is the thread that brings all together, and [`Peers`] is the daemon's side of it.
 
+pub mod answer;
 mod command;
 mod exchange;
 mod host;

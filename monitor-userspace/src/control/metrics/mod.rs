@@ -1,19 +1,27 @@
 //! The status as Prometheus metrics. No client address is ever a label.
 
+mod guards;
+mod peers;
+
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::{
     encoding::text::encode as encode_text,
-    metrics::{counter::ConstCounter, family::Family, gauge::Gauge},
+    metrics::{
+        counter::{ConstCounter, Counter},
+        family::Family,
+        gauge::Gauge,
+    },
     registry::Registry,
 };
 
 use super::report::{Health, StatusReport};
+use crate::{guard::GuardLine, peer::PeersReport};
 
 type Labels = Vec<(&'static str, String)>;
 
 /// The text that a Prometheus server reads.
-pub(super) fn encode(report: &StatusReport) -> String {
+pub(super) fn encode(report: &StatusReport, hosts: &PeersReport, lines: &[GuardLine]) -> String {
     let mut registry = Registry::with_prefix("ringback");
     gauge(&mut registry, "healthy", "1 while Ringback itself works, else 0", u64::from(report.health == Health::Ok));
     gauge(&mut registry, "outages", "Outages that are not over", report.outages.len() as u64);
@@ -29,12 +37,11 @@ pub(super) fn encode(report: &StatusReport) -> String {
         ("snmp", "What the SNMP manager did with what it received, by reason", &report.snmp),
     ];
     for (name, help, counts) in groups {
-        let family = Family::<Labels, Gauge<u64, AtomicU64>>::default();
-        for loss in counts {
-            family.get_or_create(&vec![("reason", loss.reason.clone())]).set(loss.count);
-        }
-        registry.register(format!("{name}_count"), help, family);
+        let counts = counts.iter().map(|loss| (vec![("reason", loss.reason.clone())], loss.count));
+        gauges(&mut registry, &format!("{name}_count"), help, counts);
     }
+    peers::register(&mut registry, hosts);
+    guards::register(&mut registry, lines);
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = encode_text(&mut text, &registry);
@@ -45,4 +52,30 @@ fn gauge(registry: &mut Registry, name: &str, help: &str, value: u64) {
     let gauge = Gauge::<u64, AtomicU64>::default();
     gauge.set(value);
     registry.register(name, help, gauge);
+}
+
+/// One gauge by labels; none where nothing has such labels.
+fn gauges(registry: &mut Registry, name: &str, help: &str, values: impl Iterator<Item = (Labels, u64)>) {
+    let mut values = values.peekable();
+    if values.peek().is_none() {
+        return;
+    }
+    let family = Family::<Labels, Gauge<u64, AtomicU64>>::default();
+    for (labels, value) in values {
+        family.get_or_create(&labels).set(value);
+    }
+    registry.register(name, help, family);
+}
+
+/// One counter by labels, likewise; its name gets `_total`.
+fn counters(registry: &mut Registry, name: &str, help: &str, values: impl Iterator<Item = (Labels, u64)>) {
+    let mut values = values.peekable();
+    if values.peek().is_none() {
+        return;
+    }
+    let family = Family::<Labels, Counter>::default();
+    for (labels, value) in values {
+        family.get_or_create(&labels).inc_by(value);
+    }
+    registry.register(name, help, family);
 }
