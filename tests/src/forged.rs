@@ -97,6 +97,34 @@ pub fn advertisement(target: Ipv6Addr, hop_limit: u8) -> Vec<u8> {
     in_ethernet([0x33, 0x33, 0, 0, 0, 1], target.into(), &packet)
 }
 
+/// The question who has `target` (ARP, or a neighbour solicitation to everybody), asked by the host with this MAC address.
+///
+/// # Panics
+///
+/// With addresses of two families: the test is wrong.
+#[must_use]
+pub fn who_has(target: IpAddr, mac: [u8; 6], asker: IpAddr) -> Vec<u8> {
+    match (target, asker) {
+        (IpAddr::V4(target), IpAddr::V4(asker)) => {
+            let header = [0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, 1];
+            let parts = [&mac[..], &asker.octets(), &[0; 6], &target.octets()];
+            [&[0xff; 6][..], &mac, &header, &parts.concat()].concat()
+        }
+        (IpAddr::V6(target), IpAddr::V6(_)) => {
+            let all = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+            let mut message = [&[135, 0, 0, 0, 0, 0, 0, 0][..], &target.octets(), &[1, 1], &mac].concat();
+            let pseudo = pseudo_header(asker, all.into(), ICMPV6, message.len());
+            put_checksum(&mut message, 2, pseudo);
+            let mut packet = ip(asker, all.into(), ICMPV6, &message);
+            packet[7] = 255;
+            let mut frame = in_ethernet([0x33, 0x33, 0, 0, 0, 1], asker, &packet);
+            frame[6..12].copy_from_slice(&mac);
+            frame
+        }
+        _ => panic!("{asker} and {target} are of two families"),
+    }
+}
+
 fn in_ethernet(mac: [u8; 6], from: IpAddr, packet: &[u8]) -> Vec<u8> {
     let mut frame = mac.to_vec();
     frame.extend([2, 0, 0, 0, 0, 9]);

@@ -234,6 +234,33 @@ fn a_client_asks_over_http_how_the_peer_is_and_learns_no_more() -> Result<()> {
     wait_until("it is said", LIMIT, || ask("/v1/peers/host2").is_ok_and(|peer| peer["up"] == true))
 }
 
+// proves: O-3 O-4
+#[test]
+fn one_cut_way_of_two_is_no_outage_and_both_are_until_one_heals() -> Result<()> {
+    let cluster = Cluster::new(2)?;
+    let start = |number: u8| {
+        let config = cluster.config(number, Ways::Both, WATCH)?;
+        Daemon::start(cluster.host(number), config.address(cluster.client().v4(), "client@example.test"))
+    };
+    let daemons = [start(1)?, start(2)?];
+    let both_see = |state: &str| sees(&daemons[0], "host2", state).and_then(|()| sees(&daemons[1], "host1", state));
+    both_see("running")?;
+    cluster.cut("server2")?;
+    daemons[0].wait_for(&["peers"], LIMIT, |report| report["peers"][0]["paths"][0]["works"] == false)?;
+    std::thread::sleep(SEVERAL_JUDGEMENTS);
+    both_see("running")?;
+    assert_eq!(daemons[0].maildir().mails()?.len(), 0, "{}", daemons[0].log());
+    // The power fails, as the other sees it.
+    cluster.cut("back2")?;
+    both_see("down")?;
+    assert_eq!(mails(&daemons[0], 2)?, told("host2", "down"));
+    cluster.heal("back2")?;
+    both_see("running")?;
+    assert_eq!(mails(&daemons[0], 4)?, [told("host2", "back"), told("host2", "down")].concat());
+    assert_eq!(mails(&daemons[1], 4)?, [told("host1", "back"), told("host1", "down")].concat());
+    Ok(())
+}
+
 // proves: O-2 O-4
 #[test]
 fn a_restart_of_the_judge_tells_nothing_twice_and_forgets_no_outage() -> Result<()> {

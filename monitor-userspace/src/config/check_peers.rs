@@ -125,6 +125,7 @@ mod tests {
         for part in ["secret_file", "standby.missed", "standby.group", "peer[0].name", "peer[0].paths"] {
             assert!(mistakes(text).contains(part), "{part} is not in {}", mistakes(text));
         }
+        assert!(mistakes("[heartbeat]\nanswer_listen = '0.0.0.0:7412'\n").contains("has nothing to answer"));
         let text = "[[peer]]\nname = 'b'\npaths = ['nowhere']\n";
         assert!(mistakes(text).contains("is no path"), "{}", mistakes(text));
     }

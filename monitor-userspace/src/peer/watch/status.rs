@@ -98,6 +98,8 @@ impl StatusFile {
                 *self = Self { state, start: true, start_judged, told_down: self.told_down, ..Self::default() };
                 (None, !known)
             }
+            // It came by another way already.
+            Signal::Running(value) if self.state == State::Running && self.a == Some(value) => (None, false),
             Signal::Running(value) if self.state.is_up() => {
                 self.state = State::Running;
                 (self.b, self.a, self.start_judged) = (self.a, Some(value), false);
@@ -168,6 +170,21 @@ mod tests {
         assert_eq!(file.state, State::Running);
         file.signal(Signal::End);
         assert_eq!((file.state, flags(&file)), (State::End, (false, false, false, true, false)));
+    }
+
+    // proves: O-3
+    #[test]
+    fn a_signal_that_comes_by_two_ways_counts_once() {
+        let mut file = StatusFile::default();
+        file.signal(Signal::Start);
+        for value in 1..=5 {
+            for _way in 0..2 {
+                file.signal(Signal::Running(value));
+            }
+            assert_eq!(file.judge(), None);
+        }
+        file.signal(Signal::Running(5));
+        assert_eq!(file.judge(), Some(Notice::Down), "the one of before says nothing new");
     }
 
     // proves: O-4
