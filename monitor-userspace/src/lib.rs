@@ -21,3 +21,4 @@ pub mod recovery;
 pub mod relay;
 pub mod standby;
 pub mod store;
+mod tls;

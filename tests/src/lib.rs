@@ -32,6 +32,7 @@ pub mod pop3_gate;
 pub mod process;
 pub mod topology;
 pub mod wait;
+pub mod webhook_server;
 pub mod xdp_pass;
 
 pub use app_server::AppServer;
@@ -54,4 +55,5 @@ pub use pop3_gate::Pop3Gate;
 pub use process::Process;
 pub use topology::{Lab, LabBuilder, Wiring};
 pub use wait::wait_until;
+pub use webhook_server::WebhookServer;
 pub use xdp_pass::XdpPass;

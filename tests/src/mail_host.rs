@@ -5,14 +5,14 @@ use std::{
     io::Write as _,
     net::SocketAddr,
     os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 
-use crate::{Attempt, Host, Mail, Maildir, Process, peers, wait_until};
+use crate::{Attempt, Host, Mail, Maildir, Process, peers, wait_until, webhook_server::certificate};
 
 /// The password of every mailbox.
 pub const PASSWORD: &str = "open-sesame";
@@ -140,16 +140,4 @@ impl Drop for MailHost {
             let _ = self.process.wait_for_end(Duration::from_secs(10));
         }
     }
-}
-
-/// A certificate for the host's address that is its own root.
-fn certificate(host: &Host, folder: &Path) -> Result<PathBuf> {
-    let file = folder.join("certificate.pem");
-    let mut openssl = host.command("openssl");
-    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]);
-    openssl.args(["-subj", "/CN=mail host of the lab", "-addext", "basicConstraints=critical,CA:FALSE"]);
-    openssl.arg("-addext").arg(format!("subjectAltName=IP:{}", host.v4()));
-    let output = openssl.arg("-keyout").arg(folder.join("key.pem")).arg("-out").arg(&file).output()?;
-    ensure!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(file)
 }

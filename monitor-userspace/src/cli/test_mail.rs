@@ -8,7 +8,7 @@ use crate::control::TestMailRequest;
 /// `ringback test-mail`
 #[derive(Debug, Args)]
 pub(super) struct TestMail {
-    /// Who is to get it
+    /// Who is to get it: a mail address, or webhook:NAME
     to: String,
     /// Print JSON
     #[arg(long)]

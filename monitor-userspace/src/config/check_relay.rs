@@ -1,4 +1,4 @@
-//! Mistakes in `[mailbox]`, `[[relay]]`, `[[gateway]]` and `[[notice]]`.
+//! Mistakes in `[mailbox]`, `[[relay]]`, `[[gateway]]`, `[[notice]]` and `[[webhook]]`.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -6,7 +6,10 @@ use super::{
     Config, KeySetting,
     check::{Mistakes, say, secret},
 };
-use crate::relay::{GatewayKeys, Pop3, Relays};
+use crate::{
+    notify::{Webhooks, webhook},
+    relay::{GatewayKeys, Pop3, Relays},
+};
 
 /// Half of a fallback is the list's life; the mail has to arrive within it.
 const SHORTEST_FALLBACK: Duration = Duration::from_secs(2);
@@ -45,8 +48,24 @@ pub(super) fn check(config: &Config, mistakes: &mut Mistakes) {
             say(mistakes, &format!("notice[{index}].to"), "names nobody: write at least one mail address");
         }
         for to in &notice.to {
-            mail(mistakes, &format!("notice[{index}].to"), to);
+            let key = format!("notice[{index}].to");
+            match webhook::name_of(to) {
+                None => mail(mistakes, &key, to),
+                Some(name) if config.webhook.iter().any(|webhook| webhook.name == name) => {}
+                Some(name) => say(mistakes, &key, format!("there is no [[webhook]] with the name `{name}`")),
+            }
         }
+    }
+    for (index, webhook) in config.webhook.iter().enumerate() {
+        // What is missing is said once, by the loading.
+        if webhook.secret_file.is_file() {
+            secret(mistakes, &format!("webhook[{index}].secret_file"), &webhook.secret_file, 1);
+        }
+    }
+    if let Err((index, error)) = Webhooks::load(&config.webhook) {
+        let text = error.to_string();
+        let (key, what) = text.split_once(' ').unwrap_or(("url", &text));
+        say(mistakes, &format!("webhook[{index}].{key}"), what);
     }
     let mut names = HashSet::new();
     for (index, gateway) in config.gateway.iter().enumerate() {
@@ -107,6 +126,14 @@ mod tests {
             ("[[gateway]]\nname = 'gw'\nkeys = []".to_owned(), "f:3: gateway[0].keys: 0 keys: write one"),
             ("[[notice]]\nto = []".to_owned(), "f:2: notice[0].to: names nobody"),
             ("[[notice]]\nto = ['x']".to_owned(), "f:2: notice[0].to: `x` is not a mail address"),
+            (
+                "[[notice]]\nto = ['webhook:x']".to_owned(),
+                "f:2: notice[0].to: there is no [[webhook]] with the name `x`",
+            ),
+            (
+                "[[webhook]]\nname = 'x'\nurl = 'http://h/'\nsecret_file = '/absent'".to_owned(),
+                "f:3: webhook[0].url: is not encrypted",
+            ),
             (relay("").replace("keys", "keyz"), "there is no key `keyz` here; did you mean `keys`?"),
         ] {
             let text = parse("f", &text).unwrap_err().to_string();

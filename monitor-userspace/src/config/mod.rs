@@ -17,6 +17,7 @@ mod relay;
 mod sample_tests;
 mod settings;
 mod standin;
+mod webhook;
 
 pub use guard::{CheckKind, CheckSetting, GuardEnd, GuardFail, GuardMode, GuardSetting};
 pub use load::{ConfigError, Mistake, Presence, load, parse};
@@ -24,3 +25,4 @@ pub use notice::NoticeSetting;
 pub use peers::{Application, Heartbeat, PeerPath, PeerSetting, Standby, StandbyGroup};
 pub use relay::{Deliver, GatewaySetting, KeySetting, Mailbox, RelaySetting};
 pub use settings::*;
+pub use webhook::WebhookSetting;

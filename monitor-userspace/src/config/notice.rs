@@ -11,7 +11,7 @@ use crate::notice::Kind;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoticeSetting {
-    /// Mail addresses.
+    /// Mail addresses, and webhooks as `webhook:NAME`.
     pub to: Vec<String>,
     /// Of which servers and peers: addresses or networks; empty: all.
     #[serde(default)]

@@ -38,6 +38,8 @@ pub struct Config {
     pub gateway: Vec<GatewaySetting>,
     /// Operators who are told of outages (B-1).
     pub notice: Vec<NoticeSetting>,
+    /// Programs that are told by HTTP.
+    pub webhook: Vec<super::WebhookSetting>,
     /// The address book's part that is kept in this file.
     pub address: Vec<AddressSetting>,
     /// Ports of this host that are guarded.

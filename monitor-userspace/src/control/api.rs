@@ -23,7 +23,8 @@ use crate::{
     config::{ClientNet, Config},
     daemon::{Command, State as CoreState},
     guard::GuardLine,
-    notify::{Delivery, sample},
+    notice,
+    notify::{Delivery, Webhooks, sample, webhook},
     outage::{self, ClientAddr, Observation, OutageId, UnixMs},
     recovery::Reported,
     relay::Courier,
@@ -295,17 +296,32 @@ async fn test_mail(
     Json(request): Json<TestMailRequest>,
 ) -> Result<Json<String>, Wrong> {
     let config = context.config.borrow().clone();
-    if let Err(error) = request.to.parse::<lettre::Address>() {
-        return Err(Wrong(StatusCode::BAD_REQUEST, format!("`{}` is not a mail address: {error}", request.to)));
+    let wrong = |what: String| Wrong(StatusCode::BAD_REQUEST, what);
+    let mut delivery =
+        Delivery::new(&config.notify, &config.store.state_dir).map_err(|error| wrong(error.to_string()))?;
+    let mut letter = sample::test_mail(request.to, None, UnixMs::now());
+    match webhook::name_of(&letter.to) {
+        Some(name) if config.webhook.iter().all(|webhook| webhook.name != name) => {
+            return Err(wrong(format!("there is no [[webhook]] with the name `{name}`")));
+        }
+        Some(_) => {
+            let webhooks = Webhooks::load(&config.webhook).map_err(|(_, error)| wrong(error.to_string()))?;
+            delivery = delivery.with_webhooks(webhooks);
+            letter.ready = Some(notice::test_message(&letter.to, UnixMs::now()));
+        }
+        None => {
+            let parsed = letter.to.parse::<lettre::Address>();
+            parsed.map_err(|error| wrong(format!("`{}` is not a mail address: {error}", letter.to)))?;
+        }
     }
-    let delivery = Delivery::new(&config.notify, &config.store.state_dir)
-        .map_err(|error| Wrong(StatusCode::BAD_REQUEST, error.to_string()))?;
-    let letter = sample::test_mail(request.to, None, UnixMs::now());
-    delivery
-        .deliver_now(&letter)
-        .await
-        .map_err(|error| Wrong(StatusCode::BAD_GATEWAY, format!("{}: {error}", delivery.destination())))?;
-    Ok(Json(format!("{} took the mail to {}", delivery.destination(), letter.to)))
+    delivery.deliver_now(&letter).await.map_err(|error| match webhook::name_of(&letter.to) {
+        Some(_) => Wrong(StatusCode::BAD_GATEWAY, error.to_string()),
+        None => Wrong(StatusCode::BAD_GATEWAY, format!("{}: {error}", delivery.destination())),
+    })?;
+    Ok(Json(match webhook::name_of(&letter.to) {
+        Some(_) => format!("{} took the test", letter.to),
+        None => format!("{} took the mail to {}", delivery.destination(), letter.to),
+    }))
 }
 
 async fn health(State(context): State<Context>) -> Result<(StatusCode, Json<Health>), Wrong> {

@@ -77,7 +77,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         let links = page::Links::new(own_url, &config.store.state_dir).context("the key of the stand-in page")?;
         delivery = delivery.with_links(links);
     }
-    let delivery = Arc::new(delivery);
+    let delivery = Arc::new(delivery.with_webhooks(supervise::webhooks(&config)?));
     store.set_relays(relay::relays(&config)?);
     store.set_notices(Notices::new(&config.notice));
     let courier = relay::courier(&config)?;
@@ -238,6 +238,9 @@ async fn reload(
     let config = config::load(path, presence)?;
     if config.guard != in_force.borrow().guard {
         tracing::warn!("guards have changed in the configuration; those in force stay until a restart");
+    }
+    if config.webhook != in_force.borrow().webhook {
+        tracing::warn!("webhooks have changed in the configuration; those in force stay until a restart");
     }
     let (answer, answered) = tokio::sync::oneshot::channel();
     store.replace_config_addresses(config.address_entries(UnixMs::now())).await?;

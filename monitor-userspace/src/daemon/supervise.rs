@@ -17,7 +17,7 @@ use crate::{
     config::Config,
     guard::{self, GuardLine},
     kernel::Kernel,
-    notify::ServerNames,
+    notify::{ServerNames, Webhooks},
     outage::{OutageId, Service},
     recovery::{Reported, snmp},
     store::Store,
@@ -144,6 +144,11 @@ pub(super) async fn guards(
     let failed: Vec<_> = outages.into_iter().map(|record| record.outage.service).collect();
     let (worker, lines) = guard::Worker::new(kernel.take_guards()?, &config.guard, &failed, reports.clone())?;
     Ok((Some(worker), lines))
+}
+
+/// Where notices are posted.
+pub(super) fn webhooks(config: &Config) -> Result<Webhooks> {
+    Webhooks::load(&config.webhook).map_err(|(index, error)| anyhow!("webhook[{index}].{error}"))
 }
 
 /// Serves HTTP until `cancel`.

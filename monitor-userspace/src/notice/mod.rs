@@ -4,6 +4,7 @@
 //! `words` what. Out: one message for all that has come together, which the store puts into the outbox.
 
 mod happened;
+mod json;
 mod pace;
 mod recipients;
 mod words;
@@ -14,7 +15,7 @@ pub use self::{
     happened::{Event, Kind, Peer, Subject},
     pace::{Pace, Timing},
     recipients::Notices,
-    words::message,
+    words::{message, test_message},
 };
 
 /// The key of a letter about this event to this address; `event` is fit for a file name.

@@ -6,8 +6,8 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use super::{Event, Subject, key};
-use crate::{outage::UnixMs, store::Ready};
+use super::{Event, Subject, json, key};
+use crate::{notify::webhook, outage::UnixMs, store::Ready};
 
 /// Events that one message spells out; of more it says how many there are.
 const MOST: usize = 200;
@@ -30,13 +30,23 @@ pub fn message(mut events: Vec<Event>, first: (i64, UnixMs), to: &str) -> Ready 
         let _ = writeln!(text, "\nand {} more: see `ringback outages --all`", events.len() - MOST);
     }
     let (id, at) = first;
-    Ready {
-        key: key(&format!("notice.{id}.{}", at.0), to),
-        subject: format!("Ringback: {headline}"),
-        text,
-        attachment: None,
-        unsubscribe: false,
+    let key = key(&format!("notice.{id}.{}", at.0), to);
+    let subject = format!("Ringback: {headline}");
+    if webhook::name_of(to).is_some() {
+        let more = events.len().saturating_sub(MOST);
+        events.truncate(MOST);
+        text = json::body(&key, &subject, &text, &events, more);
     }
+    Ready { key, subject, text, attachment: None, unsubscribe: false }
+}
+
+/// What `ringback test-mail webhook:NAME` posts: no event.
+#[must_use]
+pub fn test_message(to: &str, now: UnixMs) -> Ready {
+    let mut ready = message(Vec::new(), (0, now), to);
+    ready.subject = "Ringback: a test".to_owned();
+    ready.text = json::body(&ready.key, &ready.subject, "This is only a test.\n", &[], 0);
+    ready
 }
 
 /// An end says all that the opening said.
@@ -146,6 +156,25 @@ mod tests {
         );
         assert_eq!(of(vec![Event::Opened(subject(17)), ended(17)]).subject, "Ringback: 192.0.2.7:443 is back");
         assert_eq!(of(vec![ended(1), ended(2)]).subject, "Ringback: 2 are back");
+    }
+
+    #[test]
+    fn a_webhook_is_told_the_same_in_json() {
+        let down = Event::PeerDown { peer: "web2".to_owned(), since: UnixMs(0) };
+        let events = || vec![Event::Opened(subject(17)), ended(18), down.clone()];
+        let notice = message(events(), (5, UnixMs(1)), "webhook:pager");
+        let json: serde_json::Value = serde_json::from_str(&notice.text).unwrap();
+        assert_eq!((&json["subject"], &json["text"]), (&notice.subject.clone().into(), &of(events()).text.into()));
+        assert_eq!(json["id"], notice.key);
+        let expected = serde_json::json!([
+            { "event": "opened", "outage": 17, "server": "192.0.2.7", "port": 443, "server_name": "www.example.net",
+              "evidence": "unanswered", "since": 1_795_219_001_000_i64, "clients": 4 },
+            { "event": "ended", "outage": 18, "server": "192.0.2.7", "port": 443, "server_name": "www.example.net",
+              "evidence": "unanswered", "since": 1_795_219_001_000_i64, "clients": 4, "at": 1_795_226_501_000_i64,
+              "recovery": "trap" },
+            { "event": "peer-down", "peer": "web2", "since": 0 },
+        ]);
+        assert_eq!(json["events"], expected);
     }
 
     #[test]

@@ -11,8 +11,9 @@ use super::{
     server_name::ServerNames,
     smtp::{Handed, Session},
     verdict::{Attempt, Backoff},
+    webhook::{self, Webhooks},
 };
-use crate::{config, page::Links, store::Letter};
+use crate::{config, outage::UnixMs, page::Links, store::Letter};
 
 /// The folder of the Maildir under the state directory.
 const MAILDIR: &str = "mail";
@@ -23,6 +24,7 @@ pub struct Delivery {
     composer: Composer,
     way: Way,
     names: Arc<ServerNames>,
+    webhooks: Webhooks,
     pub(super) backoff: Backoff,
     pub(super) connections: u16,
     pub(super) rate: u32,
@@ -54,6 +56,7 @@ impl Delivery {
             composer: Composer::new(settings)?,
             way,
             names: Arc::new(ServerNames::new(settings)),
+            webhooks: Webhooks::default(),
             backoff: Backoff::new(settings),
             connections: settings.connections.max(1),
             rate: settings.rate,
@@ -64,6 +67,13 @@ impl Delivery {
     #[must_use]
     pub(crate) fn with_links(mut self, links: Links) -> Self {
         self.composer.link(links);
+        self
+    }
+
+    /// Posts letters to these, where they are the recipients.
+    #[must_use]
+    pub fn with_webhooks(mut self, webhooks: Webhooks) -> Self {
+        self.webhooks = webhooks;
         self
     }
 
@@ -129,6 +139,9 @@ impl Carrier {
 
     /// One try to deliver `letter`.
     pub(super) async fn carry(&mut self, delivery: &Delivery, letter: &Letter) -> Attempt {
+        if let Some(name) = webhook::name_of(&letter.to) {
+            return delivery.webhooks.post(name, letter, UnixMs::now()).await;
+        }
         let message = match delivery.composer.write(letter) {
             Ok(message) => message,
             Err(error) => return Attempt::Refused(error.to_string()),

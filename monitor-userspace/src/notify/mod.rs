@@ -4,7 +4,7 @@
 //! and what became of it, recorded in the store.
 //!
 //! `worker` takes due letters from the `outbox`, `pacing` holds back what would be a stampede, `lane`s try them in
-//! parallel over `smtp` or into the `maildir`, `verdict` decides what a try means. `message` puts `template`s into
+//! parallel over `smtp`, into the `maildir` or to a `webhook`, `verdict` decides what a try means. `message` puts `template`s into
 //! words.
 
 mod address_book;
@@ -26,6 +26,7 @@ mod server_name;
 mod smtp;
 mod template;
 mod verdict;
+pub mod webhook;
 mod worker;
 
 pub use address_book::{AddressBook, AddressEntry, Origin};
@@ -35,4 +36,5 @@ pub use error::NotifyError;
 pub use outbox::Outbox;
 pub use server_name::{LOOKUP_LIMIT, ServerNames};
 pub use template::TemplateError;
+pub use webhook::Webhooks;
 pub use worker::OutboxWorker;

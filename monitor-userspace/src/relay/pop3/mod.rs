@@ -9,15 +9,14 @@ mod url;
 
 use std::{fs, io, path::PathBuf, sync::Arc};
 
-use tokio_rustls::rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring::default_provider,
-    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
-};
+use tokio_rustls::rustls::{ClientConfig, pki_types::ServerName};
 
 pub(super) use self::session::{Session, SessionError};
 use self::url::{Encryption, Url};
-use crate::config::Mailbox;
+use crate::{
+    config::Mailbox,
+    tls::{self, TlsError},
+};
 
 /// A setting of `[mailbox]` that no mail can be fetched with: a key below it, and what is wrong.
 #[derive(Debug, thiserror::Error)]
@@ -94,29 +93,17 @@ impl Pop3 {
         if !one_line(password) {
             return Err(MailboxError::Lines("pop3_password_file"));
         }
-        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        if let Some(path) = &settings.pop3_ca_file {
-            let pem = fs::read(path).map_err(unreadable("pop3_ca_file", path))?;
-            let wrong = || MailboxError::Certificate(path.clone());
-            let certificates =
-                CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().map_err(|_| wrong())?;
-            if certificates.is_empty() {
-                return Err(wrong());
-            }
-            for certificate in certificates {
-                roots.add(certificate).map_err(|_| wrong())?;
-            }
-        }
-        let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| MailboxError::Tls(error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let path = settings.pop3_ca_file.clone().unwrap_or_default();
+        let tls = tls::client(settings.pop3_ca_file.as_deref()).map_err(|error| match error {
+            TlsError::Unreadable(source) => MailboxError::Unreadable { key: "pop3_ca_file", path, source },
+            TlsError::NoCertificate => MailboxError::Certificate(path),
+            TlsError::Setup(reason) => MailboxError::Tls(reason),
+        })?;
         Ok(Some(Self {
             url: parsed,
             user: user.clone(),
             password: password.to_owned(),
-            tls: Arc::new(tls),
+            tls,
             name,
             largest: settings.largest,
         }))
