@@ -37,7 +37,9 @@ pub use mark::MarkRequest;
 pub use note::{HostState, Note, NoteKey};
 pub use service::{ServiceFlags, ServiceKey, ServiceState};
 pub use settings::{LAYOUT, Settings};
-pub use standin::{OtherPorts, SENT_FOR_SERVER, STAND_IN_PORT, STEERED, StandIn};
+pub use standin::{
+    OtherPorts, SENT_FOR_SERVER, STAND_IN_PORT, STAND_IN_TLS_PORT, STEERED, STEERED_FOR_NS, STEERED_SLOTS, StandIn,
+};
 pub use watch::{MAX_PORTS, WatchRule};
 
 /// Names of the maps, as the object declares them and as they are pinned. The kernel keeps 15 characters of a name.
@@ -68,9 +70,12 @@ pub mod map {
     pub const COMMITTED: &str = "RB_COMMITTED";
     /// [`crate::StandIn`], one entry; not pinned.
     pub const STAND_IN: &str = "RB_STANDIN";
-    /// When a SYN was last given to the page; 0: no connection of its can be open, so none is looked for. One entry, apart
-    /// from the daemon's: the program writes it. Not pinned.
+    /// When a SYN to a server was last given to the page, by a few bits of the server's address; 0: never. Packets of servers
+    /// where that is long ago are not looked at any further. Apart from the daemon's entry: the program writes it. Not
+    /// pinned.
     pub const STEERED: &str = "RB_STEERED";
+    /// Longest prefix of [`crate::Addr`] to 1: servers that the page has a certificate for; not pinned.
+    pub const STAND_IN_TLS: &str = "RB_STANDIN_TLS";
     /// Longest prefix of [`crate::Addr`] to 1, or 0: clients that the page is not for; not pinned.
     pub const ON_RECORD: &str = "RB_ON_RECORD";
     /// The one timer that finds expired attempts.

@@ -3,6 +3,15 @@
 /// TCP port of the services that the page stands in for (F-21).
 pub const STAND_IN_PORT: u16 = 80;
 
+/// TCP port of the services that it stands in for where it has a certificate.
+pub const STAND_IN_TLS_PORT: u16 = 443;
+
+/// How long after its last SYN a server's page connections are looked for; the page ends them before.
+pub const STEERED_FOR_NS: u64 = 600_000_000_000;
+
+/// Entries of [`crate::map::STEERED`], a power of two.
+pub const STEERED_SLOTS: usize = 256;
+
 /// Mark of packets that are steered to the page: a routing rule of the daemon's delivers them here instead of forwarding
 /// them.
 pub const STEERED: u32 = 0x7262_0001;
@@ -36,9 +45,13 @@ pub struct StandIn {
     pub port_v6: u16,
     /// [`OtherPorts`].
     pub other_ports: u32,
+    /// Whether the page has certificates: 1, else 0. Which servers they are for is in [`crate::map::STAND_IN_TLS`].
+    pub tls: u32,
+    /// Zero.
+    pub _pad: u32,
 }
 
-const _: () = assert!(size_of::<StandIn>() == 16);
+const _: () = assert!(size_of::<StandIn>() == 24);
 
 #[cfg(feature = "user")]
 mod user {

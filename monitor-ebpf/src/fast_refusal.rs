@@ -10,11 +10,12 @@ use aya_ebpf::{
     helpers::generated::{bpf_ktime_get_ns, bpf_xdp_adjust_head, bpf_xdp_adjust_tail},
     programs::XdpContext,
 };
-use monitor_common::{OtherPorts, STAND_IN_PORT};
+use monitor_common::{Addr, OtherPorts};
 
 use crate::{
     frame::{Addr6, ETH_P_IP, ETH_P_IPV6, Frame, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, ethertype},
     maps::RB_STANDIN,
+    standin::has_page,
 };
 
 /// Headers as 16-bit words in network byte order: what checksums are made of (RFC 1071).
@@ -74,7 +75,7 @@ fn refuse(ctx: &XdpContext) -> Option<u32> {
             // With options the quote would lie elsewhere; nobody sends them.
             if ip[0][0] != PLAIN_IPV4
                 || ip[4][1] != IPPROTO_TCP
-                || is_the_pages(&frame, offset + IPV4, standin.port_v4)?
+                || is_the_pages(&frame, offset + IPV4, &address_v4(ip), standin.port_v4)
             {
                 return None;
             }
@@ -82,7 +83,8 @@ fn refuse(ctx: &XdpContext) -> Option<u32> {
         }
         ETH_P_IPV6 => {
             let ip = frame.at::<Ipv6>(offset)?;
-            if ip[3][0] != IPPROTO_TCP || is_the_pages(&frame, offset + IPV6, standin.port_v6)? {
+            let [_, server] = *frame.at::<[Addr6; 2]>(offset + IPV6_ADDRESSES)?;
+            if ip[3][0] != IPPROTO_TCP || is_the_pages(&frame, offset + IPV6, &server.into(), standin.port_v6) {
                 return None;
             }
             if by_icmp { unreachable_v6(ctx)? } else { reset_v6(ctx, offset)? }
@@ -92,11 +94,17 @@ fn refuse(ctx: &XdpContext) -> Option<u32> {
     Some(xdp_action::XDP_TX)
 }
 
-/// Whether the page answers this SYN, whose TCP header is at `at`.
+/// Whether the page answers this SYN, whose TCP header is at `at`. What cannot be read is not refused.
+#[inline(never)]
+fn is_the_pages(frame: &Frame, at: usize, server: &Addr, listener: u16) -> bool {
+    let (Some(tcp), Some(standin)) = (frame.at::<Tcp>(at), RB_STANDIN.get(0)) else { return true };
+    listener != 0 && has_page(standin, server, u16::from_be_bytes(tcp[1]))
+}
+
+/// The destination.
 #[inline(always)]
-fn is_the_pages(frame: &Frame, at: usize, listener: u16) -> Option<bool> {
-    let port = u16::from_be_bytes(frame.at::<Tcp>(at)?[1]);
-    Some(listener != 0 && port == STAND_IN_PORT)
+fn address_v4(ip: &Ipv4) -> Addr {
+    Addr::from_v4(u32::from_ne_bytes([ip[8][0], ip[8][1], ip[9][0], ip[9][1]]))
 }
 
 #[inline(never)]

@@ -7,7 +7,8 @@ use aya_ebpf::{
 };
 use monitor_common::{
     Addr, Attempt, Bucket, Counter, Cursor, Event, Flow, GuardCounts, GuardRecord, GuardRule, Handshake, HeldSyn,
-    HostState, MAX_GUARDS, Note, NoteKey, OpenFlow, ServiceKey, ServiceState, Settings, StandIn, WatchRule, map,
+    HostState, MAX_GUARDS, Note, NoteKey, OpenFlow, STEERED_SLOTS, ServiceKey, ServiceState, Settings, StandIn,
+    WatchRule, map,
 };
 
 /// Array values of a map that can be mapped into user space begin on a page: a bucket is then one cache line.
@@ -88,7 +89,10 @@ pub(crate) static RB_TIMER: Array<Timer, 1> = Array::new();
 pub(crate) static RB_STANDIN: Array<StandIn, 1> = Array::new();
 
 #[btf_map]
-pub(crate) static RB_STEERED: Array<u64, 1> = Array::new();
+pub(crate) static RB_STEERED: Array<u64, { STEERED_SLOTS }> = Array::new();
+
+#[btf_map]
+pub(crate) static RB_STANDIN_TLS: LpmTrie<Addr, u32, 4096> = LpmTrie::new();
 
 #[btf_map]
 pub(crate) static RB_ON_RECORD: LpmTrie<Addr, u32, 65536> = LpmTrie::new();

@@ -4,7 +4,7 @@ use std::{fs, net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result};
 
-use crate::{Attempt, Host, Process, wait_until};
+use crate::{Attempt, Certificate, Host, Process, wait_until};
 
 /// nginx on a host's IPv4 and IPv6 address; stopped on drop, and then connections are refused.
 #[derive(Debug)]
@@ -15,6 +15,16 @@ pub struct HttpServer {
 impl HttpServer {
     /// Serves a page with the host's name on `port`, and waits until it does.
     pub fn start(host: &Host, port: u16) -> Result<Self> {
+        Self::start_with(host, port, "", "")
+    }
+
+    /// The same over TLS.
+    pub fn start_tls(host: &Host, port: u16, certificate: &Certificate) -> Result<Self> {
+        let (file, key) = (certificate.certificate.display(), certificate.key.display());
+        Self::start_with(host, port, " ssl", &format!("ssl_certificate {file};\nssl_certificate_key {key};\n"))
+    }
+
+    fn start_with(host: &Host, port: u16, kind: &str, settings: &str) -> Result<Self> {
         let folder = host.folder().join(format!("nginx-{port}"));
         fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let at = folder.display();
@@ -24,8 +34,8 @@ impl HttpServer {
             .collect();
         let config = format!(
             "daemon off;\nmaster_process off;\npid {at}/pid;\nerror_log {at}/error.log;\nevents {{}}\nhttp {{\n\
-             access_log off;\n{temporary}server {{\nlisten {};\nlisten {} ipv6only=on;\n\
-             location / {{ return 200 \"this is {}\\n\"; }}\n}}\n}}\n",
+             access_log off;\n{temporary}server {{\nlisten {}{kind};\nlisten {}{kind} ipv6only=on;\n\
+             {settings}location / {{ return 200 \"this is {}\\n\"; }}\n}}\n}}\n",
             host.service_v4(port),
             host.service_v6(port),
             host.name(),

@@ -11,8 +11,10 @@
 
 pub mod app_server;
 pub mod attempt;
+pub mod authority;
 pub mod browser;
 pub mod cluster;
+pub mod curl;
 pub mod daemon;
 pub mod daemon_config;
 pub mod database_lock;
@@ -37,8 +39,10 @@ pub mod xdp_pass;
 
 pub use app_server::AppServer;
 pub use attempt::{Attempt, Fetched};
+pub use authority::{Authority, Certificate};
 pub use browser::{Browser, Look};
 pub use cluster::{Cluster, Ways};
+pub use curl::{Seen, curl};
 pub use daemon::{Daemon, program};
 pub use daemon_config::DaemonConfig;
 pub use database_lock::DatabaseLock;

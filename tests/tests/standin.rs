@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use lab::{Attempt, Daemon, DaemonConfig, Host, HttpServer, Lab, wait_until};
+use lab::{Attempt, Daemon, DaemonConfig, Host, HttpServer, Lab, Seen, curl, wait_until};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(15);
@@ -21,25 +21,6 @@ fn config() -> DaemonConfig {
         .text("recovery.probe", "200ms")
         .text("recovery.probe_max", "300ms")
         .text("recovery.probe_timeout", "500ms")
-}
-
-/// What curl saw.
-#[derive(Debug)]
-struct Seen {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-/// curl with further arguments.
-fn curl(client: &Host, args: &[&str]) -> Result<Seen> {
-    let mut curl = client.command("curl");
-    curl.args(["--silent", "--show-error", "--include", "--noproxy", "*", "--max-time", "10"]).args(args);
-    let output = curl.output().context("cannot start `curl`")?;
-    let text = String::from_utf8_lossy(&output.stdout).replace("\r\n", "\n");
-    let (head, body) = text.split_once("\n\n").unwrap_or((&text, ""));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-    Ok(Seen { status, head: head.to_lowercase(), body: body.to_owned() })
 }
 
 fn url(service: SocketAddr, path: &str) -> String {
@@ -293,6 +274,66 @@ fn a_client_on_record_is_not_asked_until_its_registration_is_too_old() -> Result
     wait_until("it is asked again", LIMIT, || curl(typed, &[&url(service, "/")]).is_ok_and(|seen| seen.status == 503))?;
     assert_eq!(known.connect(None, service, LIMIT)?, Attempt::Refused);
     Ok(())
+}
+
+// proves: F-21
+#[test]
+fn a_reload_brings_the_page_to_further_interfaces_and_takes_it_from_others() -> Result<()> {
+    let lab = Lab::builder().clients(2).build()?;
+    let (one, two, server) = (lab.client(1), lab.client(2), lab.server(1));
+    let nginx = HttpServer::start(server, 80)?;
+    let service = server.service_v4(80);
+    let on = |interfaces: &str| config().set("watch.interfaces", interfaces);
+    let daemon = Daemon::start(lab.gateway(), on("['client1', 'server1']"))?;
+    learn(&daemon, one, service)?;
+    drop(nginx);
+    fail(one, service)?;
+    assert_eq!(two.connect(None, service, LIMIT)?, Attempt::Refused);
+    daemon.write_config(on("['client2', 'server1']"))?;
+    daemon.sighup()?;
+    let sees = |client: &Host| curl(client, &[&url(service, "/")]).is_ok_and(|seen| seen.status == 503);
+    wait_until("the page is on the new interface", LIMIT, || sees(two))?;
+    wait_until("it is no longer on the other", LIMIT, || {
+        one.connect(None, service, LIMIT).is_ok_and(|attempt| attempt == Attempt::Refused)
+    })
+}
+
+/// A frame with a word of the operator's in it.
+fn frame(built_in: &str, word: &str) -> String {
+    built_in.replace("<main>", &format!("<main><p>{word}</p>"))
+}
+
+// proves: F-21
+#[test]
+fn the_operators_frame_and_rules_count_after_a_reload() -> Result<()> {
+    let lab = Lab::builder().build()?;
+    let (client, server) = (lab.client(1), lab.server(1));
+    let nginx = HttpServer::start(server, 80)?;
+    let service = server.service_v4(80);
+    let built_in = include_str!("../../monitor-userspace/src/page/templates/page.html");
+    let file = lab.folder().join("page.html");
+    std::fs::write(&file, frame(built_in, "Our help desk: 4711"))?;
+    let config = |ask: &str| {
+        config()
+            .text("standin.page_dir", &lab.folder().display().to_string())
+            .text("standin.ask", ask)
+            .address(client.v4(), MAIL)
+    };
+    let daemon = Daemon::start(lab.gateway(), config("everyone"))?;
+    learn(&daemon, client, service)?;
+    drop(nginx);
+    fail(client, service)?;
+    let shows = |word: &str| curl(client, &[&url(service, "/")]).is_ok_and(|seen| seen.body.contains(word));
+    assert!(shows("<p>Our help desk: 4711</p>"));
+    std::fs::write(&file, frame(built_in, "Our help desk: 4712"))?;
+    daemon.sighup()?;
+    wait_until("the new frame is shown", LIMIT, || shows("<p>Our help desk: 4712</p>"))?;
+    // Whoever is on record is not asked any more.
+    daemon.write_config(config("unknown"))?;
+    daemon.sighup()?;
+    wait_until("the new rule counts", LIMIT, || {
+        client.connect(None, service, LIMIT).is_ok_and(|attempt| attempt == Attempt::Refused)
+    })
 }
 
 // proves: F-28

@@ -9,7 +9,7 @@ use super::{
     time::{lasting, utc},
 };
 use crate::{
-    control::{Health, StatusReport},
+    control::{Health, Loss, StatusReport},
     store::{ListRecord, ListState},
 };
 
@@ -72,6 +72,9 @@ fn text(report: &StatusReport) -> String {
             )
         }
     });
+    if let Some(line) = page_line(&report.page) {
+        say(line);
+    }
     for list in &report.lists {
         say(list_line(list));
     }
@@ -94,6 +97,14 @@ fn text(report: &StatusReport) -> String {
         say(format!("           given up {}: {about}: {}", utc(letter.at), letter.reason));
     }
     text
+}
+
+/// What became of the page's clients: the two that matter always, the others when there were any. `None`: it is off.
+fn page_line(counts: &[Loss]) -> Option<String> {
+    let always = ["shown", "registered"];
+    let said = counts.iter().filter(|loss| loss.count > 0 || always.contains(&loss.reason.as_str()));
+    let said: Vec<_> = said.map(|loss| format!("{} {}", loss.count, loss.reason)).collect();
+    (!said.is_empty()).then(|| format!("Page:      {}", said.join(", ")))
 }
 
 /// What became of a list that a relay was sent.
@@ -146,6 +157,7 @@ mod tests {
             counters: Vec::new(),
             ignored: Tally::default(),
             snmp: Vec::new(),
+            page: Vec::new(),
             answers_seen: true,
         }
     }

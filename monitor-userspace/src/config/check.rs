@@ -195,7 +195,7 @@ fn standin(config: &Config, mistakes: &mut Mistakes) {
         say(mistakes, "standin.own_url", "and standin.own_listen need each other: set both or neither");
     }
     if let Err((key, what)) = crate::page::check(standin) {
-        say(mistakes, key, what);
+        say(mistakes, &key, what);
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-pub use super::standin::{Ask, OtherPortsRule, StandIn};
+pub use super::standin::{Ask, OtherPortsRule, StandIn, StandInTls};
 use super::{GatewaySetting, Mailbox, NoticeSetting, RelaySetting};
 
 /// The whole file. Every key has a default; an unknown key is an error.
@@ -424,6 +424,18 @@ impl ClientNet {
     #[must_use]
     pub fn new(net: IpNet) -> Self {
         Self(net.trunc())
+    }
+
+    /// Every IPv4 address.
+    #[must_use]
+    pub fn all_v4() -> Self {
+        Self::new(IpNet::from(ipnet::Ipv4Net::default()))
+    }
+
+    /// Every IPv6 address.
+    #[must_use]
+    pub fn all_v6() -> Self {
+        Self::new(IpNet::from(ipnet::Ipv6Net::default()))
     }
 
     /// The network of one that is this address.

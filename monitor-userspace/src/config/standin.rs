@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::ClientNet;
+
 /// `[standin]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -31,6 +33,22 @@ pub struct StandIn {
     pub page_dir: Option<PathBuf>,
     /// SYNs to other ports of failed services: `silent` (they pass), `reset` or `icmp` (refused at once, F-29).
     pub other_ports: OtherPortsRule,
+    /// Certificates by which the page is also served over TLS (port 443), for the names in them. Other names, and servers
+    /// without any, get what other ports get.
+    pub tls: Vec<StandInTls>,
+}
+
+/// `[[standin.tls]]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StandInTls {
+    /// The server's own certificate and those between it and an authority, in PEM.
+    pub certificate: PathBuf,
+    /// Its private key, in PEM.
+    pub key: PathBuf,
+    /// Addresses or networks of the servers that it is for. Empty: every server that is asked for a name in it.
+    #[serde(default)]
+    pub servers: Vec<ClientNet>,
 }
 
 /// `standin.ask`
@@ -70,6 +88,7 @@ impl Default for StandIn {
             own_url: None,
             page_dir: None,
             other_ports: OtherPortsRule::Silent,
+            tls: Vec::new(),
         }
     }
 }

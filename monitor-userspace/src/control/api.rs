@@ -52,6 +52,8 @@ pub struct Context {
     pub watches: bool,
     /// The guards.
     pub guards: watch::Receiver<Vec<GuardLine>>,
+    /// Counters of the stand-in page, if it is on.
+    pub page: Option<Arc<crate::page::Counters>>,
     /// When the daemon started.
     pub started: UnixMs,
     /// The exchange of heartbeats, if there is one.
@@ -174,12 +176,17 @@ async fn report(context: &Context) -> Result<StatusReport, StoreError> {
             .collect(),
         ignored: core.tally,
         snmp: context.snmp.as_ref().map(|counters| snmp_lines(counters)).unwrap_or_default(),
+        page: context.page.as_ref().map(|counters| page_lines(counters)).unwrap_or_default(),
         answers_seen: core.answers_seen,
     })
 }
 
 fn snmp_lines(counters: &crate::recovery::snmp::Counters) -> Vec<Loss> {
     counters.words().into_iter().map(|(word, count)| Loss { reason: word.to_owned(), count }).collect()
+}
+
+fn page_lines(counters: &crate::page::Counters) -> Vec<Loss> {
+    counters.words().map(|(word, count)| Loss { reason: word.to_owned(), count }).collect()
 }
 
 fn line(record: OutageRecord) -> OutageLine {

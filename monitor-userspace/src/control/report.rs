@@ -51,6 +51,9 @@ pub struct StatusReport {
     pub ignored: Tally,
     /// What the SNMP manager did with what it received, by reason; empty while it is off.
     pub snmp: Vec<Loss>,
+    /// What became of the clients of the stand-in page, by reason; empty while it is off.
+    #[serde(default)]
+    pub page: Vec<Loss>,
     /// Whether this path ever showed an answer; if not, silence cannot be judged (asymmetric routing?).
     pub answers_seen: bool,
 }

@@ -113,15 +113,21 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         None => None,
     };
 
+    let config = Arc::new(config);
+    let (config_sender, config_view) = watch::channel(Arc::clone(&config));
     let (mut kernel, events) = Kernel::start(&config.watch, !config.guard.is_empty(), &interfaces).await?;
     let page = if page::is_wanted(&config.standin) {
         let maps = kernel.take_stand_in()?;
         if config.standin.enabled {
             kernel.attach_stand_in(&interfaces)?;
         }
-        let surroundings =
-            page::Surroundings { store: store.clone(), commands: commands.clone(), reported: reports.clone() };
-        Some(Page::start(&config, maps, surroundings).await?)
+        let surroundings = page::Surroundings {
+            store: store.clone(),
+            commands: commands.clone(),
+            reported: reports.clone(),
+            config: config_view.clone(),
+        };
+        Some(Page::start(maps, surroundings).await?)
     } else {
         None
     };
@@ -130,8 +136,6 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     let wiring = Wiring { reported, commands: command_queue, probes, opened, letters: Arc::clone(&letters), state };
     let core = Core::start(&config, kernel, events, store.clone(), wiring).await?;
 
-    let config = Arc::new(config);
-    let (config_sender, config_view) = watch::channel(Arc::clone(&config));
     let context = control::Context {
         store: store.clone(),
         core: state_view,
@@ -142,6 +146,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         mailbox: courier.clone(),
         watches: true,
         guards: guard_lines,
+        page: page.as_ref().filter(|_| config.standin.enabled).map(Page::counters),
         started: UnixMs::now(),
         peers: heartbeats.as_ref().map(|running| running.peers.clone()),
     };

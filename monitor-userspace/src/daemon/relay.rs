@@ -62,6 +62,7 @@ pub async fn run(config: Config) -> Result<()> {
         watches: false,
         guards: watch::channel(Vec::new()).1,
         peers: None,
+        page: None,
         started: UnixMs::now(),
     };
 

@@ -61,6 +61,8 @@ pub struct Kernel {
     /// Held as long as the pins are used; `None` where nothing is pinned.
     lock: Option<PinLock>,
     attached: Vec<Attached>,
+    /// Where the stand-in page's program is; `None`: it is off.
+    stand_in: Option<standin::Links>,
     clock: Clock,
     watched: Vec<WatchEntry>,
 }
@@ -83,7 +85,7 @@ impl Kernel {
     /// Puts the program of the stand-in page on the interfaces too: what arrives for it is given to the page from when
     /// [`Kernel::take_stand_in`]'s maps say so.
     pub fn attach_stand_in(&mut self, interfaces: &[String]) -> Result<(), KernelError> {
-        standin::attach(&mut self.ebpf, interfaces)
+        standin::attach(&mut self.ebpf, self.stand_in.get_or_insert_default(), interfaces)
     }
 
     /// The maps by which failed services are answered for.
@@ -132,8 +134,15 @@ impl Kernel {
         object::configure(&mut ebpf, watch)?;
         let events = Events::new(&mut ebpf)?;
         let log = Log::new(&mut ebpf)?;
-        let mut kernel =
-            Self { ebpf, log, lock: None, attached: Vec::new(), clock: Clock::now(), watched: watch.servers.clone() };
+        let mut kernel = Self {
+            ebpf,
+            log,
+            lock: None,
+            attached: Vec::new(),
+            stand_in: None,
+            clock: Clock::now(),
+            watched: watch.servers.clone(),
+        };
         kernel.put_watch_list(watch)?;
         Ok((kernel, events))
     }
@@ -142,6 +151,9 @@ impl Kernel {
     pub async fn reload(&mut self, watch: &Watch, interfaces: &[String]) -> Result<(), KernelError> {
         self.configure(watch)?;
         self.attached = attach::attach(&mut self.ebpf, watch, interfaces).await?;
+        if self.stand_in.is_some() {
+            self.attach_stand_in(interfaces)?;
+        }
         Ok(())
     }
 

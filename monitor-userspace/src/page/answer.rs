@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use tokio::{sync::oneshot, time::timeout};
 
-use super::{routes::Context, view::Failed};
+use super::{counters::Count, routes::Context, view::Failed};
 use crate::{
     config::{ClientNet, Language},
     daemon::Command,
@@ -24,6 +24,8 @@ pub(super) struct Form {
     #[serde(default)]
     pub(super) token: String,
     #[serde(default)]
+    pub(super) scheme: String,
+    #[serde(default)]
     pub(super) host: String,
     #[serde(default)]
     pub(super) path: String,
@@ -40,6 +42,18 @@ pub(super) enum Outcome {
     NotAnAddress,
     TooOften,
     NotKept,
+}
+
+impl Outcome {
+    pub(super) const fn count(&self) -> Count {
+        match self {
+            Self::Registered { .. } => Count::Registered,
+            Self::Declined => Count::Declined,
+            Self::NotAnAddress => Count::NotAnAddress,
+            Self::TooOften => Count::TooOften,
+            Self::NotKept => Count::NotKept,
+        }
+    }
 }
 
 /// Keeps the answer. What it says is in the store when this returns.

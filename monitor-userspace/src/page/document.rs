@@ -38,6 +38,7 @@ pub(super) struct Place<'a> {
 pub(super) struct Question<'a> {
     pub(super) action: &'a str,
     pub(super) token: &'a str,
+    pub(super) scheme: &'a str,
     pub(super) host: &'a str,
     pub(super) path: &'a str,
     /// What is wrong with what was typed, and what was typed.
@@ -77,6 +78,7 @@ impl Document {
             "<h1>{title}</h1>\n<p>{since} <time>{at}</time></p>\n\
              <form method=\"post\" action=\"{action}\">\n<h2>{question}</h2>\n{alert}\n\
              <input type=\"hidden\" name=\"token\" value=\"{token}\">\n\
+             <input type=\"hidden\" name=\"scheme\" value=\"{scheme}\">\n\
              <input type=\"hidden\" name=\"host\" value=\"{host}\">\n\
              <input type=\"hidden\" name=\"path\" value=\"{path}\">\n\
              <label for=\"mail\">{field}</label>\n\
@@ -91,6 +93,7 @@ impl Document {
             action = escaped(question.action),
             question = words.question,
             token = escaped(question.token),
+            scheme = escaped(question.scheme),
             host = escaped(question.host),
             path = escaped(question.path),
             field = words.field,

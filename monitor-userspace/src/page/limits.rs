@@ -10,6 +10,7 @@ use std::{
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
+use super::counters::Count;
 use crate::config::StandIn;
 
 /// Connections of one client at the same time: a browser opens six to a server.
@@ -72,18 +73,21 @@ impl Limits {
         self.mails.check_key(&mail.to_lowercase()).is_ok()
     }
 
-    /// Room for one more connection, if there is.
-    pub(super) fn connection(self: &Arc<Self>, client: IpAddr) -> Option<Counted> {
+    /// Room for one more connection, or which limit it is beyond.
+    pub(super) fn connection(self: &Arc<Self>, client: IpAddr) -> Result<Counted, Count> {
         let client = block(client);
         // A thread that panicked has counted at most one connection too many.
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         let own = connections.by_client.get(&client).copied().unwrap_or_default();
-        if own >= PER_CLIENT || connections.all >= self.most {
-            return None;
+        if own >= PER_CLIENT {
+            return Err(Count::ClientLimit);
+        }
+        if connections.all >= self.most {
+            return Err(Count::FullLimit);
         }
         connections.all += 1;
         connections.by_client.insert(client, own + 1);
-        Some(Counted { limits: Arc::clone(self), client })
+        Ok(Counted { limits: Arc::clone(self), client })
     }
 }
 
@@ -120,11 +124,11 @@ mod tests {
         assert!(!limits.may_answer(addr("2001:db8::3")));
         assert!(limits.may_answer(addr("2001:db8:0:1::1")));
         let held: Vec<_> = (0..PER_CLIENT).map(|_| limits.connection(addr("10.0.0.1")).unwrap()).collect();
-        assert!(limits.connection(addr("10.0.0.1")).is_none());
+        assert_eq!(limits.connection(addr("10.0.0.1")).err(), Some(Count::ClientLimit));
         let _other = limits.connection(addr("10.0.0.2")).unwrap();
-        assert!(limits.connection(addr("10.0.0.3")).is_none(), "all together have a limit too");
+        assert_eq!(limits.connection(addr("10.0.0.3")).err(), Some(Count::FullLimit), "all together have a limit too");
         drop(held);
-        assert!(limits.connection(addr("10.0.0.1")).is_some());
+        assert!(limits.connection(addr("10.0.0.1")).is_ok());
     }
 
     #[test]

@@ -5,11 +5,15 @@
 //! and never shows anything of another client.
 //!
 //! `steering` has the kernel deliver the packets here, `listeners` takes the connections, `server` speaks HTTP within
-//! limits, `routes` answers, `answer` keeps what was typed, `view` knows what is failed, `on_record` whom the page is for.
+//! limits, over `tls` where there are `certificates`, `routes` answers, `answer` keeps what was typed, `view` knows what is
+//! failed, `on_record` whom the page is for. `in_force` is what a reload replaces.
 
 mod answer;
+mod certificates;
+mod counters;
 mod document;
 mod host_header;
+mod in_force;
 mod language;
 mod limits;
 mod listeners;
@@ -17,6 +21,7 @@ mod on_record;
 mod routes;
 mod server;
 mod steering;
+mod tls;
 mod token;
 mod view;
 mod waiting;
@@ -28,16 +33,16 @@ use anyhow::{Context as _, Result};
 use monitor_common::OtherPorts;
 use tokio::{
     net::TcpListener,
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{Instant, MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
 
-pub use self::steering::remove as remove_steering;
 pub(crate) use self::token::Links;
-use self::{document::Document, limits::Limits, listeners::Listeners, routes::Context, steering::Steering, token::Key};
+pub use self::{counters::Counters, steering::remove as remove_steering};
+use self::{in_force::InForce, limits::Limits, listeners::Listeners, routes::Context, steering::Steering, token::Key};
 use crate::{
-    config::{Config, OtherPortsRule, StandIn},
+    config::{Config, Language, OtherPortsRule, StandIn},
     daemon::Command,
     kernel::{StandInMaps, StandInTargets},
     outage::UnixMs,
@@ -68,12 +73,16 @@ pub struct Surroundings {
     pub commands: mpsc::Sender<Command>,
     /// To the core: somebody waits.
     pub reported: mpsc::Sender<Reported>,
+    /// The configuration in force, after each reload.
+    pub config: watch::Receiver<Arc<Config>>,
 }
 
 /// The page, ready to run. Its routing rules go when it is dropped.
 pub struct Page {
-    settings: StandIn,
     maps: StandInMaps,
+    in_force: watch::Sender<Arc<InForce>>,
+    config: watch::Receiver<Arc<Config>>,
+    counters: Arc<Counters>,
     standing: Option<Standing>,
 }
 
@@ -92,22 +101,24 @@ pub fn is_wanted(settings: &StandIn) -> bool {
 }
 
 /// What is wrong with the settings that only the page understands.
-pub(crate) fn check(settings: &StandIn) -> Result<(), (&'static str, String)> {
+pub(crate) fn check(settings: &StandIn) -> Result<(), (String, String)> {
     if let Some(url) = &settings.own_url {
-        host_header::origin(url).map_err(|what| ("standin.own_url", what))?;
+        host_header::origin(url).map_err(|what| ("standin.own_url".to_owned(), what))?;
     }
-    Document::load(settings.page_dir.as_deref()).map(drop).map_err(|what| ("standin.page_dir", what))
+    InForce::load(settings, Language::default()).map(drop).map_err(|(key, what)| (format!("standin.{key}"), what))
 }
 
 impl Page {
     /// Listens and sets up the routing. Nothing is steered before [`Page::run`].
-    pub async fn start(config: &Config, maps: StandInMaps, surroundings: Surroundings) -> Result<Self> {
+    pub async fn start(maps: StandInMaps, surroundings: Surroundings) -> Result<Self> {
+        let config = Arc::clone(&surroundings.config.borrow());
         let settings = &config.standin;
-        let mut page = Self { settings: settings.clone(), maps, standing: None };
+        let (in_force, in_force_now) = watch::channel(Arc::new(InForce::of(&config)?));
+        let counters = Arc::<Counters>::default();
+        let mut page =
+            Self { maps, in_force, config: surroundings.config, counters: Arc::clone(&counters), standing: None };
         if settings.enabled {
             server::raise_file_limit(settings.connections);
-            let document = Document::load(settings.page_dir.as_deref())
-                .map_err(|what| anyhow::anyhow!("standin.page_dir: {what}"))?;
             let own = match settings.own_listen {
                 Some(addr) => Some(
                     TcpListener::bind(addr)
@@ -123,9 +134,9 @@ impl Page {
                 reported: surroundings.reported,
                 key: Arc::new(Key::load(&config.store.state_dir).context("the key of the stand-in page")?),
                 view: view::View::new(),
-                document: Arc::new(document),
+                in_force: in_force_now,
                 limits: Arc::new(Limits::new(settings)),
-                language: config.notify.language,
+                counters,
                 own_url: settings.own_url.clone().map(Arc::from),
             };
             let steering = Steering::add().await.context("routing stand-in connections to this host")?;
@@ -134,50 +145,60 @@ impl Page {
         Ok(page)
     }
 
+    /// What became of its clients.
+    #[must_use]
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
     /// Serves until `cancel`; then lets open connections end, and removes the routing.
     pub async fn run(mut self, cancel: CancellationToken) -> Result<()> {
         let closing = CancellationToken::new();
-        let mut targets = StandInTargets { other_ports: other_ports(self.settings.other_ports), ..Default::default() };
         let mut connections = tokio::task::JoinSet::new();
+        let mut ports = (0, 0);
         let mut view = None;
         if let Some(standing) = self.standing.take() {
-            (targets.port_v4, targets.port_v6) = standing.listeners.ports();
+            ports = standing.listeners.ports();
             standing.context.look().await?;
-            self.maps.set_on_record(&on_record::of(&standing.context, &self.settings).await?)?;
+            // Before the first SYN is steered.
+            let in_force = standing.context.in_force();
+            let on_record = on_record::of(&standing.context, &in_force.settings).await?;
+            self.maps.set_on_record(&on_record)?;
             let accept = server::accept(standing.listeners, standing.own, standing.context.clone(), closing.clone());
             connections.spawn(accept);
             view = Some((standing.context, standing._steering));
         }
         let mut look = every(LOOK);
         let (mut alive, mut on_record, mut forget) = (Instant::now(), Instant::now(), Instant::now());
-        self.maps.alive(targets)?;
         loop {
-            tokio::select! {
-                () = cancel.cancelled() => break,
-                _ = look.tick() => {}
-            }
+            let in_force = Arc::clone(&self.in_force.borrow());
             let now = Instant::now();
             if now >= alive {
                 alive = now + ALIVE;
-                self.maps.alive(targets)?;
+                self.tell(&in_force, ports)?;
             }
-            let Some((context, _)) = &view else { continue };
-            if let Err(error) = context.look().await {
-                tracing::warn!(%error, "the page cannot see what is failed");
-                continue;
-            }
-            if context.view.is_empty() {
-                self.maps.rest()?;
-            } else if now >= on_record {
-                on_record = now + ON_RECORD;
-                self.maps.set_on_record(&on_record::of(context, &self.settings).await?)?;
-            }
-            if now >= forget {
-                forget = now + FORGET;
-                let forgotten = context.store.forget_typed(UnixMs::now().before(self.settings.forget)).await?;
-                if forgotten > 0 {
-                    tracing::info!(forgotten, "typed addresses were too old");
+            if let Some((context, _)) = &view {
+                match context.look().await {
+                    Ok(()) if !context.view.is_empty() && now >= on_record => {
+                        on_record = now + ON_RECORD;
+                        self.maps.set_on_record(&on_record::of(context, &in_force.settings).await?)?;
+                    }
+                    Ok(()) => {}
+                    Err(error) => tracing::warn!(%error, "the page cannot see what is failed"),
                 }
+                if now >= forget {
+                    forget = now + FORGET;
+                    self::forget(&context.store, in_force.settings.forget).await;
+                }
+            }
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                Ok(()) = self.config.changed() => {
+                    self.reload();
+                    // At once, not when it is their turn.
+                    (alive, on_record) = (Instant::now(), Instant::now());
+                }
+                _ = look.tick() => {}
             }
         }
         self.maps.stop()?;
@@ -187,6 +208,35 @@ impl Page {
             tracing::info!("stand-in connections were cut");
         }
         Ok(())
+    }
+
+    /// Tells the kernel that we are alive, and what there is.
+    fn tell(&mut self, in_force: &InForce, (port_v4, port_v6): (u16, u16)) -> Result<()> {
+        // Before the flag: without an entry port 443 is another port.
+        let servers = if port_v4 == 0 { Vec::new() } else { in_force.certificates.servers() };
+        self.maps.set_tls(&servers)?;
+        let other_ports = other_ports(in_force.settings.other_ports);
+        self.maps.alive(StandInTargets { port_v4, port_v6, other_ports, tls: !servers.is_empty() })?;
+        Ok(())
+    }
+
+    /// Takes over what a reload may change.
+    fn reload(&mut self) {
+        let config = Arc::clone(&self.config.borrow_and_update());
+        match InForce::of(&config) {
+            Ok(in_force) => drop(self.in_force.send_replace(Arc::new(in_force))),
+            // It was checked a moment ago: a file has gone since.
+            Err(error) => tracing::error!("the stand-in page keeps its old settings: {error:#}"),
+        }
+    }
+}
+
+/// Deletes what was typed too long ago.
+async fn forget(store: &Store, age: Duration) {
+    match store.forget_typed(UnixMs::now().before(age)).await {
+        Ok(0) => {}
+        Ok(forgotten) => tracing::info!(forgotten, "typed addresses were too old"),
+        Err(error) => tracing::warn!(%error, "typed addresses that are too old are not deleted"),
     }
 }
 

@@ -15,18 +15,25 @@ use axum::{
     routing::{get, post},
 };
 use serde::{Deserialize, Serialize};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     answer::{self, Form, Outcome},
-    document::{Answered, Document, Place, Question},
-    host_header, language,
+    counters::{Count, Counters},
+    document::{Answered, Place, Question},
+    host_header,
+    in_force::InForce,
+    language,
     limits::Limits,
     server::Peers,
     token::{self, Key},
     view::{Failed, View},
-    waiting, words,
+    waiting,
+    words::{self, Words},
 };
 use crate::{
     config::Language,
@@ -58,16 +65,43 @@ pub(super) struct Context {
     pub(super) reported: mpsc::Sender<Reported>,
     pub(super) key: Arc<Key>,
     pub(super) view: View,
-    pub(super) document: Arc<Document>,
+    pub(super) in_force: watch::Receiver<Arc<InForce>>,
     pub(super) limits: Arc<Limits>,
-    pub(super) language: Language,
+    pub(super) counters: Arc<Counters>,
     pub(super) own_url: Option<Arc<str>>,
 }
 
 impl Context {
     /// Looks again at what is failed.
     pub(super) async fn look(&self) -> Result<(), StoreError> {
-        self.view.look(&self.store).await
+        let in_force = self.in_force();
+        self.view.look(&self.store, |server| in_force.certificates.are_for(server)).await
+    }
+
+    /// Settings, language and words for whoever sent these headers.
+    fn style(&self, headers: &HeaderMap) -> Style {
+        let in_force = self.in_force();
+        let language = language::of(headers, in_force.language);
+        Style { in_force, language, words: words::of(language) }
+    }
+
+    /// The settings at this moment.
+    pub(super) fn in_force(&self) -> Arc<InForce> {
+        Arc::clone(&self.in_force.borrow())
+    }
+}
+
+/// How one client is spoken to.
+struct Style {
+    in_force: Arc<InForce>,
+    language: Language,
+    words: &'static Words,
+}
+
+impl Style {
+    /// A page of one sentence.
+    fn message(&self, status: StatusCode, text: &str) -> Response {
+        (status, Html(self.in_force.document.message(self.words, text))).into_response()
     }
 }
 
@@ -115,11 +149,13 @@ async fn page(State(context): State<Context>, Extension(peers): Extension<Peers>
     let Some(failed) = failed else { return go_there(&path) };
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     if !is_read || wants_json(request.headers()) {
+        context.counters.count(Count::Told);
         return unavailable_json(&failed);
     }
-    let language = language::of(request.headers(), context.language);
+    context.counters.count(Count::Shown);
+    let style = context.style(request.headers());
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).and_then(host_header::host);
-    let asking = Asking { context: &context, peers, failed: &failed, language };
+    let asking = Asking { context: &context, peers, failed: &failed, style: &style };
     asking.question(host.unwrap_or_default(), host_header::path(&path), None, StatusCode::SERVICE_UNAVAILABLE)
 }
 
@@ -165,21 +201,27 @@ struct Asking<'a> {
     context: &'a Context,
     peers: Peers,
     failed: &'a Failed,
-    language: Language,
+    style: &'a Style,
 }
 
 impl Asking<'_> {
     fn question(&self, host: &str, path: &str, mistake: Option<(&str, &str)>, status: StatusCode) -> Response {
         let context = self.context;
         let token = context.key.form(self.peers.client, self.failed.outage, UnixMs::now());
-        let action = format!("{}{ANSWER}", context.own_url.as_deref().unwrap_or_default());
-        let question = Question { action: &action, token: &token, host, path, mistake };
-        self.waiting(host, path, status, |place| context.document.question(place, self.failed, &question))
+        // What was asked over TLS is not answered without.
+        let own_url =
+            context.own_url.as_deref().filter(|url| self.failed.scheme() == "http" || url.starts_with("https:"));
+        let action = format!("{}{ANSWER}", own_url.unwrap_or_default());
+        let scheme = self.failed.scheme();
+        let question = Question { action: &action, token: &token, scheme, host, path, mistake };
+        let document = &self.style.in_force.document;
+        self.waiting(host, path, status, |place| document.question(place, self.failed, &question))
     }
 
     fn confirmation(&self, host: &str, path: &str, answered: &Answered<'_>) -> Response {
         let server = self.failed.server();
-        self.waiting(host, path, StatusCode::OK, |place| self.context.document.confirmation(place, &server, answered))
+        let document = &self.style.in_force.document;
+        self.waiting(host, path, StatusCode::OK, |place| document.confirmation(place, &server, answered))
     }
 
     /// A page that moves on by itself.
@@ -194,7 +236,7 @@ impl Asking<'_> {
         let nonce = token::random::<16>().map(|bytes| token::hex(&bytes)).unwrap_or_default();
         let back = self.back(host, path);
         let wait = format!("{WAIT}?outage={}", self.failed.outage);
-        let place = Place { words: words::of(self.language), nonce: &nonce, back: &back, wait: &wait };
+        let place = Place { words: self.style.words, nonce: &nonce, back: &back, wait: &wait };
         let policy = format!(
             "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'nonce-{nonce}'; \
              connect-src 'self'; form-action 'self' {}; base-uri 'none'; frame-ancestors 'none'",
@@ -216,42 +258,47 @@ impl Asking<'_> {
         if self.peers.service.is_some() {
             return path.to_owned();
         }
+        let scheme = self.failed.scheme();
         match host_header::host(host) {
-            Some(host) => format!("http://{host}{path}"),
-            None => format!("http://{}{path}", self.failed.service),
+            Some(host) => format!("{scheme}://{host}{path}"),
+            None => format!("{scheme}://{}{path}", self.failed.service),
         }
     }
 }
 
 /// The form's answer.
 async fn take_answer(State(context): State<Context>, Extension(peers): Extension<Peers>, request: Request) -> Response {
-    let language = language::of(request.headers(), context.language);
-    let words = words::of(language);
-    let message =
-        |status: StatusCode, text: &str| (status, Html(context.document.message(words, text))).into_response();
+    let style = context.style(request.headers());
     let form = match form(request.into_body()).await {
         Ok(form) => form,
-        Err(status) => return status.into_response(),
+        Err(status) => {
+            context.counters.count(Count::BadRequest);
+            return status.into_response();
+        }
     };
     let (host, path) = (host_header::host(&form.host).unwrap_or_default(), host_header::path(&form.path));
     let Some(outage) = context.key.outage_of(&form.token, peers.client, UnixMs::now()) else {
-        return message(StatusCode::FORBIDDEN, words.too_old);
+        context.counters.count(Count::Forged);
+        return style.message(StatusCode::FORBIDDEN, style.words.too_old);
     };
     let Some(failed) = context.view.outage(outage) else {
         let server = peers.service.map_or_else(|| host.to_owned(), |service| service.addr().to_string());
-        let back = if peers.service.is_some() { path.to_owned() } else { format!("http://{host}{path}") };
-        return Html(context.document.back(words, &server, &back)).into_response();
+        let scheme = if form.scheme == "https" { "https" } else { "http" };
+        let back = if peers.service.is_some() { path.to_owned() } else { format!("{scheme}://{host}{path}") };
+        return Html(style.in_force.document.back(style.words, &server, &back)).into_response();
     };
-    let asking = Asking { context: &context, peers, failed: &failed, language };
-    match answer::keep(&context, peers.client, &failed, &form, language).await {
+    let asking = Asking { context: &context, peers, failed: &failed, style: &style };
+    let outcome = answer::keep(&context, peers.client, &failed, &form, style.language).await;
+    context.counters.count(outcome.count());
+    match outcome {
         Outcome::Registered { mail } => asking.confirmation(host, path, &Answered::Yes { mail: &mail }),
         Outcome::Declined => asking.confirmation(host, path, &Answered::No),
         Outcome::NotAnAddress => {
-            let mistake = Some((words.not_an_address, form.mail.as_str()));
+            let mistake = Some((style.words.not_an_address, form.mail.as_str()));
             asking.question(host, path, mistake, StatusCode::UNPROCESSABLE_ENTITY)
         }
-        Outcome::TooOften => message(StatusCode::TOO_MANY_REQUESTS, words.too_often),
-        Outcome::NotKept => message(StatusCode::SERVICE_UNAVAILABLE, words.not_kept),
+        Outcome::TooOften => style.message(StatusCode::TOO_MANY_REQUESTS, style.words.too_often),
+        Outcome::NotKept => style.message(StatusCode::SERVICE_UNAVAILABLE, style.words.not_kept),
     }
 }
 
@@ -274,8 +321,8 @@ async fn ask_unsubscribe(State(context): State<Context>, headers: HeaderMap, Que
     if !context.key.may_unsubscribe(&link.tag, &link.mail) {
         return StatusCode::NOT_FOUND.into_response();
     }
-    let words = words::of(language::of(&headers, context.language));
-    Html(context.document.unsubscribe(words, &link.mail)).into_response()
+    let style = context.style(&headers);
+    Html(style.in_force.document.unsubscribe(style.words, &link.mail)).into_response()
 }
 
 /// By the page's button, or by a mail program (RFC 8058).
@@ -283,18 +330,17 @@ async fn unsubscribe(State(context): State<Context>, headers: HeaderMap, Query(l
     if !context.key.may_unsubscribe(&link.tag, &link.mail) {
         return StatusCode::NOT_FOUND.into_response();
     }
-    let words = words::of(language::of(&headers, context.language));
-    let message =
-        |status: StatusCode, text: &str| (status, Html(context.document.message(words, text))).into_response();
+    let style = context.style(&headers);
     match context.store.unsubscribe(link.mail).await {
         Ok(left) => {
             // The core's copy only says who is known: an error means that the daemon stops.
             let _ = context.commands.send(Command::AddressesChanged).await;
-            message(StatusCode::OK, if left { words.by_operator } else { words.unsubscribed })
+            context.counters.count(Count::Unsubscribed);
+            style.message(StatusCode::OK, if left { style.words.by_operator } else { style.words.unsubscribed })
         }
         Err(error) => {
             tracing::warn!(%error, "an unsubscription was not kept");
-            message(StatusCode::SERVICE_UNAVAILABLE, words.not_kept)
+            style.message(StatusCode::SERVICE_UNAVAILABLE, style.words.not_kept)
         }
     }
 }

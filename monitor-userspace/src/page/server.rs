@@ -8,8 +8,10 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use monitor_common::STAND_IN_TLS_PORT;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     task::JoinSet,
     time::{sleep, timeout},
@@ -17,8 +19,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    counters::Count,
     listeners::Listeners,
     routes::{self, Context},
+    tls,
 };
 use crate::outage::{ClientAddr, Service};
 
@@ -67,15 +71,21 @@ pub(super) async fn accept(
             continue;
         };
         // Dropped, it is closed: better than one that waits for room.
-        let Some(counted) = context.limits.connection(client.ip()) else { continue };
+        let counted = match context.limits.connection(client.ip()) {
+            Ok(counted) => counted,
+            Err(limit) => {
+                context.counters.count(limit);
+                continue;
+            }
+        };
         let Ok(local) = stream.local_addr() else { continue };
         let service = (!is_own).then(|| Service::new(local.ip(), local.port()));
         let peers = Peers { client: ClientAddr::new(client.ip()), service };
-        let (router, closing) = (router.clone(), closing.clone());
+        let (context, router, closing) = (context.clone(), router.clone(), closing.clone());
         connections.spawn(async move {
             let _counted = counted;
             // What goes wrong on a client's connection is the client's affair.
-            let _ = timeout(LIFE, serve(stream, router, peers, closing)).await;
+            let _ = timeout(LIFE, meet(stream, context, router, peers, closing)).await;
         });
     }
     while connections.join_next().await.is_some() {}
@@ -88,7 +98,25 @@ async fn accept_own(own: Option<&TcpListener>) -> std::io::Result<(TcpStream, So
     }
 }
 
-async fn serve(stream: TcpStream, router: Router, peers: Peers, closing: CancellationToken) -> hyper::Result<()> {
+/// Speaks with a client, over TLS where it came for that.
+async fn meet(stream: TcpStream, context: Context, router: Router, peers: Peers, closing: CancellationToken) {
+    let over_tls = peers.service.filter(|service| service.port() == STAND_IN_TLS_PORT);
+    let served = match over_tls {
+        None => serve(stream, router, peers, closing).await,
+        Some(service) => match tls::accept(stream, &context, service).await {
+            Some(stream) => serve(stream, router, peers, closing).await,
+            None => return,
+        },
+    };
+    if served.is_err_and(|error| error.is_parse() || error.is_timeout()) {
+        context.counters.count(Count::BadRequest);
+    }
+}
+
+async fn serve<S>(stream: S, router: Router, peers: Peers, closing: CancellationToken) -> hyper::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = TowerToHyperService::new(router.layer(Extension(peers)));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -1,8 +1,8 @@
 //! What is failed at this moment, as the page shows it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
-use monitor_common::STAND_IN_PORT;
+use monitor_common::{STAND_IN_PORT, STAND_IN_TLS_PORT};
 use tokio::sync::watch;
 
 use crate::{
@@ -24,6 +24,11 @@ pub(super) struct Failed {
 }
 
 impl Failed {
+    /// The scheme of its URLs.
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.service.port() == STAND_IN_TLS_PORT { "https" } else { "http" }
+    }
+
     /// `www.example.net (192.0.2.7)`, or the plain address.
     pub(super) fn server(&self) -> String {
         let addr = self.service.addr();
@@ -44,12 +49,12 @@ impl View {
     }
 
     /// Reads it again.
-    pub(super) async fn look(&self, store: &Store) -> Result<(), StoreError> {
+    pub(super) async fn look(&self, store: &Store, over_tls: impl Fn(IpAddr) -> bool) -> Result<(), StoreError> {
         let now: HashMap<_, _> = store
             .outages(false, MOST)
             .await?
             .into_iter()
-            .filter_map(failed)
+            .filter_map(|record| failed(record, &over_tls))
             .map(|failed| (failed.outage, failed))
             .collect();
         self.0.send_if_modified(|before| {
@@ -86,9 +91,14 @@ impl View {
 }
 
 /// One that is settling is not marked in the kernel: new connections go to the server.
-fn failed(record: OutageRecord) -> Option<Failed> {
+fn failed(record: OutageRecord, over_tls: impl Fn(IpAddr) -> bool) -> Option<Failed> {
     let outage = record.outage;
-    let shown = outage.phase == Phase::Open && outage.service.port() == STAND_IN_PORT;
+    let stood_in_for = match outage.service.port() {
+        STAND_IN_PORT => true,
+        STAND_IN_TLS_PORT => over_tls(outage.service.addr()),
+        _ => false,
+    };
+    let shown = stood_in_for && outage.phase == Phase::Open;
     shown.then_some(Failed {
         outage: outage.id,
         service: outage.service,

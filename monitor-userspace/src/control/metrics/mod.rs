@@ -34,6 +34,7 @@ pub(super) fn encode(report: &StatusReport, hosts: &PeersReport, lines: &[GuardL
     let groups = [
         ("kernel", "Counts of the kernel programs, by reason", &report.counters),
         ("lost", "What was lost, by reason", &report.losses),
+        ("page", "What became of the clients of the stand-in page, by reason", &report.page),
         ("snmp", "What the SNMP manager did with what it received, by reason", &report.snmp),
     ];
     for (name, help, counts) in groups {
