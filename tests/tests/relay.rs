@@ -321,30 +321,3 @@ fn a_mail_host_that_is_away_is_waited_for() -> Result<()> {
     relay.wait_for(&["status"], LIMIT, |status| !problem(status))?;
     Ok(())
 }
-
-// proves: B-2
-#[test]
-fn a_client_that_has_not_tried_is_told_when_it_asked_to_be() -> Result<()> {
-    let lab = Lab::builder().clients(2).build()?;
-    let config = DaemonConfig::new().text("watch.syn_timeout", "500ms").address(lab.client(2).v4(), "two@lab.test");
-    let daemon = Daemon::start(lab.gateway(), config)?;
-    let service = lab.server(1).service_v4(80);
-    let nginx = HttpServer::start(lab.server(1), 80)?;
-    assert_eq!(lab.client(1).connect(None, service, LIMIT)?, Attempt::Connected);
-    daemon.wait_for(&["services"], LIMIT, |services| services.to_string().contains(&service.to_string()))?;
-    drop(nginx);
-    assert_eq!(lab.client(1).connect(None, service, LIMIT)?, Attempt::Refused);
-    daemon.wait_for(&["status"], LIMIT, |status| status["waiting_clients"] == 1)?;
-    let client = lab.client(2).v4().to_string();
-    assert!(daemon.ringback(&["waiting", "add", "1", &client])?.status.success());
-    assert_eq!(daemon.status()?["waiting_clients"], 2);
-    let refused = daemon.ringback(&["waiting", "add", "7", &client])?;
-    assert_eq!(refused.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("there is no open outage 7"));
-    let _nginx = HttpServer::start(lab.server(1), 80)?;
-    assert_eq!(lab.client(1).connect(None, service, LIMIT)?, Attempt::Connected);
-    let maildir = daemon.maildir();
-    wait_until("client2 is told", LIMIT, || maildir.mails().is_ok_and(|mails| mails.len() == 1))?;
-    assert_eq!(maildir.mails()?[0].to().as_deref(), Some("two@lab.test"));
-    Ok(())
-}

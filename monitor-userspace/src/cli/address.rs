@@ -71,7 +71,7 @@ pub(super) struct Import {
     json: bool,
 }
 
-fn language(text: &str) -> Result<Language, String> {
+pub(super) fn language(text: &str) -> Result<Language, String> {
     match text {
         "en" => Ok(Language::En),
         "ja" => Ok(Language::Ja),

@@ -10,6 +10,7 @@ use super::{
     time::utc,
 };
 use crate::{
+    config::Language,
     control::WaitingRequest,
     outage::{ClientAddr, OutageId},
     store::WaitingClient,
@@ -45,12 +46,19 @@ struct Add {
     outage: OutageId,
     /// The client's address
     client: IpAddr,
+    /// Where to tell it; otherwise at the address on record
+    #[arg(long)]
+    mail: Option<String>,
+    /// In which language: en or ja
+    #[arg(long, requires = "mail", value_parser = super::address::language)]
+    language: Option<Language>,
 }
 
 impl Waiting {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         if let Some(WaitingVerb::Add(add)) = self.verb {
-            let request = WaitingRequest { outage: add.outage, client: ClientAddr::new(add.client) };
+            let Add { outage, client, mail, language } = add;
+            let request = WaitingRequest { outage, client: ClientAddr::new(client), mail, language };
             let _: bool = context.client()?.post("/v1/waiting", &request).await?;
             return Ok(());
         }

@@ -26,13 +26,14 @@ use crate::{
     notice,
     notify::{Delivery, Webhooks, sample, webhook},
     outage::{self, ClientAddr, Observation, OutageId, UnixMs},
+    page::{Desk, Limits, Wish},
     recovery::Reported,
     relay::Courier,
     store::{ListState, OutageRecord, Store, StoreError, WaitingClient},
 };
 
 /// What the handlers need of the daemon.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Context {
     /// Reads, and changes of the address book.
     pub store: Store,
@@ -56,6 +57,8 @@ pub struct Context {
     pub page: Option<Arc<crate::page::Counters>>,
     /// When the daemon started.
     pub started: UnixMs,
+    /// How much one client may ask for.
+    pub limits: Arc<Limits>,
     /// The exchange of heartbeats, if there is one.
     pub peers: Option<crate::peer::Peers>,
 }
@@ -238,15 +241,36 @@ async fn waiting(
     Ok(Json(context.store.waiting(query.outage.map(OutageId), limit).await?))
 }
 
-/// B-2: the outage must be open; its end tells whoever is in the address book then.
+/// B-2: the outage must be open. The limits are those of typed addresses.
 async fn add_waiting(State(context): State<Context>, Json(request): Json<WaitingRequest>) -> Result<Json<bool>, Wrong> {
-    let WaitingRequest { outage, client } = request;
+    let WaitingRequest { outage, client, mail, language } = request;
     // Requests may name an IPv4 address in its IPv6 form.
     let client = ClientAddr::new(client.ip());
-    if !context.store.add_waiting(outage, client, UnixMs::now()).await? {
+    let open = context.store.outages(false, MOST).await?;
+    let Some(record) = open.into_iter().find(|record| record.outage.id == outage) else {
         return Err(Wrong(StatusCode::NOT_FOUND, format!("there is no open outage {outage}: see `ringback outages`")));
-    }
-    Ok(Json(true))
+    };
+    let Context { store, commands, reported, limits, .. } = &context;
+    let desk = Desk { store, commands, reported, limits };
+    let (status, what) = match desk.wish(client, (outage, record.outage.service), mail.as_deref(), language).await {
+        Wish::Granted => return Ok(Json(true)),
+        Wish::NotAnAddress => {
+            (StatusCode::BAD_REQUEST, format!("`{}` is not a mail address", mail.unwrap_or_default()))
+        }
+        Wish::TooOften => {
+            let what = format!("too often: {client} or this mail address was named too often; try again in a while");
+            (StatusCode::TOO_MANY_REQUESTS, what)
+        }
+        Wish::NotListed => {
+            let what = format!(
+                "{client} is not listed: the outage is over, or it lists no more clients that are not on record \
+                 (watch.remember, outage.max_unknown); give a mail address"
+            );
+            (StatusCode::CONFLICT, what)
+        }
+        Wish::NotKept => return Err(stopping()),
+    };
+    Err(Wrong(status, what))
 }
 
 async fn services(State(context): State<Context>) -> Result<Json<Vec<ServiceLine>>, Wrong> {

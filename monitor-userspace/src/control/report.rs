@@ -205,12 +205,18 @@ pub struct SignalRequest {
 }
 
 /// `ringback waiting add` (B-2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingRequest {
     /// What it waits for.
     pub outage: OutageId,
     /// Who waits.
     pub client: ClientAddr,
+    /// Where to tell; absent: at the address on record at the end.
+    #[serde(default)]
+    pub mail: Option<String>,
+    /// In which language.
+    #[serde(default)]
+    pub language: Option<Language>,
 }
 
 /// `ringback test-mail`.

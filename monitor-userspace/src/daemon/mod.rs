@@ -116,6 +116,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     let config = Arc::new(config);
     let (config_sender, config_view) = watch::channel(Arc::clone(&config));
     let (mut kernel, events) = Kernel::start(&config.watch, !config.guard.is_empty(), &interfaces).await?;
+    let limits = Arc::new(page::Limits::new(&config.standin));
     let page = if page::is_wanted(&config.standin) {
         let maps = kernel.take_stand_in()?;
         if config.standin.enabled {
@@ -125,6 +126,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
             store: store.clone(),
             commands: commands.clone(),
             reported: reports.clone(),
+            limits: Arc::clone(&limits),
             config: config_view.clone(),
         };
         Some(Page::start(maps, surroundings).await?)
@@ -147,6 +149,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         watches: true,
         guards: guard_lines,
         page: page.as_ref().filter(|_| config.standin.enabled).map(Page::counters),
+        limits,
         started: UnixMs::now(),
         peers: heartbeats.as_ref().map(|running| running.peers.clone()),
     };

@@ -18,6 +18,7 @@ use crate::{
     control,
     notify::{Delivery, OutboxWorker},
     outage::UnixMs,
+    page::Limits,
     recovery::Reported,
     relay::{self, Aside, Courier, GatewayKeys, Pop3, Receipts, Relays, Station},
     store::Store,
@@ -63,6 +64,7 @@ pub async fn run(config: Config) -> Result<()> {
         guards: watch::channel(Vec::new()).1,
         peers: None,
         page: None,
+        limits: Arc::new(Limits::new(&config.standin)),
         started: UnixMs::now(),
     };
 

@@ -1,22 +1,12 @@
 //! What a person answered, from the form to the store.
 
 use serde::Deserialize;
-use tokio::{sync::oneshot, time::timeout};
 
-use super::{counters::Count, routes::Context, view::Failed};
+use super::{counters::Count, desk::Wish, routes::Context, view::Failed};
 use crate::{
-    config::{ClientNet, Language},
-    daemon::Command,
-    notify::{AddressEntry, Origin},
-    outage::{ClientAddr, FailedAttempt, Failure, MonotonicNs, Observation, Standing, UnixMs},
-    recovery::Reported,
+    config::Language,
+    outage::{ClientAddr, UnixMs},
 };
-
-/// RFC 5321 section 4.5.3.1.3, without the angle brackets.
-const LONGEST_MAIL: usize = 254;
-
-/// An answer that is not in the store by then is called not kept.
-const LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// The form's fields.
 #[derive(Debug, Deserialize)]
@@ -64,64 +54,24 @@ pub(super) async fn keep(
     form: &Form,
     language: Language,
 ) -> Outcome {
-    if !context.limits.may_answer(client.ip()) {
-        return Outcome::TooOften;
-    }
-    let kept = if form.answer == "no" {
-        context.store.decline(failed.outage, client, UnixMs::now()).await.map(|()| Outcome::Declined)
-    } else {
-        let mail = form.mail.trim();
-        let is_mail = mail.len() <= LONGEST_MAIL && mail.parse::<lettre::Address>().is_ok();
-        if !is_mail {
-            return Outcome::NotAnAddress;
-        }
-        if !context.limits.may_register(mail) {
+    if form.answer == "no" {
+        if !context.limits.may_answer(client.ip()) {
             return Outcome::TooOften;
         }
-        let entry = AddressEntry {
-            client: ClientNet::host(client.ip()),
-            mail: mail.to_owned(),
-            language: Some(language),
-            origin: Origin::Page,
-            registered: UnixMs::now(),
-        };
-        let registered = context.store.register(failed.outage, client, entry).await;
-        registered.map(|()| Outcome::Registered { mail: mail.to_owned() })
-    };
-    match kept {
-        Ok(Outcome::Registered { mail }) => {
-            if wait(context, client, failed).await.is_some() {
-                Outcome::Registered { mail }
-            } else {
+        return match context.store.decline(failed.outage, client, UnixMs::now()).await {
+            Ok(()) => Outcome::Declined,
+            Err(error) => {
+                tracing::warn!(%error, "an answer was not kept");
                 Outcome::NotKept
             }
-        }
-        Ok(outcome) => outcome,
-        Err(error) => {
-            tracing::warn!(%error, "an answer was not kept");
-            Outcome::NotKept
-        }
+        };
     }
-}
-
-/// The client waits for this server (F-24), also where only known clients are remembered: it is one now.
-async fn wait(context: &Context, client: ClientAddr, failed: &Failed) -> Option<()> {
-    context.commands.send(Command::AddressesChanged).await.ok()?;
-    let (committed, done) = oneshot::channel();
-    let attempt = FailedAttempt {
-        client,
-        service: failed.service,
-        evidence: Failure::KnownFailed,
-        seen: MonotonicNs::now(),
-        last_answer: None,
-        at: UnixMs::now(),
-        // Its SYN was counted when it passed.
-        attempts: 0,
-        standing: Standing::Learned,
-        answers_seen: true,
-        known: true,
-    };
-    let observation = Observation::Failed(attempt);
-    context.reported.send(Reported { observation, seen: None, committed }).await.ok()?;
-    timeout(LIMIT, done).await.ok()?.ok()
+    let mail = form.mail.trim();
+    match context.desk().wish(client, (failed.outage, failed.service), Some(mail), Some(language)).await {
+        // Not listed: the outage has just ended. The address is on record for the next.
+        Wish::Granted | Wish::NotListed => Outcome::Registered { mail: mail.to_owned() },
+        Wish::NotAnAddress => Outcome::NotAnAddress,
+        Wish::TooOften => Outcome::TooOften,
+        Wish::NotKept => Outcome::NotKept,
+    }
 }

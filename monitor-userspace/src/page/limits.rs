@@ -1,4 +1,4 @@
-//! How much one client, and one mail address, may ask of the page.
+//! How much one client, and one mail address, may ask: of the page, and of the control API.
 
 use std::{
     collections::HashMap,
@@ -22,8 +22,8 @@ const PER_MAIL: NonZeroU32 = NonZeroU32::new(5).expect("not zero");
 /// Keys in a limiter before those that are idle are forgotten.
 const KEYS: usize = 100_000;
 
-/// See the module.
-pub(super) struct Limits {
+/// See the module. One for all the ways to ask.
+pub struct Limits {
     answers: DefaultKeyedRateLimiter<IpAddr>,
     mails: DefaultKeyedRateLimiter<String>,
     connections: Mutex<Connections>,
@@ -43,7 +43,9 @@ pub(super) struct Counted {
 }
 
 impl Limits {
-    pub(super) fn new(settings: &StandIn) -> Self {
+    /// These settings; nobody has asked yet.
+    #[must_use]
+    pub fn new(settings: &StandIn) -> Self {
         let answers = NonZeroU32::new(settings.answers).unwrap_or(NonZeroU32::MIN);
         Self {
             answers: RateLimiter::keyed(Quota::per_minute(answers)),

@@ -5,15 +5,17 @@
 //! and never shows anything of another client.
 //!
 //! `steering` has the kernel deliver the packets here, `listeners` takes the connections, `server` speaks HTTP within
-//! limits, over `tls` where there are `certificates`, `routes` answers, `answer` keeps what was typed, `view` knows what is
-//! failed, `on_record` whom the page is for. `in_force` is what a reload replaces.
+//! limits, over `tls` where there are `certificates`, `routes` answers, `answer`, `join` and `desk` keep what was asked for,
+//! `view` knows what is failed, `on_record` whom the page is for. `in_force` is what a reload replaces.
 
 mod answer;
 mod certificates;
 mod counters;
+mod desk;
 mod document;
 mod host_header;
 mod in_force;
+mod join;
 mod language;
 mod limits;
 mod listeners;
@@ -39,8 +41,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::token::Links;
-pub use self::{counters::Counters, steering::remove as remove_steering};
-use self::{in_force::InForce, limits::Limits, listeners::Listeners, routes::Context, steering::Steering, token::Key};
+pub use self::{
+    counters::Counters,
+    desk::{Desk, Wish},
+    limits::Limits,
+    steering::remove as remove_steering,
+};
+use self::{in_force::InForce, listeners::Listeners, routes::Context, steering::Steering, token::Key};
 use crate::{
     config::{Config, Language, OtherPortsRule, StandIn},
     daemon::Command,
@@ -75,6 +82,8 @@ pub struct Surroundings {
     pub reported: mpsc::Sender<Reported>,
     /// The configuration in force, after each reload.
     pub config: watch::Receiver<Arc<Config>>,
+    /// How much one client may ask, here and elsewhere.
+    pub limits: Arc<Limits>,
 }
 
 /// The page, ready to run. Its routing rules go when it is dropped.
@@ -135,7 +144,7 @@ impl Page {
                 key: Arc::new(Key::load(&config.store.state_dir).context("the key of the stand-in page")?),
                 view: view::View::new(),
                 in_force: in_force_now,
-                limits: Arc::new(Limits::new(settings)),
+                limits: surroundings.limits,
                 counters,
                 own_url: settings.own_url.clone().map(Arc::from),
             };

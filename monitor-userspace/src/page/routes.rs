@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Extension, Json, Router,
-    body::{Body, to_bytes},
+    body::{Body, Bytes, to_bytes},
     extract::{Query, Request, State},
     http::{
         HeaderMap, HeaderValue, Method, StatusCode,
@@ -24,10 +24,11 @@ use tokio_util::sync::CancellationToken;
 use super::{
     answer::{self, Form, Outcome},
     counters::{Count, Counters},
+    desk::Desk,
     document::{Answered, Place, Question},
     host_header,
     in_force::InForce,
-    language,
+    join, language,
     limits::Limits,
     server::Peers,
     token::{self, Key},
@@ -55,6 +56,7 @@ const BODY_WITHIN: Duration = Duration::from_secs(10);
 /// Our paths.
 const ANSWER: &str = "/.ringback/answer";
 const WAIT: &str = "/.ringback/wait";
+const WAITING: &str = "/.ringback/waiting";
 pub(super) const UNSUBSCRIBE: &str = "/.ringback/unsubscribe";
 
 /// What the handlers need. Clones share it.
@@ -89,6 +91,10 @@ impl Context {
     pub(super) fn in_force(&self) -> Arc<InForce> {
         Arc::clone(&self.in_force.borrow())
     }
+
+    pub(super) fn desk(&self) -> Desk<'_> {
+        Desk { store: &self.store, commands: &self.commands, reported: &self.reported, limits: &self.limits }
+    }
 }
 
 /// How one client is spoken to.
@@ -114,6 +120,7 @@ pub(super) fn router(context: Context, closing: CancellationToken) -> Router {
     Router::new()
         .route(ANSWER, post(take_answer))
         .route(WAIT, get(wait))
+        .route(WAITING, post(join::join))
         .route(UNSUBSCRIBE, get(ask_unsubscribe).post(unsubscribe))
         .fallback(page)
         .layer(middleware::from_fn(headers))
@@ -303,11 +310,15 @@ async fn take_answer(State(context): State<Context>, Extension(peers): Extension
 }
 
 async fn form(body: Body) -> Result<Form, StatusCode> {
-    let bytes = timeout(BODY_WITHIN, to_bytes(body, LONGEST_BODY))
+    serde_urlencoded::from_bytes(&whole(body).await?).map_err(|_| StatusCode::BAD_REQUEST)
+}
+
+/// A short body, in time.
+pub(super) async fn whole(body: Body) -> Result<Bytes, StatusCode> {
+    timeout(BODY_WITHIN, to_bytes(body, LONGEST_BODY))
         .await
         .map_err(|_| StatusCode::REQUEST_TIMEOUT)?
-        .map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
-    serde_urlencoded::from_bytes(&bytes).map_err(|_| StatusCode::BAD_REQUEST)
+        .map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)
 }
 
 /// What a link in a mail carries.

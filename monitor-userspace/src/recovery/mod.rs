@@ -1,8 +1,9 @@
-//! Evidence of recovery that does not come by the watched traffic: SNMP traps, probes, authenticated signals.
+//! What does not come by the watched traffic: SNMP traps, probes, authenticated signals, and clients that ask to be told.
 //!
 //! In: datagrams, connections, requests. Out: [`Reported`] observations for the core. Nothing in here decides what ends
 //! an outage; that is the machine's.
 
+pub mod asked;
 pub mod probe;
 pub mod signal;
 pub mod snmp;

@@ -199,6 +199,11 @@ impl Store {
         self.database.read(move |conn| tables::outages::waiting(conn, outage, limit)).await
     }
 
+    /// Whether this client waits for the end of this outage.
+    pub async fn is_waiting(&self, outage: OutageId, client: ClientAddr) -> Result<bool, StoreError> {
+        self.database.read(move |conn| tables::outages::is_waiting(conn, outage, client)).await
+    }
+
     /// Our SNMP engine (RFC 3414 section 2.2) with `boots` raised by one; the id is made at first use.
     pub async fn start_engine(&self) -> Result<LocalEngine, StoreError> {
         self.database.write(|session| tables::snmp::start_engine(session.conn)).await

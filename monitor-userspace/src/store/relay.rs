@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Store, StoreError, tables};
 use crate::{
     notice::{Notices, Peer},
-    outage::{ClientAddr, Failure, OutageId, Service, UnixMs},
+    outage::{OutageId, Service, UnixMs},
     relay::{Keyring, List, Receipt, Relays},
 };
 
@@ -163,21 +163,5 @@ impl Store {
     /// Lists that were sent, latest first.
     pub async fn lists(&self, limit: u32) -> Result<Vec<ListRecord>, StoreError> {
         self.database.read(move |conn| tables::lists::lists(conn, limit)).await
-    }
-
-    /// Puts clients onto the waiting list of an open outage though they have not tried (B-2); says whether it is open.
-    pub async fn add_waiting(&self, outage: OutageId, client: ClientAddr, at: UnixMs) -> Result<bool, StoreError> {
-        let telling = self.database.telling();
-        self.database
-            .write(move |session| {
-                if !tables::closing::is_open(session.conn, outage)? {
-                    return Ok(false);
-                }
-                let wait =
-                    crate::outage::Change::Wait { outage, client, at, attempts: 0, evidence: Failure::KnownFailed };
-                tables::changes::apply(session, &[wait], &telling)?;
-                Ok(true)
-            })
-            .await
     }
 }

@@ -6,7 +6,7 @@ use super::{
     super::{OutageRecord, Restored, StoreError, WaitingClient},
     columns::{count, service},
 };
-use crate::outage::{Outage, OutageId, Phase};
+use crate::outage::{ClientAddr, Outage, OutageId, Phase};
 
 pub(in crate::store) fn restore(conn: &Connection) -> Result<Restored, StoreError> {
     let outages = conn
@@ -63,6 +63,14 @@ pub(in crate::store) fn list(conn: &Connection, ended: bool, limit: u32) -> Resu
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(in crate::store) fn is_waiting(
+    conn: &Connection,
+    outage: OutageId,
+    client: ClientAddr,
+) -> Result<bool, StoreError> {
+    Ok(conn.prepare_cached("SELECT 1 FROM waiting WHERE outage = ?1 AND client = ?2")?.exists((outage, client))?)
 }
 
 pub(in crate::store) fn waiting(

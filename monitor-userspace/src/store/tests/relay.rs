@@ -222,19 +222,3 @@ async fn old_attempts_are_not_told_by_a_relay() {
     let taken = TakenList { tell_since: RECOVERED, ..taken(list(&["198.18.0.1"], 1), "1", &key) };
     assert_eq!(bed.store.take_list(taken, RECOVERED).await.unwrap(), Taken::New { letters: 0, untold: 1 });
 }
-
-// proves: B-2
-#[tokio::test]
-async fn a_client_that_has_not_tried_can_wait_and_is_told() {
-    let bed = Bed::with_outages(&[1]).await;
-    bed.store.put_addresses(vec![address("198.18.0.1", "a@example.net")]).await.unwrap();
-    for _ in 0..2 {
-        assert!(bed.store.add_waiting(OutageId(1), client("198.18.0.1"), SINCE).await.unwrap());
-    }
-    assert_eq!(bed.store.waiting(None, 10).await.unwrap().len(), 1);
-    assert_eq!(bed.store.outages(false, 10).await.unwrap()[0].clients, 1);
-    bed.store.apply(vec![Change::Close(closing(&[1]))]).await.unwrap();
-    assert_eq!(bed.letters().await[0].to, "a@example.net");
-    assert!(!bed.store.add_waiting(OutageId(1), client("198.18.0.1"), SINCE).await.unwrap(), "it is over");
-    assert!(!bed.store.add_waiting(OutageId(7), client("198.18.0.1"), SINCE).await.unwrap(), "there is none");
-}
