@@ -3,13 +3,14 @@
 use std::{fs, net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
 
 use crate::{Attempt, Certificate, Host, Process, wait_until};
 
 /// nginx on a host's IPv4 and IPv6 address; stopped on drop, and then connections are refused.
 #[derive(Debug)]
 pub struct HttpServer {
-    _nginx: Process,
+    nginx: Process,
 }
 
 impl HttpServer {
@@ -51,6 +52,16 @@ impl HttpServer {
             !nginx.is_running() || (accepts(host.service_v4(port)) && accepts(host.service_v6(port)))
         })?;
         anyhow::ensure!(nginx.is_running(), "nginx ended at once: {}", nginx.output());
-        Ok(Self { _nginx: nginx })
+        Ok(Self { nginx })
+    }
+
+    /// It hangs from now on: connections are accepted by the kernel, and nothing is answered.
+    pub fn hang(&self) -> Result<()> {
+        self.nginx.signal(Signal::SIGSTOP)
+    }
+
+    /// Undoes [`HttpServer::hang`].
+    pub fn go_on(&self) -> Result<()> {
+        self.nginx.signal(Signal::SIGCONT)
     }
 }

@@ -21,6 +21,7 @@ pub mod database_lock;
 pub mod flood;
 pub mod forged;
 pub mod frame_socket;
+pub mod guarded;
 pub mod host;
 pub mod http_server;
 pub mod knocking;

@@ -1,93 +1,17 @@
-//! A client's connection makes the server check itself (D-1 to D-5): real servers, real clients, the daemon on the server's
-//! own host.
+//! A client's connection makes the server check itself before it answers (D-1, D-3): real servers, real clients, the daemon
+//! on the server's own host.
 
 use std::{
-    fs,
-    io::{ErrorKind, Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
-    thread,
+    fs, thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result};
-use lab::{AppServer, Attempt, Daemon, DaemonConfig, Flood, Host, HttpServer, Lab, wait_until};
+use anyhow::Result;
+use lab::{
+    AppServer, Attempt, Daemon, DaemonConfig, HttpServer, Lab,
+    guarded::{LIMIT, MAIL, ONE_HANDSHAKE, PORT, config, ended_by, guard, services, timed, told, wait_for_guard},
+};
 use serde_json::Value;
-
-const LIMIT: Duration = Duration::from_secs(15);
-const MAIL: &str = "sato@example.test";
-const PORT: u16 = 8080;
-
-/// Shorter than the second after which a client repeats its SYN.
-const ONE_HANDSHAKE: Duration = Duration::from_millis(900);
-
-/// A guard of the Python server with these lines.
-fn config(lab: &Lab, lines: &str) -> DaemonConfig {
-    let health = format!("[[guard.check]]\nhttp = '127.0.0.1:{PORT}/health'\nlimit = '5s'");
-    DaemonConfig::new()
-        .address(lab.client(1).v4(), MAIL)
-        .table(&format!("[[guard]]\nport = {PORT}\n{}{lines}\n{health}", probing(lines)))
-}
-
-/// Short pauses, unless the lines have others.
-fn probing(lines: &str) -> &'static str {
-    if lines.contains("probe") { "" } else { "probe = '200ms'\nprobe_max = '400ms'\n" }
-}
-
-fn services(server: &Host) -> [SocketAddr; 2] {
-    [server.service_v4(PORT), server.service_v6(PORT)]
-}
-
-/// The one guard.
-fn guard(daemon: &Daemon<'_>) -> Result<Value> {
-    Ok(daemon.json(&["guard"])?[0].clone())
-}
-
-fn wait_for_guard(daemon: &Daemon<'_>, condition: impl Fn(&Value) -> bool) -> Result<Value> {
-    Ok(daemon.wait_for(&["guard"], LIMIT, |guards| condition(&guards[0]))?[0].clone())
-}
-
-/// A connection that stays open.
-fn open(client: &Host, service: SocketAddr) -> Result<TcpStream> {
-    let stream = client.enter(|| TcpStream::connect_timeout(&service, LIMIT))?.context("no connection")?;
-    stream.set_read_timeout(Some(LIMIT))?;
-    Ok(stream)
-}
-
-/// One request on an open connection; what the server answers.
-fn request(stream: &mut TcpStream) -> Result<String> {
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")?;
-    let mut answer = String::new();
-    while !answer.contains("the application") {
-        let mut part = [0; 512];
-        let length = stream.read(&mut part)?;
-        anyhow::ensure!(length > 0, "the server closed after `{answer}`");
-        answer.push_str(std::str::from_utf8(&part[..length])?);
-    }
-    Ok(answer)
-}
-
-/// The connection attempt and how long it took.
-fn timed(client: &Host, service: SocketAddr) -> Result<(Attempt, Duration)> {
-    let begin = Instant::now();
-    let attempt = client.connect(None, service, LIMIT)?;
-    Ok((attempt, begin.elapsed()))
-}
-
-fn ended_by(daemon: &Daemon<'_>, evidence: &str) -> Result<Value> {
-    daemon.wait_for(&["outages", "--all"], LIMIT, |outages| {
-        outages
-            .as_array()
-            .is_some_and(|lines| !lines.is_empty() && lines.iter().all(|line| line["ended_by"] == evidence))
-    })
-}
-
-fn told(daemon: &Daemon<'_>, count: usize) -> Result<()> {
-    let maildir = daemon.maildir();
-    wait_until("the mails are written", LIMIT, || maildir.mails().is_ok_and(|mails| mails.len() >= count))?;
-    assert!(maildir.mails()?.iter().all(|mail| mail.to().as_deref() == Some(MAIL)));
-    assert_eq!(maildir.mails()?.len(), count);
-    Ok(())
-}
 
 // proves: D-1 D-3 D-5
 #[test]
@@ -212,7 +136,7 @@ fn a_result_that_is_kept_answers_for_its_time_sick_or_well() -> Result<()> {
 fn nginx_that_hangs_is_found_out_and_one_that_works_is_not_disturbed() -> Result<()> {
     let lab = Lab::builder().build()?;
     let (client, server) = (lab.client(1), lab.server(1));
-    let _nginx = HttpServer::start(server, 80)?;
+    let nginx = HttpServer::start(server, 80)?;
     let fresh = server.folder().join("fresh");
     fs::write(&fresh, "")?;
     let table = format!(
@@ -230,6 +154,17 @@ fn nginx_that_hangs_is_found_out_and_one_that_works_is_not_disturbed() -> Result
     let checks = guard(&daemon)?["checks"].clone();
     assert_eq!(checks.as_array().map(Vec::len), Some(4), "{checks:#}");
     assert!(checks.as_array().is_some_and(|checks| checks.iter().all(|check| check["ok"] == true)), "{checks:#}");
+    // The kernel accepts for it, nothing answers: a client would wait for its own time-out.
+    nginx.hang()?;
+    let (attempt, took) = timed(client, server.service_v6(80))?;
+    assert_eq!(attempt, Attempt::Refused);
+    assert!(took > Duration::from_millis(990) && took < Duration::from_millis(1900), "the check's limit: {took:?}");
+    let reason = guard(&daemon)?["reason"].clone();
+    assert!(reason.as_str().is_some_and(|reason| reason.contains("no result within 1s")), "{reason}");
+    nginx.go_on()?;
+    let page = client.fetch(server.service_v6(80), LIMIT)?;
+    assert!(page.succeeded() && page.body.contains("this is server1"), "{page:?}");
+    wait_for_guard(&daemon, |guard| guard["open"] == 0)?;
     fs::remove_file(&fresh)?;
     let page = client.fetch(server.service_v4(80), LIMIT)?;
     assert_eq!(page.exit, Some(7), "{page:?}");
@@ -334,168 +269,5 @@ fn a_daemon_that_is_killed_with_a_held_request_leaves_it_to_the_kernel() -> Resu
             assert_eq!(guard(&daemon)?["admitted"], 1);
         }
     }
-    Ok(())
-}
-
-// proves: D-4 D-5
-#[test]
-fn a_thousand_connections_beside_an_open_one_are_not_checked_and_the_next_after_all_is() -> Result<()> {
-    let lab = Lab::builder().clients(2).build()?;
-    let (client, other, server) = (lab.client(1), lab.client(2), lab.server(1));
-    let app = AppServer::start(server, PORT)?;
-    let daemon = Daemon::start(server, config(&lab, ""))?;
-    let mut runs = 0;
-    for service in services(server) {
-        app.answers("200")?;
-        let mut first = open(client, service)?;
-        runs += 1;
-        wait_for_guard(&daemon, |guard| guard["open"] == 1 && guard["runs"] == runs)?;
-        // It would be found sick if anybody looked.
-        app.answers("503")?;
-        let mut kept = Vec::new();
-        for number in 0..500 {
-            assert_eq!(other.connect(None, service, LIMIT)?, Attempt::Connected, "{number}");
-            if number % 50 == 0 {
-                kept.push(open(other, service)?);
-            }
-        }
-        let now = guard(&daemon)?;
-        assert_eq!((&now["runs"], &now["refused"]), (&Value::from(runs), &Value::from(0)), "{now:#}");
-        request(&mut first)?;
-        // The first may go: the others were treated as healthy, and count.
-        drop(first);
-        wait_for_guard(&daemon, |guard| guard["open"] == kept.len())?;
-        assert_eq!(other.connect(None, service, LIMIT)?, Attempt::Connected);
-        request(&mut kept[3])?;
-        drop(kept);
-        wait_for_guard(&daemon, |guard| guard["open"] == 0)?;
-        assert_eq!(guard(&daemon)?["runs"], runs);
-        app.answers("200")?;
-        assert_eq!(other.connect(None, service, LIMIT)?, Attempt::Connected);
-        runs += 1;
-        wait_for_guard(&daemon, |guard| guard["runs"] == runs && guard["open"] == 0)?;
-    }
-    Ok(())
-}
-
-// proves: D-4
-#[test]
-fn a_connection_whose_client_vanishes_stops_counting() -> Result<()> {
-    let lab = Lab::builder().clients(2).build()?;
-    let (client, other, server) = (lab.client(1), lab.client(2), lab.server(1));
-    let _app = AppServer::start(server, PORT)?;
-    let daemon = Daemon::start(server, config(&lab, ""))?;
-    let stream = open(client, server.service_v4(PORT))?;
-    wait_for_guard(&daemon, |guard| guard["open"] == 1)?;
-    // Its FIN never arrives, and the server's own time-out ends the connection without a word on this interface.
-    client.link_down()?;
-    drop(stream);
-    let gone = format!("ss -K state established '( sport = :{PORT} )' dst {}", client.v4());
-    server.ip(&["route add blackhole 10.1.1.0/24"])?;
-    assert!(server.command("sh").args(["-c", &gone]).output()?.status.success());
-    wait_for_guard(&daemon, |guard| guard["open"] == 0)?;
-    assert_eq!(timed(other, server.service_v4(PORT))?.0, Attempt::Connected);
-    assert_eq!(guard(&daemon)?["runs"], 2);
-    Ok(())
-}
-
-// proves: D-1 D-2
-#[test]
-fn after_the_handshake_a_sick_server_ends_the_connection_by_reset_or_fin() -> Result<()> {
-    for end in ["reset", "fin"] {
-        for v6 in [false, true] {
-            let lab = Lab::builder().build()?;
-            let (client, server) = (lab.client(1), lab.server(1));
-            let app = AppServer::start(server, PORT)?;
-            let service = services(server)[usize::from(v6)];
-            let lines = format!("mode = 'after'\nend = '{end}'");
-            let daemon = Daemon::start(server, config(&lab, &lines).address(client.v6(), MAIL))?;
-            let mut well = open(client, service)?;
-            wait_for_guard(&daemon, |guard| guard["open"] == 1 && guard["runs"] == 1)?;
-            request(&mut well)?;
-            drop(well);
-            wait_for_guard(&daemon, |guard| guard["open"] == 0)?;
-            app.answers("503")?;
-            for attempts in 1..=2 {
-                let mut sick = open(client, service)?;
-                match sick.read(&mut [0; 1]) {
-                    Ok(0) => assert_eq!(end, "fin"),
-                    Err(error) if error.kind() == ErrorKind::ConnectionReset => assert_eq!(end, "reset"),
-                    other => panic!("{end}: {other:?}"),
-                }
-                let waiting = daemon.wait_for(&["waiting"], LIMIT, |waiting| waiting[0]["attempts"] == attempts)?;
-                assert_eq!(waiting.as_array().map(Vec::len), Some(1), "{waiting:#}");
-            }
-            let status = daemon.status()?;
-            assert_eq!(status["outages"][0]["evidence"], "sick", "{status:#}");
-            app.answers("200")?;
-            ended_by(&daemon, "probe")?;
-            told(&daemon, 1)?;
-            let mut well = open(client, service)?;
-            request(&mut well)?;
-        }
-    }
-    Ok(())
-}
-
-// proves: D-2 D-4
-#[test]
-fn after_mode_does_not_disturb_connections_that_were_checked() -> Result<()> {
-    let lab = Lab::builder().clients(2).build()?;
-    let (client, other, server) = (lab.client(1), lab.client(2), lab.server(1));
-    let app = AppServer::start(server, PORT)?;
-    let daemon = Daemon::start(server, config(&lab, "mode = 'after'"))?;
-    let service = server.service_v4(PORT);
-    let mut first = open(client, service)?;
-    wait_for_guard(&daemon, |guard| guard["open"] == 1 && guard["runs"] == 1)?;
-    app.answers("503")?;
-    let mut second = open(other, service)?;
-    request(&mut second)?;
-    request(&mut first)?;
-    let now = wait_for_guard(&daemon, |guard| guard["open"] == 2)?;
-    assert_eq!((&now["runs"], &now["refused"]), (&Value::from(1), &Value::from(0)), "{now:#}");
-    Ok(())
-}
-
-// proves: D-3
-#[test]
-fn a_flood_on_a_guarded_port_starts_one_check_at_a_time_and_holds_few_requests() -> Result<()> {
-    let lab = Lab::builder().clients(2).build()?;
-    let (attacker, client, server) = (lab.client(1), lab.client(2), lab.server(1));
-    let _app = AppServer::start(server, PORT)?;
-    let folder = server.folder().join("check");
-    fs::create_dir(&folder)?;
-    // Says so when it finds another of itself at work.
-    let script = format!(
-        "cd {}; mkdir running || echo twice >> twice; sleep 0.15; echo x >> runs; rmdir running",
-        folder.display()
-    );
-    let table = format!(
-        "[[guard]]\nport = {PORT}\nmax_held = 8\n[[guard.check]]\ncommand = ['sh', '-c', '''{script}''']\nlimit = '5s'"
-    );
-    let daemon = Daemon::start(server, DaemonConfig::new().table(&table))?;
-    let targets = services(server);
-    let flood = Flood::start(attacker, lab.gateway().mac("client1")?, 60_000, Duration::from_secs(3), move |number| {
-        let port = 1024 + (number % 60_000) as u16;
-        if number % 2 == 0 {
-            (SocketAddr::new([10, 1, 1, 77].into(), port), targets[0])
-        } else {
-            (SocketAddr::new([0xfd00, 1, 1, 0, 0, 0, 0, 0x77].into(), port), targets[1])
-        }
-    })?;
-    let mut most = 0;
-    while flood.goes_on() {
-        most = most.max(guard(&daemon)?["held"].as_u64().unwrap_or(0));
-    }
-    let sent = flood.finish()?;
-    assert!(sent > 30_000, "{sent}");
-    let after = wait_for_guard(&daemon, |guard| guard["held"] == 0 && guard["checking"] == false)?;
-    assert!(most <= 8 && after["held_most"].as_u64() <= Some(8), "{most} {after:#}");
-    assert!(after["overflow"].as_u64() >= Some(1000), "{after:#}");
-    assert!(!folder.join("twice").exists(), "two checks ran at the same time");
-    let runs = fs::read_to_string(folder.join("runs"))?.lines().count();
-    assert!((2..=60).contains(&runs), "{runs}");
-    assert_eq!(timed(client, targets[0])?.0, Attempt::Connected);
-    assert_eq!(timed(client, targets[1])?.0, Attempt::Connected);
     Ok(())
 }

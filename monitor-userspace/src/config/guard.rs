@@ -235,6 +235,10 @@ pub(super) fn check(config: &Config) -> Vec<(String, String)> {
         if guard.hold.is_zero() || guard.hold >= config.watch.syn_timeout {
             say("hold", "must be longer than zero and shorter than watch.syn_timeout: a held request would be an unanswered one".to_owned());
         }
+        if guard.mode == GuardMode::After && guard.fail == GuardFail::Closed {
+            let what = "= \"closed\" has no meaning with mode = \"after\", which withholds nothing: leave it out, or write mode = \"before\"";
+            say("fail", what.to_owned());
+        }
         if guard.max_held == 0 {
             say("max_held", "is 0, so every request would be dropped: write 1 or more".to_owned());
         }
@@ -278,12 +282,13 @@ mod tests {
 
     #[test]
     fn each_mistake_names_its_key() {
-        let wrong = "[[guard]]\nport = 80\nhold = '3s'\nmax_held = 2000\n\
+        let wrong = "[[guard]]\nport = 80\nhold = '3s'\nmax_held = 2000\nmode = 'after'\nfail = 'closed'\n\
                      [[guard.check]]\ndisk = '/'\n[[guard.check]]\ntcp = '127.0.0.1:80'\nunit = 'x'\n\
                      [[guard]]\nport = 80\n";
         let text = parse("f", wrong).unwrap_err().to_string();
         for part in [
             "guard[0].hold",
+            "guard[0].fail: = \"closed\" has no meaning",
             "guard[0].check[0].disk: needs min_free_mib",
             "guard[0].check[1]: must have exactly one",
             "guard[1].port: 80 is guarded twice",

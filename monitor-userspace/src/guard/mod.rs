@@ -1,16 +1,22 @@
 //! Guards: ports of this host whose connection requests make the host check itself (D-1 to D-5).
 //!
 //! held SYN or new connection → [`machine`] (pure) → checks, side by side → the frame goes back into the stack, or RST.
-//! [`worker`] carries out what the machines of all guards decide; [`checks`] look at the host; [`frame`] mends and answers
-//! held frames; [`connections`] knows and ends this host's TCP connections.
+//! [`worker`] is the one task that owns all guards (`guarded`); `carry_out` does what their machines decide, `sweep` corrects what
+//! the kernel cannot see; [`checks`] look at the host; [`frame`] mends and answers held frames; [`connections`] knows and ends
+//! this host's TCP connections.
 
+mod carry_out;
 pub mod checks;
 pub mod connections;
 pub mod frame;
+mod guarded;
 pub mod line;
+mod local;
 pub mod machine;
 mod reply;
+mod sweep;
 pub mod worker;
 
 pub use line::{CheckLine, GuardLine, HealthWord};
-pub use worker::{Worker, is_local};
+pub use local::is_local;
+pub use worker::Worker;
