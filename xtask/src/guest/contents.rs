@@ -14,9 +14,9 @@ use crate::{
     setup::{kernel_image::KernelImage, peers::Peers},
 };
 
-/// Programs that the lab starts: a shell and what it cleans up with, interfaces, a web server and its client, and a mail
+/// Programs that the lab starts: a shell and what it cleans up with, interfaces, questions for addresses, a web server and its client, and a mail
 /// server.
-const PROGRAMS: [&str; 7] = ["sh", "rm", "ip", "tc", "nginx", "curl", "smtp-sink"];
+const PROGRAMS: [&str; 8] = ["sh", "rm", "ip", "tc", "arping", "nginx", "curl", "smtp-sink"];
 
 /// The users and groups that programs ask for.
 const USERS: &str = "root:x:0:0::/:/bin/sh\nwww-data:x:33:33::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n";
