@@ -19,6 +19,7 @@ fi
 cd "$folder"
 if [ ! -d data ]; then
     $as "$bin/initdb" -D data -U ringback -A trust -E UTF8 --locale=C --no-sync >initdb.log 2>&1 || { cat initdb.log >&2; exit 1; }
+    echo 'host all all all trust' >>data/pg_hba.conf
 fi
 $as "$bin/postgres" -D data -k "$folder" -h "$addresses" -p 5432 -c max_connections=200 $settings >log 2>&1 &
 server=$!

@@ -15,14 +15,14 @@ pub(super) enum Book {
 }
 
 impl Book {
-    /// The store lets in one process at a time: a daemon that does not answer but runs is named by the error.
+    /// A file lets in one process at a time: a daemon that does not answer but runs is named by the error.
     pub(super) async fn open(context: &Context) -> Result<Self, Failure> {
         let client = context.client()?;
         if client.is_answered().await {
             return Ok(Self::Daemon(client));
         }
         let database = context.config()?.database().map_err(Failure::usage)?;
-        Ok(Self::Store(Store::open(&database).map_err(|error| Failure::failed(error.to_string()))?))
+        Ok(Self::Store(Store::at(&database).map_err(|error| Failure::failed(error.to_string()))?))
     }
 
     pub(super) async fn lines(&self) -> Result<Vec<AddressLine>, Failure> {

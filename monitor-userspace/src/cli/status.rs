@@ -1,5 +1,7 @@
 //! `ringback status`: the first line is the verdict.
 
+use std::time::Duration;
+
 use clap::Args;
 
 use super::{
@@ -9,9 +11,13 @@ use super::{
     time::{lasting, utc},
 };
 use crate::{
-    control::{Health, Loss, StatusReport},
+    control::{Health, Loss, SharedLine, StatusReport},
+    outage::UnixMs,
     store::{ListRecord, ListState},
 };
+
+/// A gateway that was not heard of for so long is shown as silent.
+const SILENT: Duration = Duration::from_secs(10);
 
 /// `ringback status`
 #[derive(Debug, Args)]
@@ -82,6 +88,9 @@ fn text(report: &StatusReport) -> String {
         let file = refused.file.as_deref().unwrap_or("left in the mailbox");
         say(format!("Refused:   {} mail: {} ({file})", utc(refused.at), refused.reason));
     }
+    if let Some(shared) = &report.shared {
+        say(shared_line(shared, report.now));
+    }
     if !report.answers_seen && !report.interfaces.is_empty() {
         say("Note:      no answer of any server was seen yet; until one is, silence is not judged (asymmetric routing?)"
             .to_owned());
@@ -105,6 +114,26 @@ fn page_line(counts: &[Loss]) -> Option<String> {
     let said = counts.iter().filter(|loss| loss.count > 0 || always.contains(&loss.reason.as_str()));
     let said: Vec<_> = said.map(|loss| format!("{} {}", loss.count, loss.reason)).collect();
     (!said.is_empty()).then(|| format!("Page:      {}", said.join(", ")))
+}
+
+/// Who shares the database, or since when it is out of reach.
+fn shared_line(shared: &SharedLine, now: UnixMs) -> String {
+    if let Some(since) = shared.cut_off_since {
+        return format!(
+            "SHARED:    the database is out of reach for {}; {} changes kept",
+            lasting(now.since(since)),
+            shared.kept
+        );
+    }
+    let gateways: Vec<_> = shared
+        .gateways
+        .iter()
+        .map(|gateway| match now.since(gateway.seen) {
+            age if age < SILENT => gateway.host.clone(),
+            age => format!("{} (silent for {})", gateway.host, lasting(age)),
+        })
+        .collect();
+    format!("Shared:    the database is in reach; gateways: {}", gateways.join(", "))
 }
 
 /// What became of a list that a relay was sent.
@@ -159,6 +188,7 @@ mod tests {
             snmp: Vec::new(),
             page: Vec::new(),
             answers_seen: true,
+            shared: None,
         }
     }
 

@@ -5,10 +5,15 @@ use std::{
     fs,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use super::{Config, OtherPortsRule, SnmpAuth, SnmpPrivacy, SnmpUser};
-use crate::{kernel::watch_rules, notify::Delivery};
+use crate::{
+    kernel::watch_rules,
+    notify::Delivery,
+    store::{Location, Server},
+};
 
 /// Fewest and most attempts that may be pending per CPU.
 const PENDING: (u32, u32) = (1 << 10, 1 << 23);
@@ -200,8 +205,12 @@ fn standin(config: &Config, mistakes: &mut Mistakes) {
 }
 
 fn store(config: &Config, mistakes: &mut Mistakes) {
-    if let Err(what) = config.database() {
-        say(mistakes, "store.url", what);
+    match config.database() {
+        Err(what) => say(mistakes, "store.url", what),
+        Ok(Location::Server(_)) if config.store.lease < Duration::from_secs(3) => {
+            say(mistakes, "store.lease", "is too short to send a mail in: write 3s or more");
+        }
+        Ok(_) => {}
     }
 }
 
@@ -223,14 +232,23 @@ fn addresses(config: &Config, mistakes: &mut Mistakes) {
 }
 
 impl Config {
-    /// The database file.
-    pub fn database(&self) -> Result<PathBuf, String> {
-        match &self.store.url {
-            None => Ok(self.store.state_dir.join("ringback.db")),
-            Some(url) => match url.strip_prefix("sqlite:") {
-                Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
-                _ => Err(format!("`{url}` is not a database: write sqlite:/var/lib/ringback/ringback.db")),
-            },
+    /// Where outages and mails are kept: in a file, or in a database that several gateways share.
+    pub fn database(&self) -> Result<Location, String> {
+        let Some(url) = &self.store.url else { return Ok(Location::File(self.store.state_dir.join("ringback.db"))) };
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            let (password, ca) = (self.store.password_file.as_deref(), self.store.ca_file.as_deref());
+            return Ok(Location::Server(Box::new(Server::new(url, password, ca)?)));
         }
+        match url.strip_prefix("sqlite:") {
+            Some(path) if !path.is_empty() => Ok(Location::File(PathBuf::from(path))),
+            _ => Err("is not a database: write sqlite:/var/lib/ringback/ringback.db, or postgres://user@host/database"
+                .to_owned()),
+        }
+    }
+
+    /// The file of what is not in a shared database yet.
+    #[must_use]
+    pub fn spool(&self) -> PathBuf {
+        self.store.state_dir.join("spool.db")
     }
 }

@@ -374,15 +374,28 @@ impl Default for Notify {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreSettings {
-    /// `sqlite:PATH`; absent: `ringback.db` under `state_dir`.
+    /// `sqlite:PATH`, or `postgres://…` for several gateways; absent: `ringback.db` under `state_dir`.
     pub url: Option<String>,
-    /// Folder of the database and of the Maildir.
+    /// Folder of the database and of the Maildir. With `postgres://…` also of what is not in that database yet.
     pub state_dir: PathBuf,
+    /// With `postgres://…`: a file with the user's password.
+    pub password_file: Option<PathBuf>,
+    /// With `postgres://…`: certificates (PEM) that are trusted besides the public authorities.
+    pub ca_file: Option<PathBuf>,
+    /// With `postgres://…`: mails of a gateway that is gone are sent by the others after this.
+    #[serde(with = "super::duration")]
+    pub lease: Duration,
 }
 
 impl Default for StoreSettings {
     fn default() -> Self {
-        Self { url: None, state_dir: PathBuf::from("/var/lib/ringback") }
+        Self {
+            url: None,
+            state_dir: PathBuf::from("/var/lib/ringback"),
+            password_file: None,
+            ca_file: None,
+            lease: Duration::from_secs(60),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The API's routes.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -10,18 +10,21 @@ use axum::{
     routing::{delete, get, post},
 };
 use serde::Deserialize;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::timeout,
+};
 
 use super::{
     metrics,
     report::{
-        AddressLine, Health, InterfaceLine, Loss, OutageLine, ServiceLine, SignalRequest, StatusReport, Target,
-        TestMailRequest, WaitingRequest,
+        AddressLine, Health, InterfaceLine, Loss, OutageLine, ServiceLine, SharedLine, SignalRequest, StatusReport,
+        Target, TestMailRequest, WaitingRequest,
     },
 };
 use crate::{
     config::{ClientNet, Config},
-    daemon::{Command, State as CoreState},
+    daemon::{Command, Shared, State as CoreState},
     guard::GuardLine,
     notice,
     notify::{Delivery, Webhooks, sample, webhook},
@@ -59,9 +62,24 @@ pub struct Context {
     pub started: UnixMs,
     /// How much one client may ask for.
     pub limits: Arc<Limits>,
+    /// The database that is shared with other gateways, if there is one; `store` is that one.
+    pub shared: Option<Shared>,
     /// The exchange of heartbeats, if there is one.
     pub peers: Option<crate::peer::Peers>,
 }
+
+impl Context {
+    /// What can be read now: the shared database, or what this gateway has itself while that is out of reach.
+    async fn within_reach(&self) -> &Store {
+        let Some(shared) = &self.shared else { return &self.store };
+        let cut_off = shared.state.borrow().cut_off.is_some();
+        let answers = async { timeout(SILENCE, self.store.next_due()).await.is_ok_and(|answer| answer.is_ok()) };
+        if cut_off || !answers.await { &shared.local } else { &self.store }
+    }
+}
+
+/// A shared database that does not answer within this is not waited for.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// Lists and refused mails in `status`.
 const LISTS: u32 = 10;
@@ -119,8 +137,9 @@ async fn status(State(context): State<Context>) -> Result<Json<StatusReport>, Wr
 /// Gathers the status.
 async fn report(context: &Context) -> Result<StatusReport, StoreError> {
     let core = context.core.borrow().clone();
-    let outages: Vec<_> = context.store.outages(false, MOST).await?.into_iter().map(line).collect();
-    let outbox = context.store.outbox_counts().await?;
+    let store = context.within_reach().await;
+    let outages: Vec<_> = store.outages(false, MOST).await?.into_iter().map(line).collect();
+    let outbox = store.outbox_counts().await?;
     let losses: Vec<_> = core
         .counters
         .iter()
@@ -147,8 +166,17 @@ async fn report(context: &Context) -> Result<StatusReport, StoreError> {
     if let Some(error) = context.mailbox.as_ref().and_then(Courier::error) {
         problems.push(format!("the mailbox cannot be read: {error}"));
     }
-    let lists = context.store.lists(LISTS).await?;
-    let refused = context.store.refused(REFUSED).await?;
+    let shared = shared_line(context).await?;
+    if let Some(shared) = &shared
+        && let Some(reason) = &shared.cut_off
+    {
+        problems.push(format!(
+            "the shared database is out of reach ({reason}); {} changes are kept here and shared when it is back",
+            shared.kept
+        ));
+    }
+    let lists = store.lists(LISTS).await?;
+    let refused = store.refused(REFUSED).await?;
     let overdue = lists.iter().filter(|list| list.state == ListState::Expired).count();
     if overdue > 0 {
         problems.push(format!("{overdue} lists were sent to relays that gave no receipt"));
@@ -169,7 +197,7 @@ async fn report(context: &Context) -> Result<StatusReport, StoreError> {
         waiting_clients: outages.iter().map(|outage| outage.clients).sum(),
         outages,
         losses,
-        dead_letters: if outbox.dead > 0 { context.store.dead_letters(10).await? } else { Vec::new() },
+        dead_letters: if outbox.dead > 0 { store.dead_letters(10).await? } else { Vec::new() },
         outbox,
         services: core.services as u64,
         counters: core
@@ -181,7 +209,21 @@ async fn report(context: &Context) -> Result<StatusReport, StoreError> {
         snmp: context.snmp.as_ref().map(|counters| snmp_lines(counters)).unwrap_or_default(),
         page: context.page.as_ref().map(|counters| page_lines(counters)).unwrap_or_default(),
         answers_seen: core.answers_seen,
+        shared,
     })
+}
+
+async fn shared_line(context: &Context) -> Result<Option<SharedLine>, StoreError> {
+    let Some(shared) = &context.shared else { return Ok(None) };
+    let (kept, oldest_kept) = shared.local.spool_length().await?;
+    let state = shared.state.borrow().clone();
+    Ok(Some(SharedLine {
+        cut_off_since: state.cut_off.as_ref().map(|(since, _)| *since),
+        cut_off: state.cut_off.map(|(_, reason)| reason),
+        kept,
+        oldest_kept,
+        gateways: state.gateways,
+    }))
 }
 
 fn snmp_lines(counters: &crate::recovery::snmp::Counters) -> Vec<Loss> {
@@ -224,7 +266,7 @@ async fn outages(
     Query(query): Query<OutageQuery>,
 ) -> Result<Json<Vec<OutageLine>>, Wrong> {
     let limit = query.limit.unwrap_or(100).min(MOST);
-    Ok(Json(context.store.outages(query.ended, limit).await?.into_iter().map(line).collect()))
+    Ok(Json(context.within_reach().await.outages(query.ended, limit).await?.into_iter().map(line).collect()))
 }
 
 #[derive(Deserialize)]
@@ -238,7 +280,7 @@ async fn waiting(
     Query(query): Query<WaitingQuery>,
 ) -> Result<Json<Vec<WaitingClient>>, Wrong> {
     let limit = query.limit.unwrap_or(1000).min(MOST);
-    Ok(Json(context.store.waiting(query.outage.map(OutageId), limit).await?))
+    Ok(Json(context.within_reach().await.waiting(query.outage.map(OutageId), limit).await?))
 }
 
 /// B-2: the outage must be open. The limits are those of typed addresses.
@@ -274,7 +316,8 @@ async fn add_waiting(State(context): State<Context>, Json(request): Json<Waiting
 }
 
 async fn services(State(context): State<Context>) -> Result<Json<Vec<ServiceLine>>, Wrong> {
-    let services = context.store.learned_services().await?;
+    let watched = context.shared.as_ref().map_or(&context.store, |shared| &shared.local);
+    let services = watched.learned_services().await?;
     Ok(Json(services.into_iter().map(|(service, answered)| ServiceLine { service, answered }).collect()))
 }
 

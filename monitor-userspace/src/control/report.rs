@@ -9,7 +9,7 @@ use crate::{
     kernel::{TcMode, XdpMode},
     notify::{AddressEntry, Origin},
     outage::{ClientAddr, Failure, Level, OutageId, Phase, Service, Tally, UnixMs},
-    store::{DeadLetter, ListRecord, OutboxCounts, RefusedMail},
+    store::{DeadLetter, GatewayRecord, ListRecord, OutboxCounts, RefusedMail},
 };
 
 /// `ringback status`: what is down, who waits, whether anything is lost, whether mail goes out.
@@ -56,6 +56,9 @@ pub struct StatusReport {
     pub page: Vec<Loss>,
     /// Whether this path ever showed an answer; if not, silence cannot be judged (asymmetric routing?).
     pub answers_seen: bool,
+    /// The database that is shared with other gateways; absent: none is.
+    #[serde(default)]
+    pub shared: Option<SharedLine>,
 }
 
 /// Whether Ringback itself works.
@@ -79,6 +82,21 @@ pub struct Loss {
 
 /// A counter's word.
 pub type Word = String;
+
+/// The database that several gateways share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedLine {
+    /// Why it is out of reach; absent: it is in reach.
+    pub cut_off: Option<String>,
+    /// Since when.
+    pub cut_off_since: Option<UnixMs>,
+    /// Batches of changes that are kept on this gateway and not yet there.
+    pub kept: u64,
+    /// Since when the oldest of them is.
+    pub oldest_kept: Option<UnixMs>,
+    /// Who shares it.
+    pub gateways: Vec<GatewayRecord>,
+}
 
 /// A watched interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

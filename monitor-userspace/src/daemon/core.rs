@@ -65,6 +65,8 @@ pub(super) struct Wiring {
     /// Wakes the outbox.
     pub(super) letters: Arc<tokio::sync::Notify>,
     pub(super) state: watch::Sender<State>,
+    /// Where the address book is.
+    pub(super) book: Store,
 }
 
 /// See the module.
@@ -131,7 +133,7 @@ impl Core {
         let restored = store.restore().await.context("reading the outages")?;
         let restored_services: Vec<_> = restored.outages.iter().map(|outage| outage.service).collect();
         let (machine, actions) = Machine::restore(config.rules(), restored.outages, restored.next_outage);
-        let book = AddressBook::new(store.addresses().await.context("reading the address book")?);
+        let book = AddressBook::new(wiring.book.addresses().await.context("reading the address book")?);
         let mut core = Self {
             machine,
             kernel,
@@ -425,7 +427,7 @@ impl Core {
 
     async fn obey(&mut self, command: Command) {
         match command {
-            Command::AddressesChanged => match self.store.addresses().await {
+            Command::AddressesChanged => match self.wiring.book.addresses().await {
                 Ok(entries) => self.book = AddressBook::new(entries),
                 Err(error) => tracing::error!(%error, "the address book cannot be read again"),
             },
@@ -440,7 +442,7 @@ impl Core {
         let interfaces = super::interfaces(config)?;
         self.kernel.reload(&config.watch, &interfaces).await?;
         self.machine.set_rules(config.rules());
-        self.book = AddressBook::new(self.store.addresses().await?);
+        self.book = AddressBook::new(self.wiring.book.addresses().await?);
         self.publish();
         Ok(())
     }

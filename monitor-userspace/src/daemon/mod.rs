@@ -1,10 +1,11 @@
 //! Wires the tasks together: start, reload, shutdown.
 //!
-//! Order of start: store, kernel, core, then what feeds it and what it feeds. Order of shutdown: what feeds the core,
+//! Order of start: stores, kernel, core, then what feeds it and what it feeds. Order of shutdown: what feeds the core,
 //! the core (which commits what is in the ring buffer), the outbox (which finishes what is on its way).
 
 mod core;
 mod relay;
+mod share;
 mod state;
 mod supervise;
 
@@ -20,9 +21,11 @@ use tokio_util::sync::CancellationToken;
 pub use self::core::Command;
 use self::{
     core::{Core, Wiring},
+    share::Sharer,
     supervise::Tasks,
 };
 pub use relay::run as relay;
+pub use share::{Shared, Sharing};
 pub use state::State;
 
 use crate::{
@@ -35,7 +38,7 @@ use crate::{
     page::{self, Page},
     peer,
     recovery::{probe, signal::Signals},
-    store::Store,
+    store::{Location, Store},
 };
 
 /// Observations of recovery that wait for the core; senders wait when it is full.
@@ -67,7 +70,21 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     let interfaces = interfaces(&config)?;
     let socket = control::listen(&config.control.socket).await?;
     let database = config.database().map_err(anyhow::Error::msg)?;
-    let store = Store::open(&database)?;
+    let store = Store::at(&database)?;
+    // Of several gateways each commits in a file of its own first.
+    let (local, gateway) = match database {
+        Location::File(_) => (store.clone(), None),
+        Location::Server(_) => {
+            let local = Store::open(&config.spool())?;
+            local.spool();
+            let gateway = local.gateway(share::host_name()).await.context("reading this gateway's name")?;
+            store.deliver_as(&gateway, config.store.lease);
+            local.prune(UnixMs::now().before(HISTORY)).await.context("forgetting old outages")?;
+            let learned = store.learned_services().await.context("reading the services that others have learned")?;
+            local.learn(learned).await.context("keeping the services that others have learned")?;
+            (local, Some(gateway))
+        }
+    };
     store.set_letter_lifetime(config.notify.lifetime);
     store.replace_config_addresses(config.address_entries(UnixMs::now())).await.context("writing the address book")?;
     store.prune(UnixMs::now().before(HISTORY)).await.context("forgetting old outages")?;
@@ -90,7 +107,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     let letters = Arc::new(Wake::new());
 
     // Bound before the kernel is touched: a port that is taken must not leave programs behind.
-    let snmp = supervise::snmp(&config, &store, &reports).await?;
+    let snmp = supervise::snmp(&config, &local, &reports).await?;
     let signals = match (config.recovery.signal_listen, config.recovery.signal_secret_file.clone()) {
         (Some(addr), Some(secret)) => Some(Signals::bind(addr, secret, reports.clone()).await?),
         _ => None,
@@ -133,10 +150,19 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     } else {
         None
     };
-    let (guards, guard_lines) = supervise::guards(&config, &store, &mut kernel, &reports).await?;
+    let (guards, guard_lines) = supervise::guards(&config, &local, &mut kernel, &reports).await?;
     let heartbeats = peer::start(&config, &store, &letters).await?;
-    let wiring = Wiring { reported, commands: command_queue, probes, opened, letters: Arc::clone(&letters), state };
-    let core = Core::start(&config, kernel, events, store.clone(), wiring).await?;
+    let wiring = Wiring {
+        reported,
+        commands: command_queue,
+        probes,
+        opened,
+        letters: Arc::clone(&letters),
+        state,
+        book: store.clone(),
+    };
+    let core = Core::start(&config, kernel, events, local.clone(), wiring).await?;
+    let (sharing, sharing_view) = watch::channel(Sharing::default());
 
     let context = control::Context {
         store: store.clone(),
@@ -152,6 +178,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         limits,
         started: UnixMs::now(),
         peers: heartbeats.as_ref().map(|running| running.peers.clone()),
+        shared: gateway.is_some().then(|| Shared { local: local.clone(), state: sharing_view }),
     };
 
     let feeding = CancellationToken::new();
@@ -190,12 +217,14 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     if let Some(page) = page {
         tasks.spawn("stand-in page", page.run(feeding.clone()));
     }
+    let sharer_reports = reports.clone();
     let run = probe::run(probe_queue, reports, config.recovery.probe_timeout, feeding.clone());
     tasks.spawn("probes", async {
         run.await;
         Ok(())
     });
-    let run = supervise::name_servers(opened_queue, Arc::clone(delivery.names()), store.clone(), feeding.clone());
+    let named = supervise::Named { store: store.clone(), gateway: gateway.clone() };
+    let run = supervise::name_servers(opened_queue, Arc::clone(delivery.names()), named, feeding.clone());
     tasks.spawn("names", async {
         run.await;
         Ok(())
@@ -208,6 +237,13 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
             run.await;
             Ok(())
         });
+    }
+    let sharing_ends = CancellationToken::new();
+    if let Some(gateway) = gateway {
+        let letters = Arc::clone(&letters);
+        let (reports, commands) = (sharer_reports, commands.clone());
+        let sharer = Sharer { local, shared: store.clone(), gateway, reports, commands, letters, state: sharing };
+        tasks.spawn("shared database", sharer.run(sharing_ends.clone()));
     }
     let run = OutboxWorker::new(store.clone(), delivery, letters).run(telling.clone());
     tasks.spawn("outbox", async { Ok(run.await?) });
@@ -227,6 +263,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     }
     deciding.cancel();
     tasks.finished("core").await?;
+    sharing_ends.cancel();
     telling.cancel();
     tasks.all_finished().await?;
     tracing::info!("stopped");

@@ -37,7 +37,7 @@ pub async fn run(config: Config) -> Result<()> {
     }
     let gateways = GatewayKeys::load(&config.gateway).map_err(|(index, error)| keyed("gateway", index, &error))?;
     let socket = control::listen(&config.control.socket).await?;
-    let store = Store::open(&config.database().map_err(anyhow::Error::msg)?)?;
+    let store = Store::at(&config.database().map_err(anyhow::Error::msg)?)?;
     store.set_letter_lifetime(config.notify.lifetime);
     store.replace_config_addresses(config.address_entries(UnixMs::now())).await.context("writing the address book")?;
     store.prune(UnixMs::now().before(HISTORY)).await.context("forgetting old outages")?;
@@ -65,6 +65,7 @@ pub async fn run(config: Config) -> Result<()> {
         peers: None,
         page: None,
         limits: Arc::new(Limits::new(&config.standin)),
+        shared: None,
         started: UnixMs::now(),
     };
 

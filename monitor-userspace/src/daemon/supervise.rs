@@ -20,7 +20,7 @@ use crate::{
     notify::{ServerNames, Webhooks},
     outage::{OutageId, Service},
     recovery::{Reported, snmp},
-    store::Store,
+    store::{Gateway, Store},
 };
 
 /// The daemon's tasks by name: one that ends by itself ends the daemon.
@@ -164,11 +164,18 @@ where
     Ok(served?)
 }
 
+/// Where names are kept.
+pub(super) struct Named {
+    pub(super) store: Store,
+    /// Whose numbers outages are called by, where there are several gateways.
+    pub(super) gateway: Option<Gateway>,
+}
+
 /// Looks up the names of servers whose outage has opened, so that they are there when the letters are written (F-16).
 pub(super) async fn name_servers(
     mut opened: mpsc::Receiver<(OutageId, Service)>,
     names: Arc<ServerNames>,
-    store: Store,
+    named: Named,
     cancel: CancellationToken,
 ) {
     loop {
@@ -177,9 +184,12 @@ pub(super) async fn name_servers(
             Some(next) = opened.recv() => next,
             else => return,
         };
-        if let Some(name) = names.name_of(service.addr()).await
-            && let Err(error) = store.set_server_name(outage, name).await
-        {
+        let Some(name) = names.name_of(service.addr()).await else { continue };
+        let kept = match &named.gateway {
+            None => named.store.set_server_name(outage, name).await,
+            Some(gateway) => named.store.set_shared_name(gateway.clone(), outage, name).await,
+        };
+        if let Err(error) = kept {
             tracing::warn!(%error, "the server's name is not kept");
         }
     }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     delivery::Delivery,
+    lease::Lease,
     outbox::Outbox,
     verdict::{Attempt, expired, outcome},
 };
@@ -33,6 +34,7 @@ pub(super) struct Lane<O> {
     pub(super) outbox: O,
     pub(super) letters: Arc<Mutex<mpsc::Receiver<Letter>>>,
     pub(super) results: mpsc::Sender<(LetterId, Outcome)>,
+    pub(super) lease: Lease,
     pub(super) cancel: CancellationToken,
 }
 
@@ -59,6 +61,7 @@ impl<O: Outbox> Lane<O> {
             let id = letter.id;
             let (became, rest) = match expired(&letter, now()) {
                 Some(dead) => (dead, false),
+                None if !self.lease.holds() => (given_back(), false),
                 None => {
                     self.name_servers(&mut letter).await;
                     let attempt = carrier.carry(&self.delivery, &letter).await;
@@ -99,6 +102,11 @@ impl<O: Outbox> Lane<O> {
             service.server_name = Some(name);
         }
     }
+}
+
+/// Not begun: another gateway may have it by now. If none has, it is due.
+fn given_back() -> Outcome {
+    Outcome::Retry { at: now(), reason: "the database was out of reach for too long to begin this letter".to_owned() }
 }
 
 /// Says what became of a letter; who it was for, and answers that may quote that, only when debugging.

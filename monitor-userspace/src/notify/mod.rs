@@ -13,6 +13,7 @@ mod delivery;
 mod error;
 mod implicit_tls;
 mod lane;
+mod lease;
 mod letter_key;
 mod maildir;
 mod message;

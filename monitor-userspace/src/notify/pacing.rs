@@ -52,6 +52,11 @@ impl Pacer {
         }
     }
 
+    /// Every held letter: they are somebody else's by now.
+    pub(super) fn give_up(&mut self) -> Vec<Letter> {
+        self.held.drain().flat_map(|(_, held)| held.letters).collect()
+    }
+
     /// Every held letter that may go now.
     pub(super) fn release(&mut self) -> Vec<Letter> {
         let now = Instant::now();

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     delivery::Delivery,
     lane::{Lane, now},
+    lease::Lease,
     outbox::Outbox,
     pacing::Pacer,
 };
@@ -27,9 +28,6 @@ const TAKE: usize = 512;
 /// Letters in memory at most: those that lanes have, and those that the pacer holds back. With more than this held for
 /// one service, letters about others wait too.
 const IN_HAND: usize = 8192;
-/// How long the store keeps a letter from being given out again. One that takes longer is not begun twice (the worker
-/// knows what it has); this only frees letters whose worker was lost without the process.
-const LEASE: Duration = Duration::from_secs(3 * 3600);
 /// Pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// The store is asked again for letters that are due at this time at the earliest; new ones come with a wake-up.
@@ -52,6 +50,7 @@ pub struct OutboxWorker<O> {
 struct Running<O> {
     outbox: O,
     pacer: Pacer,
+    lease: Lease,
     queue: mpsc::Sender<Letter>,
     /// Taken, and its outcome not yet recorded.
     in_hand: HashSet<LetterId>,
@@ -76,8 +75,7 @@ impl<O: Outbox> OutboxWorker<O> {
     }
 
     /// Runs until `cancel`; then finishes the letters that lanes have begun, for 20 s at most, records them and
-    /// returns. Only one worker
-    /// may run on an outbox: at its start it frees what an earlier one had taken.
+    /// returns. Of one gateway only one worker may run on an outbox: at its start it frees what an earlier one had taken.
     ///
     /// # Errors
     /// [`StoreError::Closed`]; other errors of the store are logged, and what failed is done again.
@@ -88,12 +86,14 @@ impl<O: Outbox> OutboxWorker<O> {
         let (results_in, mut results) = mpsc::channel(IN_HAND);
         let letters = Arc::new(Mutex::new(letters));
         let mut lanes = JoinSet::new();
+        let lease = Lease::new(self.outbox.lease());
         for _ in 0..self.delivery.connections {
             let lane = Lane {
                 delivery: Arc::clone(&self.delivery),
                 outbox: self.outbox.clone(),
                 letters: Arc::clone(&letters),
                 results: results_in.clone(),
+                lease: lease.clone(),
                 cancel: cancel.clone(),
             };
             lanes.spawn(lane.run());
@@ -102,6 +102,7 @@ impl<O: Outbox> OutboxWorker<O> {
         let mut running = Running {
             outbox: self.outbox,
             pacer: Pacer::new(self.delivery.rate),
+            lease,
             queue,
             in_hand: HashSet::new(),
             outcomes: Vec::new(),
@@ -145,13 +146,36 @@ impl<O: Outbox> Running<O> {
     /// Records, releases, takes; returns when there is something to do again if nothing happens before.
     async fn step(&mut self) -> Result<Instant, StoreError> {
         self.record().await?;
+        self.renew().await?;
         for letter in self.pacer.release() {
             self.hand_out(letter);
         }
         if self.look <= Instant::now() {
             self.take().await?;
         }
-        Ok(self.pacer.next().map_or(self.look, |held| held.min(self.look)))
+        let next = if self.lease.holds() { self.look.min(self.lease.renew_at()) } else { self.look };
+        Ok(self.pacer.next().map_or(next, |held| held.min(next)))
+    }
+
+    /// Keeps what is in hand. Where that could not be done in time, it may be in other hands: it is given up first.
+    async fn renew(&mut self) -> Result<(), StoreError> {
+        let since = Instant::now();
+        if self.lease.holds() && since < self.lease.renew_at() {
+            return Ok(());
+        }
+        if !self.lease.holds() {
+            for letter in self.pacer.give_up() {
+                self.in_hand.remove(&letter.id);
+            }
+            // Lanes give back what they have not begun.
+            if !self.in_hand.is_empty() {
+                self.look = since + STORE_PAUSE;
+                return Ok(());
+            }
+        }
+        self.outbox.renew_leases(now() + self.lease.length()).await?;
+        self.lease.renew(since);
+        Ok(())
     }
 
     async fn record(&mut self) -> Result<(), StoreError> {
@@ -172,12 +196,13 @@ impl<O: Outbox> Running<O> {
     }
 
     async fn take(&mut self) -> Result<(), StoreError> {
-        if self.is_full() {
+        if self.is_full() || !self.lease.holds() {
             self.look = Instant::now() + LOOK;
             return Ok(());
         }
         let limit = TAKE.min(IN_HAND - self.in_hand.len());
-        let letters = self.outbox.take_due(now(), u32::try_from(limit).unwrap_or(u32::MAX), LEASE).await?;
+        let letters =
+            self.outbox.take_due(now(), u32::try_from(limit).unwrap_or(u32::MAX), self.lease.length()).await?;
         let all_taken = letters.len() < limit;
         for letter in letters {
             if self.in_hand.insert(letter.id)

@@ -53,7 +53,8 @@ pub struct Outage {
 }
 
 /// A change of durable state. All changes of one batch are one transaction.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Change {
     /// Insert or update the outage's row.
     Put(Outage),
@@ -109,7 +110,7 @@ pub enum Change {
 
 /// One recovery: the outages that end by the same evidence at the same time. A person who waits in several of them
 /// gets one mail.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closing {
     /// At least one; ascending.
     pub outages: Vec<OutageId>,

@@ -1,5 +1,6 @@
 //! The face of the machine: takes facts and time, and passes them to the rule that they concern.
 
+mod elsewhere;
 mod failure;
 mod ledger;
 mod probing;
@@ -84,6 +85,8 @@ impl Machine {
             Observation::Trap { host, at } => self.trap(now, host, at, &mut actions),
             Observation::Signal { target, at } => self.signal(target, at, &mut actions),
             Observation::Probed { service, connected, at } => self.probed(service, connected, at, &mut actions),
+            Observation::OpenElsewhere(outage) => self.open_elsewhere(now, &outage, &mut actions),
+            Observation::EndedElsewhere { outage, at } => self.discard(outage, at, &mut actions),
         }
         actions
     }

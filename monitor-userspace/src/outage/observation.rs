@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    address::{ClientAddr, Service},
+    action::Outage,
+    address::{ClientAddr, OutageId, Service},
     evidence::{Failure, Recovery},
     time::{MonotonicNs, UnixMs},
 };
@@ -111,6 +112,15 @@ pub enum Observation {
         service: Service,
         /// Whether it accepted a connection.
         connected: bool,
+        /// When.
+        at: UnixMs,
+    },
+    /// Another gateway has this outage; its `id` is not ours.
+    OpenElsewhere(Outage),
+    /// Our outage, which other gateways saw too, is over: one of them has closed it, and told whoever waits.
+    EndedElsewhere {
+        /// By our own number.
+        outage: OutageId,
         /// When.
         at: UnixMs,
     },

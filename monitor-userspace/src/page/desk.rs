@@ -1,7 +1,9 @@
 //! Where clients say that they want to be told, and at which address: the page's form, the page's own address, the control
 //! API. One set of limits for all of them.
 
-use tokio::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use tokio::{sync::mpsc, time::sleep};
 
 use super::limits::Limits;
 use crate::{
@@ -15,6 +17,10 @@ use crate::{
 
 /// RFC 5321 section 4.5.3.1.3, without the angle brackets.
 const LONGEST_MAIL: usize = 254;
+
+/// How long the shared database may take to have what the core has committed, and between two looks.
+const LATE: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// What it needs of the daemon.
 pub struct Desk<'a> {
@@ -70,13 +76,26 @@ impl Desk<'_> {
         if asked::wait(self.reported, client, service, mail.is_some()).await.is_none() {
             return Wish::NotKept;
         }
-        match self.store.is_waiting(outage, client).await {
+        match self.is_waiting(outage, client).await {
             Ok(true) => Wish::Granted,
             Ok(false) => Wish::NotListed,
             Err(error) => {
                 tracing::warn!(%error, "the waiting list cannot be read");
                 Wish::NotKept
             }
+        }
+    }
+
+    /// A database that several gateways share has the core's commit a moment later.
+    async fn is_waiting(&self, outage: OutageId, client: ClientAddr) -> Result<bool, StoreError> {
+        let patience = if self.store.shared_lease().is_some() { LATE } else { Duration::ZERO };
+        let begun = Instant::now();
+        loop {
+            let waits = self.store.is_waiting(outage, client).await?;
+            if waits || begun.elapsed() >= patience {
+                return Ok(waits);
+            }
+            sleep(AGAIN).await;
         }
     }
 

@@ -34,6 +34,9 @@ pub enum StoreError {
     /// A list needs a nonce that nobody can guess, an SNMP engine an id that nobody has.
     #[error("the system has no random numbers")]
     Random,
+    /// The spool holds what this program never writes.
+    #[error("what is kept for the shared database cannot be read: {0}")]
+    Spool(String),
     /// The database server is gone; the work may be done when it is back.
     #[error("the database is out of reach: {0}")]
     Unreachable(String),

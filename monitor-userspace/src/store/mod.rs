@@ -10,6 +10,7 @@ mod postgres;
 mod readers;
 mod records;
 mod relay;
+mod shared;
 mod sql;
 mod sqlite;
 mod tables;
@@ -26,6 +27,7 @@ pub use records::{
     Ready, ReadyLetter, RemoteEngine, Restored, WaitingClient,
 };
 pub use relay::{ListRecord, ListState, ReceiptOrder, RefusedMail, Taken, TakenList};
+pub use shared::{Elsewhere, Following, Gateway, GatewayRecord, Spooled};
 
 use self::database::Database;
 use crate::{
@@ -75,15 +77,26 @@ impl Store {
 
     /// [`Store::apply`], and in the same transaction what was seen of the SNMP engines that the changes came from.
     pub async fn apply_seen(&self, changes: Vec<Change>, seen: Vec<RemoteEngine>) -> Result<Applied, StoreError> {
-        let telling = self.database.telling();
-        self.database
+        let mut telling = self.database.telling();
+        let spools = self.database.spools() && !changes.is_empty();
+        // The shared database's letters are the only ones.
+        telling.silent = spools;
+        let applied = self
+            .database
             .write(move |session| {
                 for engine in &seen {
                     tables::snmp::put_remote_engine(session.conn, engine)?;
                 }
+                if spools {
+                    tables::spool::append(session.conn, &changes, UnixMs::now())?;
+                }
                 tables::changes::apply(session, &changes, &telling)
             })
-            .await
+            .await;
+        if spools {
+            self.database.spooled().notify_one();
+        }
+        applied
     }
 
     /// How long an outbox row that is written from now on lives before it is a dead letter.
@@ -161,17 +174,26 @@ impl Store {
 
     /// Up to `limit` letters that are due at `now`, oldest first; each is not given out again before `now + lease`.
     pub async fn take_due(&self, now: UnixMs, limit: u32, lease: Duration) -> Result<Vec<Letter>, StoreError> {
-        self.database.write(move |session| tables::outbox::take_due(session.conn, now, limit, lease)).await
+        let holder = self.database.holder();
+        self.database.write(move |session| tables::outbox::take_due(session.conn, now, limit, lease, holder)).await
     }
 
     /// Keeps what became of these letters. An outcome for a letter that is not in the queue any more is ignored.
     pub async fn record(&self, outcomes: Vec<(LetterId, Outcome)>) -> Result<(), StoreError> {
-        self.database.write(move |session| tables::outbox::record(session.conn, &outcomes)).await
+        let holder = self.database.holder();
+        self.database.write(move |session| tables::outbox::record(session.conn, &outcomes, holder)).await
     }
 
-    /// Leases of an earlier process end: called once at start.
+    /// Leases of an earlier process of this gateway end: called once at start.
     pub async fn release_leases(&self) -> Result<(), StoreError> {
-        self.database.write(|session| tables::outbox::release_leases(session.conn)).await
+        let holder = self.database.holder();
+        self.database.write(move |session| tables::outbox::release_leases(session.conn, holder)).await
+    }
+
+    /// Letters that were given out here are given to nobody else before `until`.
+    pub async fn renew_leases(&self, until: UnixMs) -> Result<(), StoreError> {
+        let holder = self.database.holder();
+        self.database.write(move |session| tables::outbox::renew_leases(session.conn, until, holder)).await
     }
 
     /// When the next letter is due.

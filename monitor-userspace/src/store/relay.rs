@@ -16,6 +16,8 @@ use crate::{
 pub(super) struct Telling {
     /// How long a letter lives.
     pub(super) lifetime: Duration,
+    /// Nobody is told from here.
+    pub(super) silent: bool,
     pub(super) relays: Arc<Relays>,
     pub(super) notices: Arc<Notices>,
 }

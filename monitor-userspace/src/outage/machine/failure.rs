@@ -118,7 +118,7 @@ impl Machine {
         }
     }
 
-    fn opened(&mut self, now: UnixMs, tracked: &mut Tracked, actions: &mut Actions) {
+    pub(super) fn opened(&mut self, now: UnixMs, tracked: &mut Tracked, actions: &mut Actions) {
         self.ledger.mark(&tracked.outage, &mut actions.marks);
         tracked.probing = Probing::first(&self.rules, now);
     }

@@ -73,10 +73,28 @@ fn recovery() -> impl Strategy<Value = Observation> {
     ]
 }
 
+/// Another gateway's outage, or its end.
+fn elsewhere() -> impl Strategy<Value = Observation> {
+    prop_oneof![
+        service().prop_map(|service| Observation::OpenElsewhere(Outage {
+            id: OutageId(1_000_000),
+            service,
+            since: UnixMs(0),
+            latest: UnixMs(0),
+            evidence: Failure::Unanswered,
+            level: Level::Host,
+            failures: 7,
+            phase: Phase::Open,
+        })),
+        (1..6_i64).prop_map(|id| Observation::EndedElsewhere { outage: OutageId(id), at: UnixMs(0) }),
+    ]
+}
+
 fn step() -> impl Strategy<Value = (i64, Step)> {
     let step = prop_oneof![
         6 => failed().prop_map(Step::Observe),
         2 => recovery().prop_map(Step::Observe),
+        1 => elsewhere().prop_map(Step::Observe),
         2 => Just(Step::Tick),
         1 => Just(Step::Restart),
     ];
@@ -111,6 +129,8 @@ struct Outside {
     failed: HashSet<Service>,
     hosts: HashSet<IpAddr>,
     ended: BTreeSet<OutageId>,
+    /// Of these, another gateway had an outage.
+    elsewhere: HashSet<Service>,
     next: i64,
 }
 
@@ -136,7 +156,8 @@ impl Outside {
                         let outage = self.outages.remove(id);
                         let outage = outage.ok_or_else(|| TestCaseError::fail("closed twice, or never there"))?;
                         prop_assert!(outage.phase != Phase::Suspected, "a suspicion is told");
-                        prop_assert!(outage.failures >= u64::from(rules.min_failures));
+                        let confirmed = outage.failures >= u64::from(rules.min_failures);
+                        prop_assert!(confirmed || self.elsewhere.contains(&outage.service));
                         let arp = matches!(closing.evidence, Recovery::Arp | Recovery::NeighbourAdvertisement);
                         prop_assert!(!arp || outage.level == Level::Host, "ARP ends an outage of a service");
                         self.end(*id);
@@ -179,6 +200,8 @@ fn at(observation: Observation, now: UnixMs) -> Observation {
         Observation::Trap { host, .. } => Observation::Trap { host, at: now },
         Observation::Signal { target, .. } => Observation::Signal { target, at: now },
         Observation::Probed { service, connected, .. } => Observation::Probed { service, connected, at: now },
+        Observation::OpenElsewhere(outage) => Observation::OpenElsewhere(Outage { since: now, latest: now, ..outage }),
+        Observation::EndedElsewhere { outage, .. } => Observation::EndedElsewhere { outage, at: now },
     }
 }
 
@@ -220,6 +243,9 @@ proptest! {
                     } else {
                         false
                     };
+                    if let Observation::OpenElsewhere(theirs) = &observation {
+                        outside.elsewhere.insert(theirs.service);
+                    }
                     outside.carry_out(&machine.observe(now, observation), &rules)?;
                     let joined: Vec<_> = outside.waiting.difference(&listed).collect();
                     match &observation {

@@ -6,6 +6,8 @@
 mod location;
 mod migrations;
 mod open;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod value;
 

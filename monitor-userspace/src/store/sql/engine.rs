@@ -82,6 +82,14 @@ impl Connection {
         })
     }
 
+    /// Behind a query: locks its rows, and passes over those that another process has locked.
+    pub(in crate::store) const fn skip_locked(&self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => "",
+            Self::Postgres(_) => " FOR UPDATE SKIP LOCKED",
+        }
+    }
+
     /// Whether it is of no use any more.
     pub(in crate::store) fn is_lost(&self) -> bool {
         match self {

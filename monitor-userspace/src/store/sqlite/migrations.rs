@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_notice.sql"),
     include_str!("migrations/0005_words.sql"),
     include_str!("migrations/0006_notice_pace.sql"),
+    include_str!("migrations/0007_shared.sql"),
 ];
 
 /// Brings the schema up to date, or says why that cannot be.

@@ -12,22 +12,30 @@ use crate::{
     notify::{AddressBook, AddressEntry, Origin},
 };
 
-/// The book as the writer last read it. Only the writer changes the table, so it knows when to read again.
+/// The book as the writer last read it, and how often it had changed then: other processes may change a shared one.
 #[derive(Default)]
-pub(in crate::store) struct BookCache(Option<AddressBook>);
+pub(in crate::store) struct BookCache(Option<(i64, AddressBook)>);
 
 impl BookCache {
-    /// The table has changed, or what was read was rolled back.
+    /// What was read may have been rolled back.
     pub(in crate::store) fn forget(&mut self) {
         self.0 = None;
     }
 
+    /// The table is about to change: everybody reads it again.
+    pub(super) fn change(&mut self, conn: &Connection) -> Result<(), StoreError> {
+        self.forget();
+        conn.execute("UPDATE shared SET book = book + 1", ())?;
+        Ok(())
+    }
+
     pub(in crate::store) fn load(&mut self, conn: &Connection) -> Result<&AddressBook, StoreError> {
+        let now = conn.query_row("SELECT book FROM shared", (), |row| row.get(0))?;
         let book = match self.0.take() {
-            Some(book) => book,
-            None => read_book(conn)?,
+            Some((then, book)) if then == now => book,
+            _ => read_book(conn)?,
         };
-        Ok(self.0.insert(book))
+        Ok(&self.0.insert((now, book)).1)
     }
 }
 
@@ -61,7 +69,7 @@ pub(in crate::store) fn entries(conn: &Connection) -> Result<Vec<AddressEntry>, 
 }
 
 pub(in crate::store) fn put(session: &mut Session<'_>, entries: &[AddressEntry]) -> Result<(), StoreError> {
-    session.book.forget();
+    session.book.change(session.conn)?;
     upsert(
         session.conn,
         entries,
@@ -72,7 +80,7 @@ pub(in crate::store) fn put(session: &mut Session<'_>, entries: &[AddressEntry])
 }
 
 pub(in crate::store) fn replace_config(session: &mut Session<'_>, entries: &[AddressEntry]) -> Result<(), StoreError> {
-    session.book.forget();
+    session.book.change(session.conn)?;
     session.conn.execute("DELETE FROM address WHERE origin = ?1", [Origin::Config])?;
     // What is left was put by people; of two lines of the file for one network the later counts.
     upsert(
@@ -99,7 +107,7 @@ fn upsert(conn: &Connection, entries: &[AddressEntry], sql: &str) -> Result<(), 
 }
 
 pub(in crate::store) fn remove(session: &mut Session<'_>, client: ClientNet) -> Result<bool, StoreError> {
-    session.book.forget();
+    session.book.change(session.conn)?;
     let gone = session.conn.execute("DELETE FROM address WHERE net = ?1 AND prefix = ?2", network(client))?;
     Ok(gone > 0)
 }

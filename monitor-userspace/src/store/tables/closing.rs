@@ -4,7 +4,7 @@
 //! is one entry per recipient, so at most as much as the book itself.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     time::Duration,
 };
 
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     config::Language,
-    notify::AddressEntry,
+    notify::{AddressBook, AddressEntry},
     outage::{ClientAddr, Closing, Failure, OutageId, UnixMs},
     relay::List,
 };
@@ -30,7 +30,8 @@ const PAGE: usize = 4096;
 /// Closes those of the outages that have not ended yet; a recovery that is applied twice finds none.
 pub(super) fn close(session: &mut Session<'_>, closing: &Closing, telling: &Telling) -> Result<Applied, StoreError> {
     let conn = session.conn;
-    let book = session.book.load(conn)?;
+    let empty = AddressBook::default();
+    let book = if telling.silent { &empty } else { session.book.load(conn)? };
     let mut letters = Letters::new(conn, closing, telling.lifetime);
     let (mut untold, mut sent) = (0, 0);
     for &outage in &closing.outages {
@@ -113,6 +114,65 @@ pub(super) fn tell_listed(session: &mut Session<'_>, list: &List, lifetime: Dura
     conn.prepare_cached("UPDATE outage SET letters = letters + ?2 WHERE id = ?1")?
         .execute((list.outage, number(written)))?;
     Ok(written)
+}
+
+/// A client that waited at a gateway which said so when another one had closed the outage.
+pub(super) struct Late {
+    pub(super) outage: OutageId,
+    pub(super) client: ClientAddr,
+    pub(super) at: UnixMs,
+    pub(super) attempts: u32,
+    pub(super) evidence: Failure,
+}
+
+/// Letters to those of them who got none of this recovery. Says how many.
+pub(super) fn tell_late(session: &mut Session<'_>, late: &[Late], telling: &Telling) -> Result<u64, StoreError> {
+    let conn = session.conn;
+    let mut by_outage: BTreeMap<OutageId, Vec<&Late>> = BTreeMap::new();
+    for late in late {
+        by_outage.entry(late.outage).or_default().push(late);
+    }
+    let mut all = 0;
+    for (outage, late) in by_outage {
+        let book = session.book.load(conn)?;
+        let (recovered, evidence) = conn
+            .prepare_cached("SELECT ended, recovery FROM outage WHERE id = ?1")?
+            .query_row([outage], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let tell_since = UnixMs(i64::MIN);
+        let closing = Closing { outages: vec![outage], recovered, evidence, tell_since, skip_connected: false };
+        let mut letters = Letters::new(conn, &closing, telling.lifetime);
+        for Late { client, at, attempts, evidence, .. } in late {
+            let Some(recipient) = book.lookup(*client) else { continue };
+            let told = conn
+                .prepare_cached(
+                    "SELECT 1 FROM letter l JOIN letter_service s ON s.letter = l.id
+                     WHERE s.outage = ?1 AND (lower(l.mail) = lower(?2) OR l.client = ?3)",
+                )?
+                .exists((outage, &recipient.mail, *client))?;
+            let declined = conn
+                .prepare_cached("SELECT 1 FROM declined WHERE outage = ?1 AND client = ?2")?
+                .exists((outage, *client))?;
+            if !told && !declined {
+                let attempts = i64::from(*attempts);
+                let waiting = Waiting {
+                    client: *client,
+                    first: *at,
+                    latest: *at,
+                    attempts,
+                    evidence: *evidence,
+                    connected: None,
+                };
+                letters.tell(outage, &waiting, recipient);
+            }
+        }
+        letters.write()?;
+        let written = letters.by_mail.len() as u64;
+        conn.prepare_cached("UPDATE letter_tally SET queued = queued + ?1")?.execute([number(written)])?;
+        conn.prepare_cached("UPDATE outage SET letters = letters + ?2 WHERE id = ?1")?
+            .execute((outage, number(written)))?;
+        all += written;
+    }
+    Ok(all)
 }
 
 pub(in crate::store) fn is_open(conn: &Connection, outage: OutageId) -> Result<bool, StoreError> {

@@ -16,6 +16,9 @@ use crate::{
     store::Outcome,
 };
 
+/// Not a holder of letters.
+const NOBODY: i64 = 0;
+
 /// Settled lists that are shown and kept.
 const KEPT: u32 = 1000;
 
@@ -160,7 +163,7 @@ pub(in crate::store) fn settle_overdue(
             Err(error) => tracing::error!(nonce, %error, "a list cannot be read: its clients are not told"),
         }
         let reason = "no receipt in time: the clients are mailed from here".to_owned();
-        outbox::record(session.conn, &[(letter, Outcome::Dead { at: now, reason })])?;
+        outbox::record(session.conn, &[(letter, Outcome::Dead { at: now, reason })], NOBODY)?;
         session.conn.execute(
             "UPDATE relay_list SET state = 'direct', settled = ?2, content = NULL WHERE nonce = ?1",
             (&nonce, now),

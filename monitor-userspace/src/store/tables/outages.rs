@@ -17,7 +17,7 @@ pub(in crate::store) fn restore(conn: &Connection) -> Result<Restored, StoreErro
     Ok(Restored { outages, next_outage })
 }
 
-fn outage(row: &Row<'_>) -> Result<Outage, Error> {
+pub(super) fn outage(row: &Row<'_>) -> Result<Outage, Error> {
     let phase: String = row.get("phase")?;
     Ok(Outage {
         id: row.get("id")?,
@@ -42,6 +42,21 @@ fn outage(row: &Row<'_>) -> Result<Outage, Error> {
 
 pub(in crate::store) fn set_server_name(conn: &Connection, outage: OutageId, name: &str) -> Result<(), StoreError> {
     conn.execute("UPDATE outage SET server_name = ?2 WHERE id = ?1", (outage, name))?;
+    Ok(())
+}
+
+/// By the number of one of several gateways.
+pub(in crate::store) fn set_shared_name(
+    conn: &Connection,
+    gateway: &str,
+    own: OutageId,
+    name: &str,
+) -> Result<(), StoreError> {
+    conn.execute(
+        "UPDATE outage SET server_name = ?3 WHERE id IN
+             (SELECT outage FROM outage_alias WHERE gateway = ?1 AND local = ?2)",
+        (gateway, own, name),
+    )?;
     Ok(())
 }
 

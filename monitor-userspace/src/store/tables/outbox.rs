@@ -17,17 +17,19 @@ pub(in crate::store) fn take_due(
     now: UnixMs,
     limit: u32,
     lease: Duration,
+    holder: i64,
 ) -> Result<Vec<Letter>, StoreError> {
-    let mut letters: Vec<Letter> = conn
-        .prepare_cached(
-            "SELECT id, outage, client, mail, language, recovered, evidence, tries, expires FROM letter
-             WHERE state = 'queued' AND due <= ?1 ORDER BY due, id LIMIT ?2",
-        )?
-        .query_map((now, limit), letter)?
-        .collect::<Result<_, _>>()?;
+    // Rows that another gateway is about to take are passed over, not waited for.
+    let take = format!(
+        "SELECT id, outage, client, mail, language, recovered, evidence, tries, expires FROM letter
+         WHERE state = 'queued' AND due <= ?1 ORDER BY due, id LIMIT ?2{}",
+        conn.skip_locked()
+    );
+    let mut letters: Vec<Letter> =
+        conn.prepare_cached(&take)?.query_map((now, limit), letter)?.collect::<Result<_, _>>()?;
     let ids: Vec<_> = letters.iter().map(|letter| [letter.id]).collect();
-    let leases: Vec<_> = letters.iter().map(|letter| (letter.id, now + lease)).collect();
-    conn.prepare_cached("UPDATE letter SET due = ?2, leased = 1 WHERE id = ?1")?.execute_each(&leases)?;
+    let leases: Vec<_> = letters.iter().map(|letter| (letter.id, now + lease, holder)).collect();
+    conn.prepare_cached("UPDATE letter SET due = ?2, leased = ?3 WHERE id = ?1")?.execute_each(&leases)?;
     let ready = ready::read_each(conn, &ids)?;
     let spoken_of = conn
         .prepare_cached(
@@ -71,9 +73,13 @@ fn letter_service(row: &Row<'_>) -> Result<LetterService, Error> {
     })
 }
 
-pub(in crate::store) fn record(conn: &Connection, outcomes: &[(LetterId, Outcome)]) -> Result<(), StoreError> {
+pub(in crate::store) fn record(
+    conn: &Connection,
+    outcomes: &[(LetterId, Outcome)],
+    holder: i64,
+) -> Result<(), StoreError> {
     let mut tally = Tally::default();
-    for ((_, outcome), tries) in outcomes.iter().zip(keep(conn, outcomes)?) {
+    for ((_, outcome), tries) in outcomes.iter().zip(keep(conn, outcomes, holder)?) {
         // Not in the queue: it does not count again.
         if let Some(tries) = tries {
             tally.add(outcome, tries);
@@ -117,15 +123,16 @@ impl<'a> Tally<'a> {
     }
 }
 
-/// Writes outcomes into the rows of letters that are in the queue; says of each how often it was tried, or `None`.
-fn keep(conn: &Connection, outcomes: &[(LetterId, Outcome)]) -> Result<Vec<Option<u32>>, StoreError> {
+/// Writes outcomes into the rows of letters that are in the queue; says of each how often it was tried, or `None`. One that
+/// another gateway has by now is not put off.
+fn keep(conn: &Connection, outcomes: &[(LetterId, Outcome)], holder: i64) -> Result<Vec<Option<u32>>, StoreError> {
     let mut tries = vec![None; outcomes.len()];
     let (mut settled, mut retried) = (Vec::new(), Vec::new());
     for (index, (id, outcome)) in outcomes.iter().enumerate() {
         match outcome {
             Outcome::Delivered { at } => settled.push((index, (*id, "delivered", *at, None))),
             Outcome::Dead { at, reason } => settled.push((index, (*id, "dead", *at, Some(reason)))),
-            Outcome::Retry { at, reason } => retried.push((index, (*id, *at, reason))),
+            Outcome::Retry { at, reason } => retried.push((index, (*id, *at, reason, holder))),
         }
     }
     let read = |row: &Row<'_>| row.get(0);
@@ -141,7 +148,7 @@ fn keep(conn: &Connection, outcomes: &[(LetterId, Outcome)]) -> Result<Vec<Optio
     let found = conn
         .prepare_cached(
             "UPDATE letter SET tries = tries + 1, due = ?2, leased = 0, reason = ?3
-             WHERE id = ?1 AND state = 'queued' RETURNING tries",
+             WHERE id = ?1 AND state = 'queued' AND leased IN (0, ?4) RETURNING tries",
         )?
         .query_each(&rows, read)?;
     places.into_iter().zip(found).for_each(|(place, found)| tries[place] = found.first().copied());
@@ -149,8 +156,14 @@ fn keep(conn: &Connection, outcomes: &[(LetterId, Outcome)]) -> Result<Vec<Optio
 }
 
 /// A letter that was given out had been due: it is due again at once.
-pub(in crate::store) fn release_leases(conn: &Connection) -> Result<(), StoreError> {
-    conn.execute("UPDATE letter SET due = recovered, leased = 0 WHERE state = 'queued' AND leased = 1", ())?;
+pub(in crate::store) fn release_leases(conn: &Connection, holder: i64) -> Result<(), StoreError> {
+    conn.execute("UPDATE letter SET due = recovered, leased = 0 WHERE state = 'queued' AND leased = ?1", [holder])?;
+    Ok(())
+}
+
+/// Letters that this holder has are given to nobody before `until`.
+pub(in crate::store) fn renew_leases(conn: &Connection, until: UnixMs, holder: i64) -> Result<(), StoreError> {
+    conn.execute("UPDATE letter SET due = ?1 WHERE state = 'queued' AND leased = ?2", (until, holder))?;
     Ok(())
 }
 

@@ -31,7 +31,7 @@ pub(in crate::store) fn register(
     client: ClientAddr,
     entry: &AddressEntry,
 ) -> Result<(), StoreError> {
-    session.book.forget();
+    session.book.change(session.conn)?;
     let (net, prefix) = network(entry.client);
     session
         .conn
@@ -48,14 +48,14 @@ pub(in crate::store) fn register(
 
 /// Deletes an address wherever it was typed; says whether another entry has it.
 pub(in crate::store) fn unsubscribe(session: &mut Session<'_>, mail: &str) -> Result<bool, StoreError> {
-    session.book.forget();
+    session.book.change(session.conn)?;
     session.conn.execute("DELETE FROM address WHERE lower(mail) = lower(?1) AND origin = ?2", (mail, Origin::Page))?;
     Ok(session.conn.prepare_cached("SELECT 1 FROM address WHERE lower(mail) = lower(?1)")?.exists([mail])?)
 }
 
 /// Deletes what was typed before; says how much.
 pub(in crate::store) fn forget(session: &mut Session<'_>, before: UnixMs) -> Result<u64, StoreError> {
-    session.book.forget();
+    session.book.change(session.conn)?;
     let gone =
         session.conn.execute("DELETE FROM address WHERE origin = ?1 AND registered < ?2", (Origin::Page, before))?;
     Ok(gone as u64)

@@ -8,6 +8,7 @@ use super::{
     changes, closing,
     columns::number,
     ready::{self, Occasion},
+    shared,
 };
 use crate::{
     outage::{Closing, Level, Outage, OutageId, Phase, UnixMs},
@@ -27,6 +28,7 @@ pub(in crate::store) fn take(
 ) -> Result<Taken, StoreError> {
     let TakenList { list, uid, tell_since, receipt } = taken;
     let conn = session.conn;
+    shared::take_turn(conn)?;
     conn.execute("DELETE FROM relay_taken WHERE expires < ?1", [now])?;
     let known: Option<String> = conn
         .query_row(

@@ -77,6 +77,11 @@ impl<P: Place> Bed<P> {
         Store::at(&P::located(name)).unwrap()
     }
 
+    /// What another process finds it by.
+    pub(in crate::store) fn name(&self) -> String {
+        self.place.name()
+    }
+
     /// As after a restart of the daemon.
     pub(in crate::store) fn reopened(self) -> Self {
         Self::of(self.closed())
@@ -107,8 +112,8 @@ pub(in crate::store) const SINCE: UnixMs = UnixMs(1_000_000);
 pub(in crate::store) const RECOVERED: UnixMs = UnixMs(2_000_000);
 
 pub(in crate::store) fn service(id: i64) -> Service {
-    let host = u8::try_from(id % 250).unwrap();
-    Service::new([192, 0, 2, host].into(), 443)
+    let (net, host) = (u8::try_from(id / 250 % 250).unwrap(), u8::try_from(id % 250).unwrap());
+    Service::new([192, 0, 2 + net, host].into(), 443)
 }
 
 pub(in crate::store) fn outage(id: i64) -> Outage {

@@ -21,6 +21,8 @@ mod outbox;
 mod relay;
 #[path = "retention.rs"]
 mod retention;
+#[path = "shared.rs"]
+mod shared;
 #[path = "snmp.rs"]
 mod snmp;
 #[path = "waiting.rs"]

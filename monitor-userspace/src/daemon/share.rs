@@ -1,0 +1,181 @@
+//! A gateway among several: what it has committed goes to the shared database, what the others have seen comes back.
+//!
+//! In: the spool of its own file, the shared database. Out: batches in order, each once; observations for the core. While
+//! the database is out of reach the spool grows, and nothing else is different.
+
+use std::{
+    fs,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use tokio::{
+    sync::{Notify as Wake, mpsc, oneshot, watch},
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::Command;
+use crate::{
+    outage::{Observation, UnixMs},
+    recovery::Reported,
+    store::{Following, Gateway, GatewayRecord, Spooled, Store, StoreError},
+};
+
+/// Between two looks at what the others have seen.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Between two lists of learned services for the others.
+const TEACH: Duration = Duration::from_secs(60);
+
+/// A look that takes longer says that the database is out of reach.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// Batches that are read from the spool at once.
+const BATCHES: u32 = 16;
+
+/// How long a stop waits for the last batches; what is left is shared at the next start.
+const FINISH: Duration = Duration::from_secs(5);
+
+/// What `status` shows.
+#[derive(Clone, Debug, Default)]
+pub struct Sharing {
+    /// Since when, and why, the database is out of reach.
+    pub cut_off: Option<(UnixMs, String)>,
+    /// Everybody who shares it, as it was known when it was last in reach.
+    pub gateways: Vec<GatewayRecord>,
+}
+
+/// The gateway's side of the shared database, for whoever reads.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// Its own file.
+    pub local: Store,
+    /// Whether the other one is in reach.
+    pub state: watch::Receiver<Sharing>,
+}
+
+/// See the module.
+pub(super) struct Sharer {
+    pub(super) local: Store,
+    pub(super) shared: Store,
+    pub(super) gateway: Gateway,
+    pub(super) reports: mpsc::Sender<Reported>,
+    pub(super) commands: mpsc::Sender<Command>,
+    /// Wakes the outbox.
+    pub(super) letters: Arc<Wake>,
+    pub(super) state: watch::Sender<Sharing>,
+}
+
+/// This host's name, for people.
+pub(super) fn host_name() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "?".to_owned(), |name| name.trim().to_owned())
+}
+
+impl Sharer {
+    /// Runs until `cancel`, which comes when the core has committed its last batch.
+    pub(super) async fn run(self, cancel: CancellationToken) -> Result<()> {
+        let mut book = None;
+        let mut taught = None;
+        loop {
+            let turn = async {
+                self.push().await?;
+                self.pull(&mut book).await?;
+                self.teach(&mut taught).await
+            };
+            let outcome = tokio::select! {
+                () = cancel.cancelled() => break,
+                outcome = turn => outcome,
+            };
+            self.tell(outcome);
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                () = self.local.spooled(), if self.state.borrow().cut_off.is_none() => {}
+                () = sleep(LOOK) => {}
+            }
+        }
+        match timeout(FINISH, self.push()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "not all is shared; the rest is at the next start"),
+            Err(_) => tracing::warn!("not all is shared; the rest is at the next start"),
+        }
+        Ok(())
+    }
+
+    /// Hands on what the spool holds.
+    async fn push(&self) -> Result<(), StoreError> {
+        loop {
+            let batches = self.local.to_share(BATCHES).await?;
+            let Some(Spooled { number: last, .. }) = batches.last() else { return Ok(()) };
+            let last = *last;
+            for spooled in batches {
+                let applied = self.shared.share(self.gateway.clone(), spooled, UnixMs::now()).await?;
+                if applied.letters > 0 {
+                    tracing::info!(letters = applied.letters, untold = applied.untold, "people are told");
+                    self.letters.notify_one();
+                }
+            }
+            self.local.was_shared(last).await?;
+        }
+    }
+
+    /// Tells the core what the others have seen.
+    async fn pull(&self, known_book: &mut Option<i64>) -> Result<(), StoreError> {
+        let look = async {
+            let following = self.shared.follow(self.gateway.clone(), UnixMs::now()).await?;
+            Ok::<_, StoreError>((following, self.shared.next_due().await?, self.shared.gateways().await?))
+        };
+        let silent = |_| StoreError::Unreachable("it does not answer".to_owned());
+        let (Following { opened, ended, book }, due, gateways) = timeout(SILENCE, look).await.map_err(silent)??;
+        for outage in opened {
+            self.report(Observation::OpenElsewhere(outage)).await;
+        }
+        for end in ended {
+            tracing::info!(outage = %end.outage, "another gateway has ended the outage");
+            self.report(Observation::EndedElsewhere { outage: end.outage, at: end.ended }).await;
+        }
+        if known_book.replace(book).is_some_and(|known| known != book) {
+            // The core has stopped: so do we.
+            let _ = self.commands.send(Command::AddressesChanged).await;
+        }
+        // Letters that another gateway has written, or whose holder is gone.
+        if due.is_some_and(|due| due <= UnixMs::now()) {
+            self.letters.notify_one();
+        }
+        self.state.send_modify(|state| state.gateways = gateways);
+        Ok(())
+    }
+
+    /// Lets others know which services have answered here: where this one fails, they take over.
+    async fn teach(&self, taught: &mut Option<Instant>) -> Result<(), StoreError> {
+        if taught.is_none_or(|taught| taught.elapsed() >= TEACH) {
+            self.shared.learn(self.local.learned_services().await?).await?;
+            *taught = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Nobody waits for the commit: what is not taken is said again.
+    async fn report(&self, observation: Observation) {
+        let (committed, _) = oneshot::channel();
+        let _ = self.reports.send(Reported { observation, seen: None, committed }).await;
+    }
+
+    fn tell(&self, outcome: Result<(), StoreError>) {
+        let cut_off = self.state.borrow().cut_off.is_some();
+        match outcome {
+            Ok(()) if cut_off => {
+                tracing::info!("the shared database is in reach again; what was kept is in it");
+                self.state.send_modify(|state| state.cut_off = None);
+                self.letters.notify_one();
+            }
+            Ok(()) => {}
+            Err(error) if cut_off => tracing::debug!(%error, "the shared database is still out of reach"),
+            Err(error) => {
+                tracing::error!(%error, "the shared database is out of reach; what happens is kept here until it is back");
+                self.state.send_modify(|state| state.cut_off = Some((UnixMs::now(), error.to_string())));
+            }
+        }
+    }
+}

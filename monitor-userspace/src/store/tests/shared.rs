@@ -1,0 +1,180 @@
+//! Several gateways on one store: their outages are one, each client is told once, and nobody who waited is forgotten.
+
+use super::{Bed, RECOVERED, SINCE, address, client, closing, outage, service, wait};
+use crate::{
+    outage::{Change, Failure, Outage, OutageId, Phase, UnixMs},
+    store::{Applied, Elsewhere, Gateway, Spooled, Store},
+};
+
+/// After the recovery.
+const LATER: UnixMs = UnixMs(3_000_000);
+
+fn gateway(name: &str) -> Gateway {
+    Gateway { name: name.to_owned(), host: format!("{name}.example") }
+}
+
+/// The service of outage 1, by another number of one's own.
+fn seen_as(own: i64) -> Outage {
+    Outage { id: OutageId(own), service: service(1), ..outage(own) }
+}
+
+async fn share(store: &Store, name: &str, number: i64, changes: Vec<Change>) -> Applied {
+    store.share(gateway(name), Spooled { number, changes }, LATER).await.unwrap()
+}
+
+async fn with_addresses(who: &[&str]) -> Bed {
+    let bed = Bed::fresh();
+    bed.store.put_addresses(who.iter().map(|who| address(who, &format!("{who}@example"))).collect()).await.unwrap();
+    bed
+}
+
+async fn told(bed: &Bed) -> Vec<String> {
+    let mut told: Vec<_> = bed.letters().await.into_iter().map(|letter| letter.client.to_string()).collect();
+    told.sort();
+    told
+}
+
+// proves: F-7 F-15
+#[tokio::test]
+async fn an_outage_that_two_gateways_see_is_one_and_each_client_is_told_once() {
+    let bed = with_addresses(&["10.0.0.1", "10.0.0.2"]).await;
+    let store = &bed.store;
+    let one = Outage { failures: 3, ..seen_as(1) };
+    let two = Outage { since: UnixMs(SINCE.0 - 5), failures: 2, ..seen_as(9) };
+    share(store, "a", 1, vec![Change::Put(one), wait(1, "10.0.0.1", SINCE)]).await;
+    share(store, "b", 1, vec![Change::Put(two), wait(9, "10.0.0.2", SINCE), wait(9, "10.0.0.1", SINCE)]).await;
+    let outages = store.outages(true, 9).await.unwrap();
+    let [common] = outages.as_slice() else { panic!("{outages:?}") };
+    assert_eq!((common.clients, common.outage.failures, common.outage.since), (2, 5, two.since));
+    // A gateway's count is its own: said again, it adds only what is new.
+    share(store, "b", 2, vec![Change::Put(Outage { failures: 4, ..two })]).await;
+    assert_eq!(store.outages(true, 9).await.unwrap()[0].outage.failures, 7);
+
+    let applied = share(store, "b", 3, vec![Change::Close(closing(&[9]))]).await;
+    assert_eq!(applied, Applied { letters: 2, untold: 0 });
+    let applied = share(store, "a", 2, vec![Change::Close(closing(&[1]))]).await;
+    assert_eq!(applied, Applied::default());
+    assert_eq!(told(&bed).await, ["10.0.0.1", "10.0.0.2"]);
+}
+
+#[tokio::test]
+async fn a_batch_that_comes_twice_counts_once() {
+    let bed = with_addresses(&["10.0.0.1"]).await;
+    for _ in 0..2 {
+        share(&bed.store, "a", 5, vec![Change::Put(seen_as(1)), wait(1, "10.0.0.1", SINCE)]).await;
+    }
+    let waiting = bed.store.waiting(None, 9).await.unwrap();
+    assert_eq!(waiting.iter().map(|w| w.attempts).collect::<Vec<_>>(), [1]);
+    for _ in 0..2 {
+        share(&bed.store, "a", 6, vec![Change::Close(closing(&[1]))]).await;
+    }
+    assert_eq!(told(&bed).await.len(), 1);
+    // Another gateway's numbers are its own.
+    share(&bed.store, "b", 5, vec![Change::Put(Outage { since: LATER, latest: LATER, ..seen_as(1) })]).await;
+    assert_eq!(bed.store.restore().await.unwrap().outages.len(), 1);
+}
+
+#[tokio::test]
+async fn each_gateway_is_told_of_the_others_outages_and_of_the_ends_of_its_own() {
+    let bed = Bed::fresh();
+    let store = &bed.store;
+    share(store, "a", 1, vec![Change::Put(seen_as(4))]).await;
+    assert_eq!(store.follow(gateway("a"), LATER).await.unwrap().opened, []);
+    let following = store.follow(gateway("b"), LATER).await.unwrap();
+    assert_eq!(following.opened.iter().map(|o| o.service).collect::<Vec<_>>(), [service(1)]);
+    let suspected = Outage { phase: Phase::Suspected, ..outage(2) };
+    share(store, "a", 2, vec![Change::Put(suspected)]).await;
+    assert_eq!(store.follow(gateway("b"), LATER).await.unwrap().opened.len(), 1, "a suspicion is nobody else's");
+
+    share(store, "b", 1, vec![Change::Put(seen_as(7))]).await;
+    assert_eq!(store.follow(gateway("b"), LATER).await.unwrap().opened, []);
+    share(store, "a", 3, vec![Change::Close(closing(&[4]))]).await;
+    let end = Elsewhere { outage: OutageId(7), ended: RECOVERED };
+    assert_eq!(store.follow(gateway("b"), LATER).await.unwrap().ended, [end]);
+    assert_eq!(store.follow(gateway("a"), LATER).await.unwrap().ended, []);
+    share(store, "b", 2, vec![Change::Discard { outage: OutageId(7), at: RECOVERED }]).await;
+    assert_eq!(store.follow(gateway("b"), LATER).await.unwrap().ended, []);
+    let names: Vec<_> = store.gateways().await.unwrap().into_iter().map(|gateway| gateway.name).collect();
+    assert_eq!(names, ["a", "b"]);
+}
+
+// proves: F-15
+#[tokio::test]
+async fn who_waited_at_a_gateway_that_was_late_to_say_so_is_told_too_and_nobody_twice() {
+    let bed = with_addresses(&["10.0.0.1", "10.0.0.2"]).await;
+    let store = &bed.store;
+    share(store, "a", 1, vec![Change::Put(seen_as(1)), wait(1, "10.0.0.1", SINCE)]).await;
+    share(store, "b", 1, vec![Change::Put(seen_as(1))]).await;
+    share(store, "a", 2, vec![Change::Close(closing(&[1]))]).await;
+    assert_eq!(told(&bed).await, ["10.0.0.1"]);
+    // The second of these was told already, the third is on no record, the fourth tried after the end under an old mark.
+    let known = Change::Wait {
+        outage: OutageId(1),
+        client: client("10.0.0.2"),
+        at: LATER,
+        attempts: 1,
+        evidence: Failure::KnownFailed,
+    };
+    let late = vec![wait(1, "10.0.0.2", SINCE), wait(1, "10.0.0.1", SINCE), wait(1, "10.0.0.3", SINCE), known];
+    let applied = share(store, "b", 2, late).await;
+    assert_eq!(applied.letters, 1);
+    assert_eq!(told(&bed).await, ["10.0.0.1", "10.0.0.2"]);
+    assert_eq!(store.outbox_counts().await.unwrap().queued, 2);
+    assert!(store.restore().await.unwrap().outages.is_empty());
+}
+
+#[tokio::test]
+async fn what_fails_at_one_gateway_after_the_end_is_a_new_outage() {
+    let bed = with_addresses(&["10.0.0.2"]).await;
+    let store = &bed.store;
+    share(store, "a", 1, vec![Change::Put(seen_as(1))]).await;
+    share(store, "b", 1, vec![Change::Put(seen_as(1))]).await;
+    share(store, "a", 2, vec![Change::Close(closing(&[1]))]).await;
+    let again = Outage { latest: LATER, failures: 2, ..seen_as(1) };
+    share(store, "b", 2, vec![Change::Put(again), wait(1, "10.0.0.2", LATER)]).await;
+    let open = store.restore().await.unwrap().outages;
+    assert_eq!(open.iter().map(|o| (o.id.0, o.since)).collect::<Vec<_>>(), [(2, LATER)]);
+    assert_eq!(store.follow(gateway("b"), LATER).await.unwrap().ended, [], "its outage goes on");
+    assert_eq!(store.follow(gateway("a"), LATER).await.unwrap().opened.len(), 1);
+}
+
+#[tokio::test]
+async fn an_outage_that_one_gateway_gives_up_goes_on_at_the_other() {
+    let bed = Bed::fresh();
+    let store = &bed.store;
+    share(store, "a", 1, vec![Change::Put(seen_as(1))]).await;
+    share(store, "b", 1, vec![Change::Put(seen_as(1))]).await;
+    share(store, "a", 2, vec![Change::Discard { outage: OutageId(1), at: LATER }]).await;
+    assert_eq!(store.restore().await.unwrap().outages.len(), 1);
+    share(store, "b", 2, vec![Change::Discard { outage: OutageId(1), at: LATER }]).await;
+    assert!(store.restore().await.unwrap().outages.is_empty());
+}
+
+#[tokio::test]
+async fn what_one_gateway_only_suspects_does_not_doubt_what_another_knows() {
+    let bed = Bed::fresh();
+    share(&bed.store, "a", 1, vec![Change::Put(seen_as(1))]).await;
+    share(&bed.store, "b", 1, vec![Change::Put(Outage { phase: Phase::Suspected, ..seen_as(1) })]).await;
+    assert_eq!(bed.store.restore().await.unwrap().outages[0].phase, Phase::Open);
+}
+
+#[tokio::test]
+async fn a_gateway_keeps_what_it_commits_until_it_is_shared_and_tells_nobody_itself() {
+    let bed = with_addresses(&["10.0.0.1"]).await;
+    bed.store.spool();
+    let batches = [vec![Change::Put(outage(1)), wait(1, "10.0.0.1", SINCE)], vec![Change::Close(closing(&[1]))]];
+    for batch in &batches {
+        bed.store.apply(batch.clone()).await.unwrap();
+    }
+    bed.store.spooled().await;
+    assert!(bed.letters().await.is_empty());
+    let name = bed.store.gateway("host".to_owned()).await.unwrap().name;
+    // As after a kill -9.
+    let bed = bed.reopened();
+    let kept = bed.store.to_share(9).await.unwrap();
+    assert_eq!(kept.iter().map(|spooled| &spooled.changes).collect::<Vec<_>>(), batches.iter().collect::<Vec<_>>());
+    assert_eq!(bed.store.spool_length().await.unwrap().0, 2);
+    bed.store.was_shared(kept[0].number).await.unwrap();
+    assert_eq!(bed.store.to_share(9).await.unwrap(), kept[1..]);
+    assert_eq!(bed.store.gateway("host".to_owned()).await.unwrap().name, name);
+}

@@ -1,0 +1,65 @@
+//! A real PostgreSQL server on a host of the lab, for gateways that share a database.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::PathBuf,
+    process::{Child, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::Host;
+
+const SCRIPT: &str = include_str!("postgres.sh");
+
+/// The server; ended on drop.
+#[derive(Debug)]
+pub struct Postgres<'lab> {
+    host: &'lab Host,
+    folder: PathBuf,
+    server: Child,
+}
+
+impl<'lab> Postgres<'lab> {
+    /// Starts it on all the host's addresses, and waits until it takes connections.
+    pub fn start(host: &'lab Host) -> Result<Self> {
+        let folder = host.folder().join("postgres");
+        fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        let mut command = host.command("sh");
+        command.args(["-c", SCRIPT, "sh"]).arg(&folder).args(["*", "fsync=off"]);
+        let mut server =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot start PostgreSQL")?;
+        let mut said = String::new();
+        BufReader::new(server.stdout.take().context("its output")?).read_line(&mut said)?;
+        ensure!(said == "ready\n", "PostgreSQL does not start (see `cargo xtask setup --peers`)");
+        Ok(Self { host, folder, server })
+    }
+
+    /// `store.url` for a gateway.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("postgres://ringback@{}/postgres?sslmode=disable&connect_timeout=2", self.host.v4())
+    }
+
+    /// What a query finds: columns by `|`, rows by line.
+    pub fn query(&self, sql: &str) -> Result<String> {
+        let mut psql = self.host.command("psql");
+        psql.args(["-X", "-A", "-t", "-U", "ringback", "-d", "postgres", "-h"]).arg(&self.folder);
+        psql.args(["-c", &format!("SET search_path = ringback; {sql}")]);
+        let output = psql.output().context("cannot start psql")?;
+        ensure!(output.status.success(), "psql: {}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8_lossy(&output.stdout);
+        Ok(text.lines().filter(|line| *line != "SET").collect::<Vec<_>>().join("\n"))
+    }
+}
+
+impl Drop for Postgres<'_> {
+    fn drop(&mut self) {
+        // The end of its input ends it.
+        drop(self.server.stdin.take());
+        if let Err(error) = self.server.wait() {
+            eprintln!("lab: PostgreSQL: {error}");
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Two gateways, one database: one outage, one waiting list, one mail for each client.
+//!
+//! ```text
+//! client1 ── gateway a ──┐
+//!                        ├── server1     all on one switch, with a database on server3
+//! client2 ── gateway b ──┘
+//! ```
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use lab::{Attempt, Daemon, DaemonConfig, Host, HttpServer, Lab, Mail, Postgres, Wiring, wait_until};
+use serde_json::Value;
+
+const LIMIT: Duration = Duration::from_secs(20);
+const CLIENT_GIVES_UP: Duration = Duration::from_millis(1200);
+
+/// The second gateway's own number in every network.
+const B: u8 = 254;
+
+struct Pair {
+    lab: Lab,
+}
+
+impl Pair {
+    fn new() -> Result<Self> {
+        let lab = Lab::builder().clients(2).servers(3).wiring(Wiring::SingleInterface).build()?;
+        let pair = Self { lab };
+        let b = pair.b();
+        b.sysctl("ipv4/ip_forward", "1")?;
+        for host in [pair.lab.gateway(), b] {
+            for key in ["ipv4/conf/all/rp_filter", "ipv4/conf/eth0/rp_filter"] {
+                host.sysctl(key, "0")?;
+            }
+            for key in ["ipv4/conf/all/send_redirects", "ipv4/conf/eth0/send_redirects"] {
+                host.sysctl(key, "0")?;
+            }
+        }
+        b.ip(&["10.1.1", "10.1.2", "10.2.1", "10.2.3"].map(|net| format!("address add {net}.{B}/24 dev eth0")))?;
+        // The second client's way, there and back, is by the second gateway.
+        pair.client(2).ip(&[format!("route replace default via 10.1.2.{B}")])?;
+        pair.server().ip(&[format!("route add {}/32 via 10.2.1.{B}", pair.client(2).v4())])?;
+        Ok(pair)
+    }
+
+    fn a(&self) -> &Host {
+        self.lab.gateway()
+    }
+
+    fn b(&self) -> &Host {
+        self.lab.server(2)
+    }
+
+    fn client(&self, number: usize) -> &Host {
+        self.lab.client(number)
+    }
+
+    fn server(&self) -> &Host {
+        self.lab.server(1)
+    }
+
+    fn database(&self) -> Result<Postgres<'_>> {
+        Postgres::start(self.lab.server(3))
+    }
+
+    fn config(&self, database: &Postgres<'_>) -> DaemonConfig {
+        DaemonConfig::new()
+            .text("watch.syn_timeout", "500ms")
+            .set("watch.servers", "['10.2.1.0/24']")
+            .text("store.url", &database.url())
+            .text("store.lease", "4s")
+            .address(self.client(1).v4(), "one@example.test")
+            .address(self.client(2).v4(), "two@example.test")
+    }
+
+    /// Both ways work, and both gateways know the service.
+    fn learn(&self, daemons: [&Daemon<'_>; 2]) -> Result<()> {
+        let service = self.server().service_v4(80);
+        for (number, daemon) in (1..).zip(daemons) {
+            assert_eq!(self.client(number).connect(None, service, LIMIT)?, Attempt::Connected);
+            daemon.wait_for(&["services"], LIMIT, |services| services.to_string().contains(&service.to_string()))?;
+        }
+        Ok(())
+    }
+
+    fn refused(&self, number: usize) -> Result<()> {
+        assert_eq!(self.client(number).connect(None, self.server().service_v4(80), LIMIT)?, Attempt::Refused);
+        Ok(())
+    }
+}
+
+fn waiting(daemon: &Daemon<'_>, clients: u64) -> Result<Value> {
+    daemon.wait_for(&["status"], LIMIT, |status| status["waiting_clients"] == clients)
+}
+
+/// The recipients of every mail of these gateways.
+fn told(daemons: &[&Daemon<'_>]) -> Result<Vec<String>> {
+    let mut told = Vec::new();
+    for daemon in daemons {
+        told.extend(daemon.maildir().mails()?.iter().filter_map(Mail::to));
+    }
+    told.sort();
+    Ok(told)
+}
+
+fn wait_until_told(daemons: &[&Daemon<'_>], count: usize) -> Result<Vec<String>> {
+    wait_until("the mails are written", LIMIT, || told(daemons).is_ok_and(|told| told.len() >= count))?;
+    told(daemons)
+}
+
+fn wait_for_log(daemon: &Daemon<'_>, words: &str) -> Result<()> {
+    wait_until(&format!("the daemon logs `{words}`"), LIMIT, || daemon.log().contains(words))
+        .with_context(|| daemon.log())
+}
+
+// proves: F-7 F-12 F-15
+#[test]
+fn an_outage_that_two_gateways_see_is_one_and_each_client_gets_one_mail() -> Result<()> {
+    let pair = Pair::new()?;
+    let database = pair.database()?;
+    let nginx = HttpServer::start(pair.server(), 80)?;
+    let a = Daemon::start(pair.a(), pair.config(&database))?;
+    let b = Daemon::start(pair.b(), pair.config(&database))?;
+    pair.learn([&a, &b])?;
+    drop(nginx);
+    pair.refused(1)?;
+    waiting(&a, 1)?;
+    // The other gateway marks the service although nothing failed there.
+    wait_for_log(&b, "10.2.1.2:80")?;
+    pair.refused(2)?;
+    for daemon in [&a, &b] {
+        let status = waiting(daemon, 2)?;
+        assert_eq!(status["outages"].as_array().map(Vec::len), Some(1), "{status:#}");
+        assert_eq!(status["shared"]["gateways"].as_array().map(Vec::len), Some(2), "{status:#}");
+    }
+    let nginx = HttpServer::start(pair.server(), 80)?;
+    assert_eq!(pair.client(1).connect(None, pair.server().service_v4(80), LIMIT)?, Attempt::Connected);
+    assert_eq!(wait_until_told(&[&a, &b], 2)?, ["one@example.test", "two@example.test"]);
+    // What one has seen ends it for the other too, and its mark goes: the next failure is judged by itself.
+    wait_for_log(&b, "another gateway has ended the outage")?;
+    for daemon in [&a, &b] {
+        let lines = daemon.json(&["outages", "--all"])?;
+        assert_eq!(lines.as_array().map(Vec::len), Some(1), "{lines:#}");
+        assert_eq!(lines[0]["ended_by"], "answered", "{lines:#}");
+    }
+    drop(nginx);
+    pair.refused(2)?;
+    let lines = a.wait_for(&["outages"], LIMIT, |lines| lines.as_array().is_some_and(|lines| lines.len() == 1))?;
+    assert_eq!((&lines[0]["outage"], &lines[0]["evidence"]), (&Value::from(2), &Value::from("refused")), "{lines:#}");
+    assert_eq!(told(&[&a, &b])?.len(), 2, "told twice");
+    Ok(())
+}
+
+// proves: F-15
+#[test]
+fn mails_that_a_killed_gateway_had_taken_are_sent_by_the_other_after_its_lease() -> Result<()> {
+    let pair = Pair::new()?;
+    let database = pair.database()?;
+    let nginx = HttpServer::start(pair.server(), 80)?;
+    // A mail server that takes connections and says nothing.
+    let mut silent = pair.lab.server(3).command("nc");
+    let _silent = pair.lab.server(3).spawn("nc", silent.args(["-l", "-k", "2525"]))?;
+    let mail = format!("smtp://{}:2525", pair.lab.server(3).v4());
+    let mut a = Daemon::start(pair.a(), pair.config(&database).text("notify.smtp", &mail))?;
+    let b = Daemon::start(pair.b(), pair.config(&database).text("notify.smtp", &mail))?;
+    pair.learn([&a, &b])?;
+    drop(b);
+    drop(nginx);
+    pair.refused(1)?;
+    waiting(&a, 1)?;
+    let _nginx = HttpServer::start(pair.server(), 80)?;
+    assert_eq!(pair.client(1).connect(None, pair.server().service_v4(80), LIMIT)?, Attempt::Connected);
+    wait_until("the first gateway has the letter", LIMIT, || {
+        database.query("SELECT count(*) FROM letter WHERE leased <> 0").is_ok_and(|count| count == "1")
+    })?;
+    let b = Daemon::start(pair.b(), pair.config(&database))?;
+    let due = || database.query("SELECT due FROM letter");
+    let first = due()?;
+    wait_until("the first gateway keeps it", LIMIT, || due().is_ok_and(|due| due != first))?;
+    assert!(told(&[&b])?.is_empty(), "the other one sends what the first has");
+    a.kill9()?;
+    assert_eq!(wait_until_told(&[&b], 1)?, ["one@example.test"]);
+    Ok(())
+}
+
+// proves: F-7 F-15
+#[test]
+fn a_gateway_without_the_database_goes_on_watching_says_so_and_catches_up_also_after_kill_9() -> Result<()> {
+    let pair = Pair::new()?;
+    let database = pair.database()?;
+    let nginx = HttpServer::start(pair.server(), 80)?;
+    let a = Daemon::start(pair.a(), pair.config(&database))?;
+    let mut b = Daemon::start(pair.b(), pair.config(&database))?;
+    pair.learn([&a, &b])?;
+    let cut = |verb: &str| pair.lab.server(3).ip(&[format!("route {verb} blackhole 10.2.3.{B}/32")]);
+    cut("add")?;
+    b.wait_for(&["status"], LIMIT, |status| status["shared"]["cut_off"].is_string())?;
+    drop(nginx);
+    pair.refused(1)?;
+    waiting(&a, 1)?;
+    pair.refused(2)?;
+    let status = waiting(&b, 1)?;
+    assert!(status["shared"]["kept"].as_u64() > Some(0), "{status:#}");
+    let text = String::from_utf8(b.ringback(&["status"])?.stdout)?;
+    assert!(text.contains("SHARED:    the database is out of reach") && text.contains("PROBLEM:"), "{text}");
+    // The other one sees the end of it.
+    let _nginx = HttpServer::start(pair.server(), 80)?;
+    assert_eq!(pair.client(1).connect(None, pair.server().service_v4(80), LIMIT)?, Attempt::Connected);
+    assert_eq!(wait_until_told(&[&a, &b], 1)?, ["one@example.test"]);
+    b.kill9()?;
+    cut("del")?;
+    b.launch()?;
+    assert_eq!(pair.client(2).connect(None, pair.server().service_v4(80), LIMIT)?, Attempt::Connected);
+    assert_eq!(wait_until_told(&[&a, &b], 2)?, ["one@example.test", "two@example.test"]);
+    let status = b.wait_for(&["status"], LIMIT, |status| {
+        status["shared"]["kept"] == 0 && status["outages"].as_array().is_some_and(Vec::is_empty)
+    })?;
+    assert!(status["shared"]["cut_off"].is_null(), "{status:#}");
+    Ok(())
+}
+
+// proves: F-3
+#[test]
+fn requests_by_one_gateway_and_answers_by_the_other_are_no_outage() -> Result<()> {
+    let pair = Pair::new()?;
+    let database = pair.database()?;
+    let _nginx = HttpServer::start(pair.server(), 80)?;
+    pair.server().ip(&[format!("route add {}/32 via 10.2.1.{B}", pair.client(1).v4())])?;
+    let service = pair.server().service_v4(80);
+    let listed = || pair.config(&database).set("watch.servers", &format!("['{service}']"));
+    let a = Daemon::start(pair.a(), listed())?;
+    let b = Daemon::start(pair.b(), listed())?;
+    // The second gateway sees requests and answers of its own client.
+    assert_eq!(pair.client(2).connect(None, service, LIMIT)?, Attempt::Connected);
+    b.wait_for(&["services"], LIMIT, |services| services.to_string().contains(&service.to_string()))?;
+    assert_eq!(pair.client(1).connect(None, service, CLIENT_GIVES_UP)?, Attempt::Connected);
+    a.wait_for(&["status"], LIMIT, |status| status["ignored"]["cannot_tell"] == 1)?;
+    for daemon in [&a, &b] {
+        let lines = daemon.json(&["outages", "--all"])?;
+        assert_eq!(lines, Value::Array(Vec::new()), "{lines:#}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_database_that_cannot_be_used_is_one_line_and_no_start() -> Result<()> {
+    let pair = Pair::new()?;
+    let database = pair.database()?;
+    let daemon = Daemon::start(pair.a(), pair.config(&database))?;
+    for (url, said) in [
+        ("postgres://me:secret@10.2.3.2:1/postgres?sslmode=disable", "check store.url, that the server runs"),
+        ("postgres://ringback@10.2.3.2/nowhere?sslmode=disable", "create it, or name another one in store.url"),
+        ("postgres://me:secret@10.2.3.2/postgres?sslmode=prefer", "write verify-full"),
+        ("postgres://ringback@10.2.3.2/postgres", "check store.url"),
+    ] {
+        let folder = pair.lab.folder().display();
+        let file = pair.lab.folder().join("wrong.toml");
+        let text = format!(
+            "[watch]\ninterfaces = ['lo']\npin_dir = '/sys/fs/bpf/{}-wrong'\n[control]\nsocket = '{folder}/w.sock'\n\
+             [store]\nstate_dir = '{folder}/w'\nurl = '{url}'\n",
+            pair.lab.name()
+        );
+        std::fs::write(&file, text)?;
+        let output = daemon.ringback_with(&file, &["run"])?;
+        let error = String::from_utf8(output.stderr)?;
+        assert!(!output.status.success() && error.contains(said) && !error.contains("secret"), "{url}: {error}");
+        assert_eq!(error.trim().lines().count(), 1, "{error}");
+    }
+    Ok(())
+}
