@@ -22,12 +22,21 @@ pub struct Postgres<'lab> {
 }
 
 impl<'lab> Postgres<'lab> {
-    /// Starts it on all the host's addresses, and waits until it takes connections.
+    /// Starts it on all the host's addresses, and waits until it takes connections. It outlives everything but the machine.
     pub fn start(host: &'lab Host) -> Result<Self> {
+        Self::start_with(host, "fsync=off")
+    }
+
+    /// The same, with each commit on the disk: for measurements.
+    pub fn start_durable(host: &'lab Host) -> Result<Self> {
+        Self::start_with(host, "fsync=on")
+    }
+
+    fn start_with(host: &'lab Host, setting: &str) -> Result<Self> {
         let folder = host.folder().join("postgres");
         fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let mut command = host.command("sh");
-        command.args(["-c", SCRIPT, "sh"]).arg(&folder).args(["*", "fsync=off"]);
+        command.args(["-c", SCRIPT, "sh"]).arg(&folder).args(["*", setting]);
         let mut server =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot start PostgreSQL")?;
         let mut said = String::new();

@@ -172,6 +172,11 @@ impl<O: Outbox> Running<O> {
                 self.look = since + STORE_PAUSE;
                 return Ok(());
             }
+            // Those that nobody has taken meanwhile are due again.
+            self.outbox.release_leases().await?;
+            self.lease.renew(since);
+            self.look = since;
+            return Ok(());
         }
         self.outbox.renew_leases(now() + self.lease.length()).await?;
         self.lease.renew(since);

@@ -53,7 +53,11 @@ impl Post {
     }
 
     fn with(delivery: Delivery, letters: impl IntoIterator<Item = Letter>) -> Self {
-        let (outbox, wake, cancel) = (MemoryOutbox::with(letters), Arc::new(Notify::new()), CancellationToken::new());
+        Self::of(delivery, MemoryOutbox::with(letters))
+    }
+
+    fn of(delivery: Delivery, outbox: MemoryOutbox) -> Self {
+        let (wake, cancel) = (Arc::new(Notify::new()), CancellationToken::new());
         let worker = OutboxWorker::new(outbox.clone(), Arc::new(delivery), Arc::clone(&wake)).finish_within(FINISH);
         let task = tokio::spawn(worker.run(cancel.clone()));
         Self { outbox, wake, cancel, task }
@@ -431,6 +435,26 @@ async fn the_rate_of_one_service_holds_no_other_back() {
     post.finished().await;
     assert!(start.elapsed() >= Duration::from_millis(900), "{:?}", start.elapsed());
     post.stop().await;
+}
+
+// proves: F-15
+#[tokio::test]
+async fn a_letter_whose_lease_is_lost_is_not_begun_and_sent_once_when_it_is_ours_again() {
+    let addr = peer::free_port();
+    let sink = SmtpSink::start(addr, &[]);
+    // One goes at once, the others are held back for longer than the lease.
+    let delivery = Delivery::new(&config::Notify { rate: 1, ..settings(addr) }, Path::new("/nonexistent")).unwrap();
+    let outbox = MemoryOutbox::with((1..=3).map(sample::letter));
+    outbox.share(Duration::from_millis(900));
+    let post = Post::of(delivery, outbox);
+    post.outbox.until("the first is sent", |outbox| outbox.open() == 2).await;
+    post.outbox.out_of_reach(true);
+    post.outbox.until("tried to get its leases back", |outbox| outbox.refusals() >= 3).await;
+    assert_eq!(post.outbox.open(), 2, "letters were begun that others may have");
+    post.outbox.out_of_reach(false);
+    post.finished().await;
+    post.stop().await;
+    assert_eq!(sink.messages().len(), 3);
 }
 
 fn password(text: &str) -> tempfile::NamedTempFile {

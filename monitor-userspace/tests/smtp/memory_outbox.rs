@@ -53,6 +53,9 @@ struct Rows {
     names: Vec<(OutageId, String)>,
     open: usize,
     failures: usize,
+    lease: Option<Duration>,
+    out_of_reach: bool,
+    refusals: usize,
 }
 
 /// Clones share the rows.
@@ -89,6 +92,21 @@ impl MemoryOutbox {
         self.rows.lock().unwrap().failures = count;
     }
 
+    /// Others may take letters of ours after this.
+    pub(crate) fn share(&self, lease: Duration) {
+        self.rows.lock().unwrap().lease = Some(lease);
+    }
+
+    /// Whether leases cannot be renewed.
+    pub(crate) fn out_of_reach(&self, is: bool) {
+        self.rows.lock().unwrap().out_of_reach = is;
+    }
+
+    /// How often leases could not be renewed.
+    pub(crate) fn refusals(&self) -> usize {
+        self.rows.lock().unwrap().refusals
+    }
+
     /// Letters that are neither delivered nor dead.
     pub(crate) fn open(&self) -> usize {
         self.rows.lock().unwrap().open
@@ -108,8 +126,43 @@ impl MemoryOutbox {
     }
 }
 
+impl MemoryOutbox {
+    fn reach(&self, rows: &mut Rows) -> Result<(), StoreError> {
+        if !rows.out_of_reach {
+            return Ok(());
+        }
+        rows.refusals += 1;
+        self.changed.send_replace(());
+        Err(StoreError::Unreachable("asked to be".to_owned()))
+    }
+}
+
 impl Outbox for MemoryOutbox {
+    fn lease(&self) -> Duration {
+        self.rows.lock().unwrap().lease.unwrap_or(Duration::from_secs(3600))
+    }
+
+    async fn renew_leases(&self, until: UnixMs) -> Result<(), StoreError> {
+        let mut rows = self.rows.lock().unwrap();
+        self.reach(&mut rows)?;
+        let rows = &mut *rows;
+        for row in rows.all.values_mut().filter(|row| row.due > UnixMs(0) && row.outcomes.is_empty()) {
+            rows.due.remove(&(row.due, row.letter.id));
+            row.due = until;
+            rows.due.insert((until, row.letter.id));
+        }
+        Ok(())
+    }
+
     async fn release_leases(&self) -> Result<(), StoreError> {
+        let mut rows = self.rows.lock().unwrap();
+        self.reach(&mut rows)?;
+        let rows = &mut *rows;
+        for row in rows.all.values_mut().filter(|row| row.due > UnixMs(0) && row.outcomes.is_empty()) {
+            rows.due.remove(&(row.due, row.letter.id));
+            row.due = UnixMs(0);
+            rows.due.insert((row.due, row.letter.id));
+        }
         Ok(())
     }
 

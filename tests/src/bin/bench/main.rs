@@ -11,6 +11,7 @@ mod recovery;
 mod report;
 mod segments;
 mod standby;
+mod store;
 mod time_to_mail;
 
 use anyhow::{Result, bail};
@@ -18,7 +19,7 @@ use anyhow::{Result, bail};
 /// A measurement by name.
 type Measurement = (&'static str, fn() -> Result<()>);
 
-const ALL: [Measurement; 9] = [
+const ALL: [Measurement; 10] = [
     ("frames", frames::run),
     ("flows", flows::run),
     ("growth", growth::run),
@@ -28,6 +29,7 @@ const ALL: [Measurement; 9] = [
     ("recovery", recovery::run),
     ("time-to-mail", time_to_mail::run),
     ("standby", standby::run),
+    ("store", store::run),
 ];
 
 fn main() -> Result<()> {

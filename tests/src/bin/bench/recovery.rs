@@ -4,6 +4,7 @@
 use std::{
     fs,
     net::{IpAddr, Ipv4Addr},
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -38,7 +39,7 @@ pub(crate) fn run() -> Result<()> {
     println!("\nrecovery of a service, each waiting client with a mail address of its own");
     for clients in [CLIENTS / 10, CLIENTS] {
         let folder = Folder::new()?;
-        runtime.block_on(closing(&folder, clients))?;
+        runtime.block_on(closing(&Store::open(&folder.database())?, clients))?;
     }
     for connections in [1, 8] {
         let lab = Lab::builder().build()?;
@@ -47,7 +48,8 @@ pub(crate) fn run() -> Result<()> {
         // Sockets belong to the namespace of the thread that opens them.
         let rate = lab.gateway().enter(|| {
             let inside = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            inside.block_on(mails(&folder, sink.url(), connections))
+            let store = Store::open(&folder.database())?;
+            inside.block_on(mails(store, folder.path(), sink.url(), connections))
         })??;
         println!("{:<38} {rate:>10.0} mails/s on {connections} connections", "outbox in the store, local smtp-sink");
     }
@@ -55,16 +57,20 @@ pub(crate) fn run() -> Result<()> {
 }
 
 /// A folder that goes with the value.
-struct Folder(std::path::PathBuf);
+pub(crate) struct Folder(std::path::PathBuf);
 
 impl Folder {
-    fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("ringback-bench-{}", std::process::id()));
         fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         Ok(Self(folder))
     }
 
-    fn database(&self) -> std::path::PathBuf {
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn database(&self) -> std::path::PathBuf {
         self.0.join("ringback.db")
     }
 }
@@ -120,9 +126,9 @@ async fn waiting(store: &Store, clients: u32) -> Result<(Machine, Duration)> {
     Ok((machine, begun.elapsed()))
 }
 
-async fn closing(folder: &Folder, clients: u32) -> Result<()> {
-    let store = Store::open(&folder.database())?;
-    let (mut machine, filled) = waiting(&store, clients).await?;
+/// Fills and closes an empty store.
+pub(crate) async fn closing(store: &Store, clients: u32) -> Result<()> {
+    let (mut machine, filled) = waiting(store, clients).await?;
     let before = peak_memory()?;
     let changes = close(&mut machine);
     let begun = Instant::now();
@@ -145,11 +151,11 @@ fn close(machine: &mut Machine) -> Vec<Change> {
     machine.observe(UnixMs::now(), signal).changes
 }
 
-async fn mails(folder: &Folder, smtp: String, connections: u16) -> Result<f64> {
-    let store = Store::open(&folder.database())?;
+/// Mails per second from an empty store.
+pub(crate) async fn mails(store: Store, state_dir: &Path, smtp: String, connections: u16) -> Result<f64> {
     let (mut machine, _) = waiting(&store, MAILS).await?;
     let settings = config::Notify { smtp: Some(smtp), connections, reverse_dns: false, ..Default::default() };
-    let delivery = Arc::new(Delivery::new(&settings, &folder.0)?);
+    let delivery = Arc::new(Delivery::new(&settings, state_dir)?);
     store.apply(close(&mut machine)).await?;
     let begun = Instant::now();
     let cancel = CancellationToken::new();

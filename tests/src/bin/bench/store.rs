@@ -1,0 +1,58 @@
+//! The same work on either engine: SQLite in a file, PostgreSQL on another host of the lab, both durable at each commit.
+
+use anyhow::{Context as _, Result};
+use lab::{Lab, MailSink, Postgres};
+use ringback::{
+    config::{Config, StoreSettings},
+    store::Store,
+};
+
+use crate::recovery::{Folder, closing, mails};
+
+/// Clients that wait.
+const CLIENTS: u32 = 1_000_000;
+
+/// Connections to the mail server.
+const CONNECTIONS: u16 = 8;
+
+pub(crate) fn run() -> Result<()> {
+    println!("\nstore: waiting clients, their recovery, and their mails to a local smtp-sink");
+    for shared in [false, true] {
+        let clients = |wanted| on(shared, |store, _, _| Box::pin(async move { closing(&store, wanted).await }));
+        let engine = if shared { "PostgreSQL" } else { "SQLite" };
+        println!("{engine}");
+        clients(CLIENTS / 10)?;
+        clients(CLIENTS)?;
+        on(shared, move |store, folder, smtp| {
+            Box::pin(async move {
+                let rate = mails(store, folder.path(), smtp, CONNECTIONS).await?;
+                println!("{:<38} {rate:>10.0} mails/s on {CONNECTIONS} connections", "outbox");
+                Ok(())
+            })
+        })?;
+    }
+    Ok(())
+}
+
+type Work = std::pin::Pin<Box<dyn Future<Output = Result<()>>>>;
+
+/// Runs the work on the gateway of a lab, with an empty store.
+fn on(shared: bool, work: impl FnOnce(Store, Folder, String) -> Work + Send) -> Result<()> {
+    let lab = Lab::builder().build()?;
+    let sink = MailSink::start(lab.gateway(), 2525)?;
+    let folder = Folder::new()?;
+    let server = if shared { Some(Postgres::start_durable(lab.server(1))?) } else { None };
+    // Sockets belong to the namespace of the thread that opens them.
+    lab.gateway().enter(|| {
+        let inside = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let store = match &server {
+            None => Store::open(&folder.database())?,
+            Some(server) => {
+                let settings = StoreSettings { url: Some(server.url()), ..StoreSettings::default() };
+                let config = Config { store: settings, ..Config::default() };
+                Store::at(&config.database().map_err(anyhow::Error::msg)?)?
+            }
+        };
+        inside.block_on(work(store, folder, sink.url())).context("on the gateway")
+    })?
+}
