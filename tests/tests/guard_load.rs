@@ -12,10 +12,14 @@ use serde_json::Value;
 // proves: D-4 D-5
 #[test]
 fn a_thousand_connections_beside_an_open_one_are_not_checked_and_the_next_after_all_is() -> Result<()> {
+    ["mode = 'before'", "mode = 'after'"].into_iter().try_for_each(a_thousand_connections)
+}
+
+fn a_thousand_connections(mode: &str) -> Result<()> {
     let lab = Lab::builder().clients(2).build()?;
     let (client, other, server) = (lab.client(1), lab.client(2), lab.server(1));
     let app = AppServer::start(server, PORT)?;
-    let daemon = Daemon::start(server, config(&lab, ""))?;
+    let daemon = Daemon::start(server, config(&lab, mode))?;
     let mut runs = 0;
     for service in services(server) {
         app.answers("200")?;
@@ -25,9 +29,9 @@ fn a_thousand_connections_beside_an_open_one_are_not_checked_and_the_next_after_
         // It would be found sick if anybody looked.
         app.answers("503")?;
         let mut kept = Vec::new();
-        for number in 0..500 {
+        for number in 0..1000 {
             assert_eq!(other.connect(None, service, LIMIT)?, Attempt::Connected, "{number}");
-            if number % 50 == 0 {
+            if number % 100 == 0 {
                 kept.push(open(other, service)?);
             }
         }

@@ -14,8 +14,8 @@ use crate::{
     setup::{kernel_image::KernelImage, peers::Peers},
 };
 
-/// Programs that the lab starts: a shell and what it cleans up with, interfaces, questions for addresses, a web server and its client, and a mail
-/// server.
+/// Programs that the lab starts: a shell and what it cleans up with, interfaces, questions for addresses, a web server and
+/// its client, and a mail server.
 const PROGRAMS: [&str; 8] = ["sh", "rm", "ip", "tc", "arping", "nginx", "curl", "smtp-sink"];
 
 /// The users and groups that programs ask for.
