@@ -6,7 +6,7 @@ use super::Config;
 const SAMPLE: &str = include_str!("../../../packaging/ringback.toml");
 
 /// Keys without a default: shown with an example in the sample.
-const EXAMPLES: [&str; 23] = [
+const EXAMPLES: [&str; 24] = [
     "trap_listen",
     "signal_listen",
     "signal_secret_file",
@@ -30,6 +30,7 @@ const EXAMPLES: [&str; 23] = [
     "page_dir",
     "name",
     "secret_file",
+    "answer_listen",
 ];
 
 /// The sample with the keys for which `keep` holds uncommented.
