@@ -3,13 +3,17 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
-    path::PathBuf,
+    os::unix::fs::chown,
+    path::{Path, PathBuf},
     process::{Child, Stdio},
 };
 
 use anyhow::{Context, Result, ensure};
 
 use crate::Host;
+
+/// Whom the script runs the server as.
+const NOBODY: u32 = 65534;
 
 const SCRIPT: &str = include_str!("postgres.sh");
 
@@ -24,19 +28,28 @@ pub struct Postgres<'lab> {
 impl<'lab> Postgres<'lab> {
     /// Starts it on all the host's addresses, and waits until it takes connections. It outlives everything but the machine.
     pub fn start(host: &'lab Host) -> Result<Self> {
-        Self::start_with(host, "fsync=off")
+        Self::start_with(host, &["fsync=off"])
+    }
+
+    /// The same, with this certificate and key (PEM): it offers TLS.
+    pub fn start_tls(host: &'lab Host, certificate: &Path, key: &Path) -> Result<Self> {
+        // The server reads it as the user that it runs as, and wants it to be nobody else's.
+        chown(key, Some(NOBODY), Some(NOBODY)).with_context(|| format!("cannot give {} away", key.display()))?;
+        let certificate = format!("ssl_cert_file={}", certificate.display());
+        let key = format!("ssl_key_file={}", key.display());
+        Self::start_with(host, &["fsync=off", "ssl=on", &certificate, &key])
     }
 
     /// The same, with each commit on the disk: for measurements.
     pub fn start_durable(host: &'lab Host) -> Result<Self> {
-        Self::start_with(host, "fsync=on")
+        Self::start_with(host, &["fsync=on"])
     }
 
-    fn start_with(host: &'lab Host, setting: &str) -> Result<Self> {
+    fn start_with(host: &'lab Host, settings: &[&str]) -> Result<Self> {
         let folder = host.folder().join("postgres");
         fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let mut command = host.command("sh");
-        command.args(["-c", SCRIPT, "sh"]).arg(&folder).args(["*", setting]);
+        command.args(["-c", SCRIPT, "sh"]).arg(&folder).arg("*").args(settings);
         let mut server =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot start PostgreSQL")?;
         let mut said = String::new();

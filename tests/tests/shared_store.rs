@@ -6,7 +6,7 @@
 //! client2 ── gateway b ──┘
 //! ```
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
 use lab::{Attempt, Daemon, DaemonConfig, Host, HttpServer, Lab, Mail, Postgres, Wiring, wait_until};
@@ -266,5 +266,38 @@ fn a_database_that_cannot_be_used_is_one_line_and_no_start() -> Result<()> {
         assert!(!output.status.success() && error.contains(said) && !error.contains("secret"), "{url}: {error}");
         assert_eq!(error.trim().lines().count(), 1, "{error}");
     }
+    Ok(())
+}
+
+/// A certificate for this address that vouches for itself.
+fn certificate(host: &Host) -> Result<[PathBuf; 2]> {
+    let files = ["db.crt", "db.key"].map(|name| host.folder().join(name));
+    let mut openssl = host.command("openssl");
+    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]);
+    openssl.args(["-subj", "/CN=database", "-addext", &format!("subjectAltName=IP:{}", host.v4())]);
+    openssl.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+    let output = openssl.arg("-out").arg(&files[0]).arg("-keyout").arg(&files[1]).output()?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(files)
+}
+
+#[test]
+fn the_way_to_the_database_is_encrypted_and_its_certificate_checked() -> Result<()> {
+    let pair = Pair::new()?;
+    let [certificate, key] = certificate(pair.lab.server(3))?;
+    let database = Postgres::start_tls(pair.lab.server(3), &certificate, &key)?;
+    let url = format!("postgres://ringback@{}/postgres", pair.lab.server(3).v4());
+    let config = || pair.config(&database).text("store.url", &url);
+    let trusted = config().text("store.ca_file", &certificate.display().to_string());
+    let daemon = Daemon::start(pair.a(), trusted)?;
+    daemon
+        .wait_for(&["status"], LIMIT, |status| status["shared"]["gateways"].as_array().is_some_and(|g| g.len() == 1))?;
+    let encrypted = database.query(
+        "SELECT count(*) FROM pg_stat_ssl s JOIN pg_stat_activity a ON a.pid = s.pid
+         WHERE a.application_name = 'ringback' AND NOT s.ssl",
+    )?;
+    assert_eq!(encrypted, "0", "a connection in clear");
+    let refused = Daemon::start(pair.b(), config()).map(drop).expect_err("nobody vouches for the certificate");
+    assert!(format!("{refused:#}").contains("UnknownIssuer"), "{refused:#}");
     Ok(())
 }
