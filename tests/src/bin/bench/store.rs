@@ -18,20 +18,31 @@ const CONNECTIONS: u16 = 8;
 pub(crate) fn run() -> Result<()> {
     println!("\nstore: waiting clients, their recovery, and their mails to a local smtp-sink");
     for shared in [false, true] {
-        let clients = |wanted| on(shared, |store, _, _| Box::pin(async move { closing(&store, wanted).await }));
-        let engine = if shared { "PostgreSQL" } else { "SQLite" };
-        println!("{engine}");
-        clients(CLIENTS / 10)?;
-        clients(CLIENTS)?;
         on(shared, move |store, folder, smtp| {
             Box::pin(async move {
                 let rate = mails(store, folder.path(), smtp, CONNECTIONS).await?;
-                println!("{:<38} {rate:>10.0} mails/s on {CONNECTIONS} connections", "outbox");
+                println!("{:<38} {rate:>10.0} mails/s on {CONNECTIONS} connections", name(shared));
                 Ok(())
             })
         })?;
     }
+    for clients in [CLIENTS / 10, CLIENTS] {
+        for shared in [false, true] {
+            println!("{}", name(shared));
+            on(shared, move |store, folder, _| {
+                Box::pin(async move {
+                    let closed = closing(&store, clients).await;
+                    drop(folder);
+                    closed
+                })
+            })?;
+        }
+    }
     Ok(())
+}
+
+const fn name(shared: bool) -> &'static str {
+    if shared { "PostgreSQL" } else { "SQLite" }
 }
 
 type Work = std::pin::Pin<Box<dyn Future<Output = Result<()>>>>;
