@@ -3,7 +3,8 @@
 use crate::Addr;
 
 /// A connection request: the four-tuple and sequence number of its SYN, seen from the client whichever way the frame at
-/// hand travels. What waits for its deadline is a copy of this; one cache line.
+/// hand travels. What waits for its deadline is a copy of this; one cache line. The fields that are 0 at first do not lie
+/// side by side: the compiler would call a function to clear them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attempt {
@@ -19,12 +20,12 @@ pub struct Attempt {
     pub seq: u32,
     /// When the SYN was seen.
     pub seen_ns: u64,
-    /// Hash of the flow: finds the bucket and the tag again.
-    pub hash: u64,
-    /// How often the service had answered when the SYN was seen: [`crate::ServiceState::answers`].
-    pub answers: u32,
     /// Where the SYN came in. With [`crate::UNACKNOWLEDGED`] this is no SYN but data, and `seq` the number that acknowledges it.
     pub ifindex: u32,
+    /// How often the service had answered when the SYN was seen: [`crate::ServiceState::answers`].
+    pub answers: u32,
+    /// Hash of the flow: finds the bucket and the tag again.
+    pub hash: u64,
 }
 
 const _: () = assert!(size_of::<Attempt>() == 64);

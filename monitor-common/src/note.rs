@@ -1,6 +1,6 @@
 //! What was reported already, so that one client's hammering costs the daemon little.
 
-use crate::Addr;
+use crate::{Addr, Attempt};
 
 /// A client and the failed service that it wants.
 #[repr(C)]
@@ -12,11 +12,22 @@ pub struct NoteKey {
     pub server: Addr,
     /// The service's port.
     pub server_port: u16,
-    /// Keys are compared byte by byte.
-    pub _pad: [u16; 3],
+    /// Keys are compared byte by byte; two fields as in [`crate::ServiceKey`].
+    pub _pad: u16,
+    /// As above.
+    pub _pad2: u32,
 }
 
 const _: () = assert!(size_of::<NoteKey>() == 40);
+
+impl NoteKey {
+    /// The client and the service of this attempt.
+    #[inline(always)]
+    #[must_use]
+    pub const fn of(attempt: &Attempt) -> Self {
+        Self { client: attempt.client, server: attempt.server, server_port: attempt.server_port, _pad: 0, _pad2: 0 }
+    }
+}
 
 /// The latest report of a client.
 #[repr(C)]

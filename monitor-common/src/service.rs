@@ -10,8 +10,10 @@ pub struct ServiceKey {
     pub addr: Addr,
     /// TCP port.
     pub port: u16,
-    /// Keys are compared byte by byte.
-    pub _pad: [u16; 3],
+    /// Keys are compared byte by byte. Two fields: to clear an array of three, the compiler calls a function.
+    pub _pad: u16,
+    /// As above.
+    pub _pad2: u32,
 }
 
 const _: () = assert!(size_of::<ServiceKey>() == 24);
@@ -21,7 +23,7 @@ impl ServiceKey {
     #[inline(always)]
     #[must_use]
     pub const fn new(addr: Addr, port: u16) -> Self {
-        Self { addr, port, _pad: [0; 3] }
+        Self { addr, port, _pad: 0, _pad2: 0 }
     }
 }
 

@@ -125,7 +125,7 @@ pub fn rb_pass(_ctx: XdpContext) -> u32 {
 /// Measures a SYN of a new flow in each run; see [`yardstick`].
 #[xdp(frags)]
 pub fn rb_new_syn(ctx: XdpContext) -> u32 {
-    yardstick::new_syn(&mut Frame::new(ctx.data(), ctx.data_end()));
+    yardstick::new_syn(&mut Frame::new(ctx.data(), ctx.data_end()), ctx.ingress_ifindex() as u32);
     xdp_action::XDP_PASS
 }
 
@@ -139,7 +139,7 @@ pub fn rb_look(_ctx: TcContext) -> i32 {
 /// Measures a SYN of a new flow and its SYN/ACK in each run.
 #[xdp(frags)]
 pub fn rb_pair(ctx: XdpContext) -> u32 {
-    yardstick::pair(&mut Frame::new(ctx.data(), ctx.data_end()));
+    yardstick::pair(&mut Frame::new(ctx.data(), ctx.data_end()), ctx.ingress_ifindex() as u32);
     xdp_action::XDP_PASS
 }
 

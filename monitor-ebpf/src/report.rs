@@ -49,8 +49,7 @@ pub(crate) const NEVER: u64 = u64::MAX;
 pub(crate) fn failed(attempt: &Attempt, case: &Case, found: &Found) -> Room {
     // SAFETY: no arguments.
     let now = unsafe { bpf_ktime_get_ns() };
-    let key =
-        NoteKey { client: attempt.client, server: attempt.server, server_port: attempt.server_port, _pad: [0; 3] };
+    let key = NoteKey::of(attempt);
     let mut attempts = 1;
     if let Some(note) = RB_NOTES.get_ptr_mut(&key) {
         // SAFETY: a live map value; each field is read and written whole. Two CPUs that count the same client's
@@ -156,8 +155,7 @@ fn matches(attempt: &mut Attempt, evidence: Evidence) -> bool {
         }
         return true;
     }
-    let key =
-        NoteKey { client: attempt.client, server: attempt.server, server_port: attempt.server_port, _pad: [0; 3] };
+    let key = NoteKey::of(attempt);
     let Some(note) = RB_NOTES.get_ptr_mut(&key) else { return found.is_some() };
     // SAFETY: a live map value; each field is read and written whole.
     let note = unsafe { &mut *note };
@@ -178,8 +176,7 @@ fn matches(attempt: &mut Attempt, evidence: Evidence) -> bool {
 /// was only counted in the note, 0.
 #[inline(never)]
 pub(crate) fn withdraw(attempt: &Attempt) -> u32 {
-    let key =
-        NoteKey { client: attempt.client, server: attempt.server, server_port: attempt.server_port, _pad: [0; 3] };
+    let key = NoteKey::of(attempt);
     let Some(note) = RB_NOTES.get_ptr_mut(&key) else { return 1 };
     // SAFETY: a live map value; each field is read and written whole.
     let note = unsafe { &mut *note };

@@ -30,20 +30,20 @@ const SYN_ACK: u8 = 0x12;
 
 /// A SYN of the next flow.
 #[inline(always)]
-pub(crate) fn new_syn(frame: &mut Frame) {
+pub(crate) fn new_syn(frame: &mut Frame, ifindex: u32) {
     let Some(segment) = frame.at_mut::<Segment>(0) else { return };
     segment.src = segment.src.plus_one();
-    decide(frame, Side::Ingress, 0);
+    decide(frame, Side::Ingress, ifindex);
 }
 
 /// A SYN of the next flow, and its answer.
 #[inline(always)]
-pub(crate) fn pair(frame: &mut Frame) {
-    new_syn(frame);
+pub(crate) fn pair(frame: &mut Frame, ifindex: u32) {
+    new_syn(frame, ifindex);
     turn_round(frame, SYN_ACK);
     // Not the whole of `decide` once more: the verifier would follow each of its ways behind each of the first one's.
     let mut answer = MaybeUninit::uninit();
-    if let Some(answer) = ipv4(frame, size_of::<[u8; 14]>(), Side::Ingress, 0, &mut answer) {
+    if let Some(answer) = ipv4(frame, size_of::<[u8; 14]>(), Side::Ingress, ifindex, &mut answer) {
         passage(answer);
     }
     turn_round(frame, SYN);
