@@ -48,7 +48,7 @@ pub use tc::TcMode;
 pub use trial::{GateSide, Side, Trial};
 pub use watch_list::watch_rules;
 
-use self::{lock::PinLock, log::Log, object::Pinning};
+use self::{lock::PinLock, log::Log, object::Purpose};
 use crate::{
     config::{Watch, WatchEntry},
     outage::{Mark, MonotonicNs, Service, UnixMs},
@@ -76,7 +76,7 @@ impl Kernel {
     pub async fn start(watch: &Watch, guarding: bool, interfaces: &[String]) -> Result<(Self, Events), KernelError> {
         bpffs::ensure(&watch.pin_dir)?;
         let lock = PinLock::take(&watch.pin_dir)?;
-        let (mut kernel, events) = Self::load(watch, guarding, Pinning::Pinned)?;
+        let (mut kernel, events) = Self::load(watch, guarding, Purpose::Watch)?;
         kernel.lock = Some(lock);
         kernel.attached = attach::attach(&mut kernel.ebpf, watch, interfaces).await?;
         Ok((kernel, events))
@@ -95,12 +95,12 @@ impl Kernel {
 
     /// Loads the programs without attaching or pinning anything: for packet tests and measurements.
     pub fn detached(watch: &Watch) -> Result<(Self, Events), KernelError> {
-        Self::load(watch, false, Pinning::Private)
+        Self::load(watch, false, Purpose::Trial)
     }
 
     /// The same with guards.
     pub fn detached_with_guards(watch: &Watch) -> Result<(Self, Events, Guards), KernelError> {
-        let (mut kernel, events) = Self::load(watch, true, Pinning::Private)?;
+        let (mut kernel, events) = Self::load(watch, true, Purpose::Trial)?;
         let guards = kernel.take_guards()?;
         Ok((kernel, events, guards))
     }
@@ -110,9 +110,10 @@ impl Kernel {
         Guards::new(&mut self.ebpf)
     }
 
-    /// [`Kernel::detached`] without the timer: nothing expires but by [`Side::Look`].
-    pub fn unarmed(watch: &Watch) -> Result<(Self, Events), KernelError> {
-        Self::prepare(watch, false, Pinning::Private)
+    /// [`Kernel::detached`] with the programs that are only there to be measured, and without the timer: nothing expires but
+    /// by [`Side::Look`].
+    pub fn measured(watch: &Watch) -> Result<(Self, Events), KernelError> {
+        Self::prepare(watch, false, Purpose::Measurement)
     }
 
     /// Takes other settings, but keeps interfaces and capacities.
@@ -121,16 +122,16 @@ impl Kernel {
         self.put_watch_list(watch)
     }
 
-    fn load(watch: &Watch, guarding: bool, pinning: Pinning) -> Result<(Self, Events), KernelError> {
-        let (kernel, events) = Self::prepare(watch, guarding, pinning)?;
+    fn load(watch: &Watch, guarding: bool, purpose: Purpose) -> Result<(Self, Events), KernelError> {
+        let (kernel, events) = Self::prepare(watch, guarding, purpose)?;
         match kernel.run(program::ARM, &[0; 64])? {
             0 => Ok((kernel, events)),
             code => Err(KernelError::Timer(code.cast_signed())),
         }
     }
 
-    fn prepare(watch: &Watch, guarding: bool, pinning: Pinning) -> Result<(Self, Events), KernelError> {
-        let mut ebpf = object::load(watch, guarding, pinning)?;
+    fn prepare(watch: &Watch, guarding: bool, purpose: Purpose) -> Result<(Self, Events), KernelError> {
+        let mut ebpf = object::load(watch, guarding, purpose)?;
         object::configure(&mut ebpf, watch)?;
         let events = Events::new(&mut ebpf)?;
         let log = Log::new(&mut ebpf)?;

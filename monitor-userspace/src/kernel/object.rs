@@ -44,26 +44,29 @@ impl Sizes {
     }
 }
 
-/// Whether maps are pinned.
+/// What the programs are loaded for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pinning {
-    /// At `watch.pin_dir`; maps that an earlier daemon pinned are taken over if they have today's layout.
-    Pinned,
-    /// Not at all: everything goes with the process.
-    Private,
+pub(super) enum Purpose {
+    /// To watch. Maps are pinned at `watch.pin_dir`; those that an earlier daemon pinned are taken over if they have today's
+    /// layout.
+    Watch,
+    /// To try frames on. Everything goes with the process.
+    Trial,
+    /// The same with the programs that are only there to be measured; the verifier takes its time over them.
+    Measurement,
 }
 
 /// Loads object and programs.
-pub(super) fn load(watch: &Watch, guarding: bool, pinning: Pinning) -> Result<Ebpf, KernelError> {
+pub(super) fn load(watch: &Watch, guarding: bool, purpose: Purpose) -> Result<Ebpf, KernelError> {
     let sizes = Sizes::new(watch);
-    if pinning == Pinning::Pinned
+    if purpose == Purpose::Watch
         && let Some(reason) = other_layout(&watch.pin_dir, &sizes)
     {
         tracing::warn!(reason, "kernel state of another layout or size is replaced; pending attempts are forgotten");
         pins::clear(&watch.pin_dir)?;
     }
     let mut loader = EbpfLoader::new();
-    for name in map::PINNED.into_iter().filter(|_| pinning == Pinning::Pinned) {
+    for name in map::PINNED.into_iter().filter(|_| purpose == Purpose::Watch) {
         loader.map_pin_path(name, pins::map_path(&watch.pin_dir, name));
     }
     for (name, entries) in sizes.entries() {
@@ -78,7 +81,7 @@ pub(super) fn load(watch: &Watch, guarding: bool, pinning: Pinning) -> Result<Eb
     guards::size(&mut loader, guarding);
     let mut ebpf = loader.load(OBJECT)?;
     for (name, program) in ebpf.programs_mut() {
-        if pinning == Pinning::Pinned && program::MEASURED.contains(&name) {
+        if purpose != Purpose::Measurement && program::MEASURED.contains(&name) {
             continue;
         }
         let loaded = match program {

@@ -27,7 +27,7 @@ const ROUNDS: usize = 7;
 pub(crate) fn run() -> Result<()> {
     let servers = vec!["auto".parse().map_err(anyhow::Error::msg)?];
     let watch = Watch { servers, syn_timeout: Duration::from_secs(600), ..Watch::default() };
-    let (kernel, _events) = Kernel::detached(&watch)?;
+    let (kernel, _events) = Kernel::measured(&watch)?;
     let (following, _more) = Kernel::detached(&Watch { established: true, ..watch })?;
     // One connection, so that its data is followed; and one SYN that nobody answers.
     for v6 in [false, true] {

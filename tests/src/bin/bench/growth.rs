@@ -50,7 +50,7 @@ pub(crate) fn run() -> Result<()> {
 
 fn measure(pending: u32) -> Result<(f64, f64, f64, u64)> {
     let settings = watch((pending + MORE + EXPIRED).next_power_of_two())?;
-    let (mut kernel, _events) = Kernel::unarmed(&settings)?;
+    let (mut kernel, _events) = Kernel::measured(&settings)?;
     let frame = |flow: u32| {
         let mut frame = tcp(flow, 0x02);
         // Another server for those that expire.
