@@ -6,7 +6,7 @@ use super::Config;
 const SAMPLE: &str = include_str!("../../../packaging/ringback.toml");
 
 /// Keys without a default: shown with an example in the sample.
-const EXAMPLES: [&str; 24] = [
+const EXAMPLES: [&str; 26] = [
     "trap_listen",
     "signal_listen",
     "signal_secret_file",
@@ -31,6 +31,8 @@ const EXAMPLES: [&str; 24] = [
     "name",
     "secret_file",
     "answer_listen",
+    "password_file",
+    "ca_file",
 ];
 
 /// The sample with the keys for which `keep` holds uncommented.
