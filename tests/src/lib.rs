@@ -57,7 +57,7 @@ pub use mail::{Mail, Maildir};
 pub use mail_host::MailHost;
 pub use mail_sink::MailSink;
 pub use owners::Owners;
-pub use pop3_gate::Pop3Gate;
+pub use pop3_gate::{Fault, Pop3Gate};
 pub use postgres::Postgres;
 pub use process::Process;
 pub use topology::{Lab, LabBuilder, Wiring};

@@ -187,6 +187,9 @@ mod tests {
             ignored: Tally::default(),
             snmp: Vec::new(),
             page: Vec::new(),
+            list_states: Vec::new(),
+            mailbox: Vec::new(),
+            notices_waiting: 0,
             answers_seen: true,
             shared: None,
         }

@@ -181,7 +181,12 @@ async fn report(context: &Context) -> Result<StatusReport, StoreError> {
     if overdue > 0 {
         problems.push(format!("{overdue} lists were sent to relays that gave no receipt"));
     }
+    let loss = |(reason, count): (String, u64)| Loss { reason, count };
+    let mailbox = context.mailbox.iter().flat_map(|courier| courier.counters().words());
     Ok(StatusReport {
+        list_states: context.store.list_states().await?.into_iter().map(loss).collect(),
+        mailbox: mailbox.map(|(word, count)| loss((word.to_owned(), count))).collect(),
+        notices_waiting: context.store.notices_waiting().await?,
         lists,
         refused,
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -43,6 +43,15 @@ pub struct StatusReport {
     /// Mails in our own mailbox that were refused, latest first; at most ten.
     #[serde(default)]
     pub refused: Vec<RefusedMail>,
+    /// Lists that relays were sent, by what became of them.
+    #[serde(default)]
+    pub list_states: Vec<Loss>,
+    /// What became of visits to the mailbox and of the mails in it, by reason; empty where there is none.
+    #[serde(default)]
+    pub mailbox: Vec<Loss>,
+    /// What operators are still to be told, over all recipients.
+    #[serde(default)]
+    pub notices_waiting: u64,
     /// Services that have answered at least once.
     pub services: u64,
     /// Every kernel counter.

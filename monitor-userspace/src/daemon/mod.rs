@@ -12,10 +12,7 @@ mod supervise;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
-use tokio::{
-    net::TcpListener,
-    sync::{Notify as Wake, mpsc, watch},
-};
+use tokio::sync::{Notify as Wake, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use self::core::Command;
@@ -112,14 +109,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         (Some(addr), Some(secret)) => Some(Signals::bind(addr, secret, reports.clone()).await?),
         _ => None,
     };
-    let metrics = match config.control.metrics_listen {
-        Some(addr) => Some(
-            TcpListener::bind(addr)
-                .await
-                .with_context(|| format!("cannot serve metrics on {addr}: check control.metrics_listen"))?,
-        ),
-        None => None,
-    };
+    let metrics = supervise::metrics(&config).await?;
 
     let answers = match config.heartbeat.answer_listen {
         Some(addr) => Some(
@@ -231,7 +221,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     });
     tasks.spawn("lists and notices", relay::settle(store.clone(), Arc::clone(&letters), telling.clone()));
     if let Some(courier) = courier {
-        let receipts = relay::receipts(&config, &store)?;
+        let receipts = relay::receipts(&config, &store, &courier)?;
         let run = crate::relay::watch(courier, config.mailbox.poll, Arc::default(), receipts, feeding.clone());
         tasks.spawn("mailbox", async {
             run.await;

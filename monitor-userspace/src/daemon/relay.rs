@@ -47,8 +47,16 @@ pub async fn run(config: Config) -> Result<()> {
     let (_state, state_view) = watch::channel(State::default());
     let (letters, look) = (Arc::new(Wake::new()), Arc::new(Wake::new()));
     let snmp = supervise::snmp(&config, &store, &reports).await?;
+    let metrics = supervise::metrics(&config).await?;
     let courier = Courier::new(mailbox);
-    let station = Station::new(gateways, config.notify.max_age, store.clone(), aside(&config), Arc::clone(&letters));
+    let station = Station::new(
+        gateways,
+        config.notify.max_age,
+        store.clone(),
+        aside(&config),
+        Arc::clone(&letters),
+        Arc::clone(courier.counters()),
+    );
     let poll = config.mailbox.poll;
     let config = Arc::new(config);
     let (_config_sender, config_view) = watch::channel(Arc::clone(&config));
@@ -71,7 +79,11 @@ pub async fn run(config: Config) -> Result<()> {
 
     let (fetching, telling) = (CancellationToken::new(), CancellationToken::new());
     let mut tasks = Tasks::default();
-    tasks.spawn("control socket", supervise::serve(socket, control::router(context), fetching.clone()));
+    tasks.spawn("control socket", supervise::serve(socket, control::router(context.clone()), fetching.clone()));
+    if let Some(listener) = metrics {
+        let router = control::metrics_router(context);
+        tasks.spawn("metrics", supervise::serve(listener, router, fetching.clone()));
+    }
     if let Some(snmp) = snmp {
         let run = snmp.run(fetching.clone());
         tasks.spawn("SNMP manager", async { Ok(run.await?) });
@@ -142,8 +154,8 @@ pub(super) fn courier(config: &Config) -> Result<Option<Courier>> {
 }
 
 /// What takes receipts at the gateway.
-pub(super) fn receipts(config: &Config, store: &Store) -> Result<Receipts> {
-    Ok(Receipts::new(relays(config)?, store.clone(), aside(config)))
+pub(super) fn receipts(config: &Config, store: &Store, courier: &Courier) -> Result<Receipts> {
+    Ok(Receipts::new(relays(config)?, store.clone(), aside(config), Arc::clone(courier.counters())))
 }
 
 /// Settles lists and tells operators when their time has come, until `cancel`.

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, anyhow};
 use axum::{Router, serve::Listener};
 use sd_notify::NotifyState;
 use tokio::{
+    net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
     task::JoinSet,
@@ -144,6 +145,13 @@ pub(super) async fn guards(
     let failed: Vec<_> = outages.into_iter().map(|record| record.outage.service).collect();
     let (worker, lines) = guard::Worker::new(kernel.take_guards()?, &config.guard, &failed, reports.clone())?;
     Ok((Some(worker), lines))
+}
+
+/// Where metrics are served, if they are.
+pub(super) async fn metrics(config: &Config) -> Result<Option<TcpListener>> {
+    let Some(addr) = config.control.metrics_listen else { return Ok(None) };
+    let listener = TcpListener::bind(addr).await;
+    listener.map(Some).with_context(|| format!("cannot serve metrics on {addr}: check control.metrics_listen"))
 }
 
 /// Where notices are posted.

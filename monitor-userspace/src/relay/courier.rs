@@ -11,7 +11,10 @@ use std::{
 use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::pop3::{Pop3, Session, SessionError};
+use super::{
+    counters::{Count, Counters},
+    pop3::{Pop3, Session, SessionError},
+};
 use crate::store::StoreError;
 
 /// Mails per session: deletions count from its end, and a flood must not keep it from coming.
@@ -59,13 +62,14 @@ pub trait Reader: Send {
 pub struct Courier {
     mailbox: Pop3,
     error: Arc<Mutex<Option<String>>>,
+    counters: Arc<Counters>,
 }
 
 impl Courier {
     /// Connects to nothing yet.
     #[must_use]
     pub fn new(mailbox: Pop3) -> Self {
-        Self { mailbox, error: Arc::default() }
+        Self { mailbox, error: Arc::default(), counters: Arc::default() }
     }
 
     /// Why the latest visit failed.
@@ -74,7 +78,14 @@ impl Courier {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What became of visits and mails.
+    #[must_use]
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
     fn set_error(&self, error: Option<String>) {
+        self.counters.count(if error.is_none() { Count::Visit } else { Count::VisitFailed });
         *self.error.lock().unwrap_or_else(PoisonError::into_inner) = error;
     }
 }

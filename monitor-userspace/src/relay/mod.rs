@@ -9,6 +9,7 @@
 
 mod aside;
 mod attachment;
+mod counters;
 mod courier;
 mod issue;
 mod keys;
@@ -19,6 +20,7 @@ mod seal;
 mod station;
 
 pub use aside::Aside;
+pub use counters::Counters;
 pub use courier::{Courier, Fetched, Reader, Verdict, watch};
 pub(crate) use issue::RECEIPT_FILE;
 pub use issue::{About, Issued, MOST_CLIENTS, Relay, Relays};

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use super::{
     aside::Aside,
     attachment,
+    counters::{Count, Counters},
     courier::{Fetched, Reader, Verdict},
     issue::{LIST_FILE, RECEIPT_FILE, Relays},
     keys::{KeyError, Keyring},
@@ -61,6 +62,7 @@ impl GatewayKeys {
 struct Refuser {
     store: Store,
     aside: Aside,
+    counters: Arc<Counters>,
 }
 
 impl Refuser {
@@ -81,6 +83,7 @@ impl Refuser {
                 }
             }
         };
+        self.counters.count(Count::from(refusal));
         tracing::warn!(uid, size, reason = %refusal, file, "mail refused");
         let verdict = if file.is_some() { Verdict::Delete } else { Verdict::Leave };
         self.store.refuse(RefusedMail { at, reason: refusal.to_string(), file }).await?;
@@ -106,8 +109,9 @@ impl Station {
         store: Store,
         aside: Aside,
         letters: Arc<Notify>,
+        counters: Arc<Counters>,
     ) -> Self {
-        Self { gateways, max_age, letters, refuser: Refuser { store, aside } }
+        Self { gateways, max_age, letters, refuser: Refuser { store, aside, counters } }
     }
 
     /// The list in the mail, and the gateway that signed it.
@@ -143,9 +147,13 @@ impl Reader for Station {
                 let gateway = gateway.keyring.gateway();
                 tracing::info!(gateway, %service, %outage, clients, letters, untold, "list taken, people are told");
                 self.letters.notify_one();
+                self.refuser.counters.count(Count::ListTaken);
                 Ok(Verdict::Delete)
             }
-            Taken::Again => Ok(Verdict::Delete),
+            Taken::Again => {
+                self.refuser.counters.count(Count::TakenBefore);
+                Ok(Verdict::Delete)
+            }
             Taken::Replayed => self.refuser.refuse(mail, &Refusal::Replayed).await,
         }
     }
@@ -161,8 +169,8 @@ pub struct Receipts {
 impl Receipts {
     /// For the lists that these relays were sent.
     #[must_use]
-    pub fn new(relays: Relays, store: Store, aside: Aside) -> Self {
-        Self { relays, refuser: Refuser { store, aside } }
+    pub fn new(relays: Relays, store: Store, aside: Aside, counters: Arc<Counters>) -> Self {
+        Self { relays, refuser: Refuser { store, aside, counters } }
     }
 }
 
@@ -181,6 +189,7 @@ impl Reader for Receipts {
                 let (told, nonce) = (receipt.told, receipt.nonce.clone());
                 if self.refuser.store.receive(receipt, now).await? {
                     tracing::info!(nonce, told, "the relay has taken the list");
+                    self.refuser.counters.count(Count::ReceiptTaken);
                     Ok(Verdict::Delete)
                 } else {
                     self.refuser.refuse(mail, &Refusal::Unknown).await

@@ -125,6 +125,16 @@ impl Store {
         self.database.write(move |session| tables::notices::peer(session.conn, &peer, now, &telling)).await
     }
 
+    /// Lists that were sent, by what became of them, as many as are kept.
+    pub async fn list_states(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.database.read(tables::lists::states).await
+    }
+
+    /// What operators are still to be told, over all recipients.
+    pub async fn notices_waiting(&self) -> Result<u64, StoreError> {
+        self.database.read(tables::notices::waiting).await
+    }
+
     /// Writes messages to the operators whose time has come; says how many.
     pub async fn tell_operators(&self, now: UnixMs) -> Result<u64, StoreError> {
         if self.database.read(move |conn| tables::notices::due(conn, now)).await?.is_empty() {

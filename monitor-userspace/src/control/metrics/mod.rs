@@ -34,6 +34,7 @@ pub(super) fn encode(report: &StatusReport, hosts: &PeersReport, lines: &[GuardL
     let groups = [
         ("kernel", "Counts of the kernel programs, by reason", &report.counters),
         ("lost", "What was lost, by reason", &report.losses),
+        ("mailbox", "What became of visits to the mailbox and of the mails in it, by reason", &report.mailbox),
         ("page", "What became of the clients of the stand-in page, by reason", &report.page),
         ("snmp", "What the SNMP manager did with what it received, by reason", &report.snmp),
     ];
@@ -41,6 +42,9 @@ pub(super) fn encode(report: &StatusReport, hosts: &PeersReport, lines: &[GuardL
         let counts = counts.iter().map(|loss| (vec![("reason", loss.reason.clone())], loss.count));
         gauges(&mut registry, &format!("{name}_count"), help, counts);
     }
+    let states = report.list_states.iter().map(|line| (vec![("state", line.reason.clone())], line.count));
+    gauges(&mut registry, "lists", "Lists that relays were sent, by what became of them", states);
+    gauge(&mut registry, "notices_waiting", "What operators are still to be told", report.notices_waiting);
     peers::register(&mut registry, hosts);
     guards::register(&mut registry, lines);
     let mut text = String::new();

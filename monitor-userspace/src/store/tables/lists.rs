@@ -205,3 +205,11 @@ pub(in crate::store) fn lists(conn: &Connection, limit: u32) -> Result<Vec<ListR
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
+
+/// How many lists are in each state.
+pub(in crate::store) fn states(conn: &Connection) -> Result<Vec<(String, u64)>, StoreError> {
+    let mut select =
+        conn.prepare_cached("SELECT state, COUNT(*) AS lists FROM relay_list GROUP BY state ORDER BY state")?;
+    let rows = select.query_map((), |row| Ok((row.get("state")?, count(row, "lists")?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

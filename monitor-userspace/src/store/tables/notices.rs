@@ -103,6 +103,12 @@ pub(in crate::store) fn due(conn: &Connection, now: UnixMs) -> Result<Vec<String
     Ok(waiting.into_iter().filter(|(_, pace)| pace.is_due(now)).map(|(recipient, _)| recipient).collect())
 }
 
+/// What is still to be told.
+pub(in crate::store) fn waiting(conn: &Connection) -> Result<u64, StoreError> {
+    let mut select = conn.prepare_cached("SELECT COUNT(*) AS events FROM notice_event WHERE due IS NOT NULL")?;
+    Ok(select.query_row((), |row| count(row, "events"))?)
+}
+
 /// Writes one message to each recipient whose time has come; says how many.
 pub(in crate::store) fn tell(conn: &Connection, now: UnixMs, telling: &Telling) -> Result<u64, StoreError> {
     let mut written = 0;
