@@ -20,6 +20,8 @@ pub enum Side {
     NewSyn,
     /// A new SYN and its SYN/ACK.
     Pair,
+    /// TC on ingress: the stand-in page's.
+    StandIn,
     /// One look of the timer at the deadlines.
     Look,
 }
@@ -77,6 +79,7 @@ impl Kernel {
             Side::Pass => program::PASS,
             Side::NewSyn => program::NEW_SYN,
             Side::Pair => program::PAIR,
+            Side::StandIn => program::STAND_IN,
             Side::Look => program::LOOK,
         };
         let options = TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::default() };
@@ -86,7 +89,7 @@ impl Kernel {
                 let xdp: &Xdp = program.try_into().map_err(|source| KernelError::program(name, source))?;
                 xdp.test_run(options)
             }
-            Side::Egress | Side::Look => {
+            Side::Egress | Side::StandIn | Side::Look => {
                 let classifier: &SchedClassifier =
                     program.try_into().map_err(|source| KernelError::program(name, source))?;
                 classifier.test_run(options)

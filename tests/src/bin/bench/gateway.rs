@@ -96,7 +96,7 @@ fn measure(lab: &Lab, way: Watching) -> Result<(f64, f64)> {
     let _pass = if way == Watching::Pass { Some(pass(gateway)?) } else { None };
     let _daemon = if way == Watching::Ringback { Some(Daemon::start(gateway, DaemonConfig::new())?) } else { None };
     let _tracking = if way == Watching::Conntrack { Some(Tracking::begin(gateway)?) } else { None };
-    Ok((connections(lab)?, throughput(lab)?))
+    Ok((connections(lab, PORT)?, throughput(lab, PORT + 1)?))
 }
 
 /// A program that only passes on each interface of the gateway; detached on drop.
@@ -147,10 +147,10 @@ fn stay_on(processor: usize) -> Result<()> {
 }
 
 /// Connections per second that are opened and closed one after the other.
-fn connections(lab: &Lab) -> Result<f64> {
+pub(crate) fn connections(lab: &Lab, port: u16) -> Result<f64> {
     let (client, server) = (lab.client(1), lab.server(1));
-    let listener = server.enter(|| TcpListener::bind(("0.0.0.0", PORT)))??;
-    let service: SocketAddr = server.service_v4(PORT);
+    let listener = server.enter(|| TcpListener::bind(("0.0.0.0", port)))??;
+    let service: SocketAddr = server.service_v4(port);
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -179,10 +179,10 @@ fn connections(lab: &Lab) -> Result<f64> {
 }
 
 /// Bytes per second over one connection.
-fn throughput(lab: &Lab) -> Result<f64> {
+pub(crate) fn throughput(lab: &Lab, port: u16) -> Result<f64> {
     let (client, server) = (lab.client(1), lab.server(1));
-    let listener = server.enter(|| TcpListener::bind(("0.0.0.0", PORT + 1)))??;
-    let service = server.service_v4(PORT + 1);
+    let listener = server.enter(|| TcpListener::bind(("0.0.0.0", port)))??;
+    let service = server.service_v4(port);
     thread::scope(|scope| {
         let taking = scope.spawn(move || {
             stay_on(1)?;

@@ -11,6 +11,7 @@ mod recovery;
 mod report;
 mod segments;
 mod standby;
+mod standin;
 mod store;
 mod time_to_mail;
 
@@ -19,7 +20,7 @@ use anyhow::{Result, bail};
 /// A measurement by name.
 type Measurement = (&'static str, fn() -> Result<()>);
 
-const ALL: [Measurement; 10] = [
+const ALL: [Measurement; 11] = [
     ("frames", frames::run),
     ("flows", flows::run),
     ("growth", growth::run),
@@ -29,6 +30,7 @@ const ALL: [Measurement; 10] = [
     ("recovery", recovery::run),
     ("time-to-mail", time_to_mail::run),
     ("standby", standby::run),
+    ("standin", standin::run),
     ("store", store::run),
 ];
 
