@@ -372,66 +372,6 @@ fn programs_browsers_and_languages_each_get_what_they_understand() -> Result<()>
     Ok(())
 }
 
-#[test]
-fn an_answer_is_taken_only_from_who_was_asked_and_not_without_end() -> Result<()> {
-    let lab = Lab::builder().clients(2).build()?;
-    let (client, other, server) = (lab.client(1), lab.client(2), lab.server(1));
-    let nginx = HttpServer::start(server, 80)?;
-    let service = server.service_v4(80);
-    let daemon = Daemon::start(lab.gateway(), config().set("standin.answers", "3"))?;
-    learn(&daemon, client, service)?;
-    drop(nginx);
-    fail(client, service)?;
-    let page = curl(client, &[&url(service, "/")])?;
-    let token = field(&page.body, "token")?;
-    let to = url(service, "/.ringback/answer");
-    let mail = format!("mail={MAIL}");
-    let send = |from: &Host, token: &str| {
-        curl(from, &["--data", &format!("token={token}"), "--data", "answer=yes", "--data", &mail, &to])
-    };
-    assert_eq!(send(other, token)?.status, 403, "another client's token");
-    assert_eq!(send(client, "")?.status, 403, "no token");
-    assert_eq!(send(client, &token.replacen('1', "2", 1))?.status, 403, "another outage's token");
-    let wrong = curl(
-        client,
-        &["--data", &format!("token={token}"), "--data-urlencode", "mail=<script>\"@", "--data", "answer=yes", &to],
-    )?;
-    assert_eq!(wrong.status, 422);
-    assert!(
-        wrong.body.contains("That is not a mail address") && wrong.body.contains("&lt;script&gt;&quot;@"),
-        "{wrong:?}"
-    );
-    assert_eq!(send(client, token)?.status, 200);
-    assert_eq!(send(client, token)?.status, 200);
-    assert_eq!(send(client, token)?.status, 429, "three answers a minute");
-    let large = "x".repeat(20_000);
-    assert_eq!(curl(client, &["--data", &large, &to])?.status, 413);
-    let lines: Vec<String> = (0..80).flat_map(|line| ["--header".to_owned(), format!("X-{line}: x")]).collect();
-    let mut lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-    let at = url(service, "/");
-    lines.push(&at);
-    assert_eq!(curl(client, &lines)?.status, 431);
-    // Idle connections are ended, and no client can hold more than its share.
-    let held: Vec<TcpStream> = (0..40)
-        .map(|_| client.enter(|| TcpStream::connect_timeout(&service, LIMIT))?.map_err(Into::into))
-        .collect::<Result<_>>()?;
-    assert_eq!(curl(other, &[&at])?.status, 503, "another client is served meanwhile");
-    let begin = Instant::now();
-    for mut stream in held {
-        stream.set_read_timeout(Some(LIMIT))?;
-        let mut bytes = Vec::new();
-        // Ended by FIN, by RST where we wrote, or with 408: but ended.
-        match stream.read_to_end(&mut bytes) {
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => anyhow::bail!("an idle connection is kept"),
-            _ => {}
-        }
-    }
-    assert!(begin.elapsed() < LIMIT, "{:?}", begin.elapsed());
-    let book = daemon.json(&["address", "list"])?;
-    assert_eq!(book.as_array().map(Vec::len), Some(1), "{book:#}");
-    Ok(())
-}
-
 // proves: F-22
 #[test]
 fn the_gateways_own_address_takes_answers_and_a_mails_link_ends_the_mails() -> Result<()> {

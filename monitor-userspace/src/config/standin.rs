@@ -22,7 +22,7 @@ pub struct StandIn {
     pub forget: Duration,
     /// Answers per client and minute that are taken.
     pub answers: u32,
-    /// Connections at the same time; further ones are closed.
+    /// Connections at the same time; for a further one the oldest is closed.
     pub connections: u32,
     /// Where the gateway itself takes answers and ends subscriptions, such as `0.0.0.0:8480`; absent: nowhere.
     pub own_listen: Option<SocketAddr>,

@@ -27,8 +27,8 @@ pub(super) enum Count {
     BadRequest,
     /// The client had as many connections as one may have.
     ClientLimit,
-    /// There were as many connections as all may have.
-    FullLimit,
+    /// The oldest of as many connections as all may have made room for another.
+    Displaced,
     /// A TLS name without a certificate.
     NoCertificate,
     /// The TLS handshake failed.
@@ -47,7 +47,7 @@ const WORDS: [(Count, &str); 14] = [
     (Count::NotKept, "not_kept"),
     (Count::BadRequest, "bad_request"),
     (Count::ClientLimit, "client_limit"),
-    (Count::FullLimit, "full_limit"),
+    (Count::Displaced, "displaced"),
     (Count::NoCertificate, "no_certificate"),
     (Count::TlsFailed, "tls_failed"),
 ];

@@ -1,7 +1,7 @@
 //! How much one client, and one mail address, may ask: of the page, and of the control API.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     net::{IpAddr, Ipv6Addr},
     num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
@@ -9,6 +9,7 @@ use std::{
 };
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use tokio_util::sync::CancellationToken;
 
 use super::counters::Count;
 use crate::config::StandIn;
@@ -32,14 +33,21 @@ pub struct Limits {
 
 #[derive(Default)]
 struct Connections {
-    all: usize,
+    /// What ends each of them, by age: numbers rise.
+    open: BTreeMap<u64, CancellationToken>,
+    next: u64,
     by_client: HashMap<IpAddr, u32>,
 }
 
 /// A connection that counts until it is dropped.
 pub(super) struct Counted {
     limits: Arc<Limits>,
+    number: u64,
     client: IpAddr,
+    /// Cancelled when a newer one needs its place.
+    pub(super) displaced: CancellationToken,
+    /// It took the place of an older one.
+    pub(super) displaces: bool,
 }
 
 impl Limits {
@@ -75,7 +83,9 @@ impl Limits {
         self.mails.check_key(&mail.to_lowercase()).is_ok()
     }
 
-    /// Room for one more connection, or which limit it is beyond.
+    /// Room for one more connection, or which limit it is beyond. When all places are taken the oldest is ended: a page is
+    /// served in a moment, so whoever holds a place for long either hides behind slowness or listens to the stream, and
+    /// comes again.
     pub(super) fn connection(self: &Arc<Self>, client: IpAddr) -> Result<Counted, Count> {
         let client = block(client);
         // A thread that panicked has counted at most one connection too many.
@@ -84,19 +94,24 @@ impl Limits {
         if own >= PER_CLIENT {
             return Err(Count::ClientLimit);
         }
-        if connections.all >= self.most {
-            return Err(Count::FullLimit);
+        let mut displaces = false;
+        while connections.open.len() >= self.most {
+            let Some((_, oldest)) = connections.open.pop_first() else { break };
+            oldest.cancel();
+            displaces = true;
         }
-        connections.all += 1;
+        let (number, displaced) = (connections.next, CancellationToken::new());
+        connections.next += 1;
+        connections.open.insert(number, displaced.clone());
         connections.by_client.insert(client, own + 1);
-        Ok(Counted { limits: Arc::clone(self), client })
+        Ok(Counted { limits: Arc::clone(self), number, client, displaced, displaces })
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
         let mut connections = self.limits.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        connections.all -= 1;
+        connections.open.remove(&self.number);
         match connections.by_client.get_mut(&self.client) {
             Some(count) if *count > 1 => *count -= 1,
             _ => drop(connections.by_client.remove(&self.client)),
@@ -128,7 +143,10 @@ mod tests {
         let held: Vec<_> = (0..PER_CLIENT).map(|_| limits.connection(addr("10.0.0.1")).unwrap()).collect();
         assert_eq!(limits.connection(addr("10.0.0.1")).err(), Some(Count::ClientLimit));
         let _other = limits.connection(addr("10.0.0.2")).unwrap();
-        assert_eq!(limits.connection(addr("10.0.0.3")).err(), Some(Count::FullLimit), "all together have a limit too");
+        assert!(held.iter().all(|held| !held.displaced.is_cancelled()));
+        let _newest = limits.connection(addr("10.0.0.3")).unwrap();
+        let displaced: Vec<_> = held.iter().map(|held| held.displaced.is_cancelled()).collect();
+        assert!(displaced[0] && !displaced[1..].contains(&true), "all together have a limit too: {displaced:?}");
         drop(held);
         assert!(limits.connection(addr("10.0.0.1")).is_ok());
     }

@@ -78,14 +78,20 @@ pub(super) async fn accept(
                 continue;
             }
         };
+        if counted.displaces {
+            context.counters.count(Count::Displaced);
+        }
         let Ok(local) = stream.local_addr() else { continue };
         let service = (!is_own).then(|| Service::new(local.ip(), local.port()));
         let peers = Peers { client: ClientAddr::new(client.ip()), service };
         let (context, router, closing) = (context.clone(), router.clone(), closing.clone());
         connections.spawn(async move {
-            let _counted = counted;
-            // What goes wrong on a client's connection is the client's affair.
-            let _ = timeout(LIFE, meet(stream, context, router, peers, closing)).await;
+            tokio::select! {
+                biased;
+                () = counted.displaced.cancelled() => {}
+                // What goes wrong on a client's connection is the client's affair.
+                _ = timeout(LIFE, meet(stream, context, router, peers, closing)) => {}
+            }
         });
     }
     while connections.join_next().await.is_some() {}
