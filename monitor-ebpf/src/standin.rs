@@ -30,7 +30,6 @@ const RST: u8 = 0x04;
 const ACK: u8 = 0x10;
 
 /// States of a socket (include/net/tcp_states.h).
-const TIME_WAIT: u32 = 6;
 const LISTEN: u32 = 10;
 const NEW_SYN_RECV: u32 = 12;
 
@@ -112,7 +111,9 @@ pub(crate) fn steer(ctx: &TcContext) -> Option<i32> {
         let known = may_be_open && to_open_connection(ctx, &segment, |state| state == NEW_SYN_RECV);
         return known.then_some(TC_ACT_OK);
     }
-    if may_be_open && to_open_connection(ctx, &segment, |state| state != LISTEN && state != TIME_WAIT) {
+    // Also to what a connection of the same ports has left (TIME_WAIT): the listener would drop the SYN beside it for a minute.
+    // That answers with an ACK, the client's RST removes it, and the client's next SYN finds the listener.
+    if may_be_open && to_open_connection(ctx, &segment, |state| state != LISTEN) {
         return Some(TC_ACT_OK);
     }
     let port = if segment.is_v4 { standin.port_v4 } else { standin.port_v6 };

@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use lab::{Attempt, Daemon, DaemonConfig, Host, HttpServer, Lab, Seen, curl, wait_until};
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 
 const LIMIT: Duration = Duration::from_secs(15);
 const MAIL: &str = "sato@example.test";
@@ -195,6 +196,40 @@ fn a_connection_ends_in_order_after_the_recovery_and_the_next_one_reaches_the_se
             sockets(lab.gateway(), 80)
                 .is_ok_and(|all| all.lines().all(|line| line.split_whitespace().nth(3) == Some("06")))
         })?;
+    }
+    Ok(())
+}
+
+// proves: F-25
+#[test]
+fn a_client_that_uses_its_port_again_is_served_again() -> Result<()> {
+    for v6 in [false, true] {
+        let lab = Lab::builder().build()?;
+        let (client, server) = (lab.client(1), lab.server(1));
+        let nginx = HttpServer::start(server, 80)?;
+        let service = if v6 { server.service_v6(80) } else { server.service_v4(80) };
+        let daemon = Daemon::start(lab.gateway(), config())?;
+        learn(&daemon, client, service)?;
+        drop(nginx);
+        fail(client, service)?;
+        for visit in 1..=3 {
+            let begin = Instant::now();
+            let page = client.enter(|| {
+                let socket = Socket::new(Domain::for_address(service), Type::STREAM, None)?;
+                socket.set_reuse_address(true)?;
+                socket.bind(&SocketAddr::new(if v6 { client.v6() } else { client.v4() }, 40_001).into())?;
+                socket.connect_timeout(&service.into(), LIMIT)?;
+                let mut stream = TcpStream::from(socket);
+                stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")?;
+                let mut page = String::new();
+                // To the end: the page's side closes first, and remembers the connection.
+                stream.read_to_string(&mut page)?;
+                Ok::<_, anyhow::Error>(page)
+            })??;
+            assert!(page.starts_with("HTTP/1.1 503"), "visit {visit}: {page}");
+            // At the worst after one repetition of the SYN.
+            assert!(begin.elapsed() < Duration::from_secs(3), "visit {visit}: {:?}", begin.elapsed());
+        }
     }
     Ok(())
 }

@@ -53,8 +53,8 @@ fn frames() -> Result<()> {
     let mut maps = kernel.take_stand_in()?;
     maps.set_tls(&[ringback::config::ClientNet::all_v4(), ringback::config::ClientNet::all_v6()])?;
     kernel.mark(Mark::Failed("192.0.2.77:80".parse().map_err(anyhow::Error::msg)?))?;
-    println!("\nframes of services that are well, in the programs, another service failed; ns");
-    println!("{:<38} {:>6} {:>9} {:>9} {:>10}", "", "PASS", "off", "page's", "on");
+    println!("\na forwarded frame of a service that is well, in all programs, while another service is failed; ns");
+    println!("{:<38} {:>9} {:>9} {:>9} {:>10}", "", "arriving", "page's", "leaving", "on : off");
     for (name, v6, protocol, flags, length) in [
         ("IPv4 UDP", false, 17, 0, 40),
         ("IPv4 TCP data, 1500 bytes", false, 6, 0x18, 1440),
@@ -67,12 +67,13 @@ fn frames() -> Result<()> {
         for _ in 0..FRAME_ROUNDS {
             // What the daemon says each second.
             maps.alive(StandInTargets { port_v4: 9, port_v6: 9, other_ports: 1, tls: true })?;
-            for (times, side) in times.iter_mut().zip([Side::Pass, Side::Ingress, Side::StandIn]) {
+            for (times, side) in times.iter_mut().zip([Side::Ingress, Side::StandIn, Side::Egress]) {
                 times.push(nanoseconds(kernel.trial(side, &frame, REPEAT)?.duration));
             }
         }
-        let [pass, off, page] = times.map(median);
-        println!("{name:<38} {pass:>6.0} {off:>9.0} {page:>9.0} {:>10.0}", off + page);
+        let [arriving, page, leaving] = times.map(median);
+        let off = arriving + leaving;
+        println!("{name:<38} {arriving:>9.0} {page:>9.0} {leaving:>9.0} {:>10.2}", (off + page) / off);
     }
     Ok(())
 }
