@@ -1,7 +1,7 @@
 //! What a guard looks at. In: a guard's checks. Out: one [`CheckLine`] each, in the same order.
 //!
 //! All of a guard's checks run side by side, each within its own limit. Applications that heartbeats vouch for are looked
-//! at in the same ways ([`look`]).
+//! at in the same ways (`look`).
 
 mod application;
 mod machine;
