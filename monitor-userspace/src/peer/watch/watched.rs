@@ -116,8 +116,9 @@ impl Watched {
         notice
     }
 
-    /// What to send now, when it is time: start until the peer holds this system for up and is held for up itself, then
-    /// running; nothing while the application does not work (O-5).
+    /// What to send now, when it is time: start until the peer's own start was seen and it holds this system for up, then
+    /// running, also to one that is down: its application may fail while it goes on judging. Nothing while the own
+    /// application does not work (O-5).
     pub(in crate::peer) fn own_signal(&mut self, now: MonotonicNs, at: UnixMs) -> Option<Status> {
         if now < self.next_signal {
             return None;
@@ -129,7 +130,8 @@ impl Watched {
             return None;
         }
         let holds_you_up = self.kept.status.state.is_up();
-        let signal = if self.start_wanted || !holds_you_up {
+        let its_start_was_seen = !matches!(self.kept.status.state, State::Initial | State::End);
+        let signal = if self.start_wanted || !its_start_was_seen {
             Signal::Start
         } else {
             // A time stamp, and never the same twice where the clock stands or steps back.
