@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use aya::programs::{SchedClassifier, TcAttachType};
 use lab::{Attempt, Daemon, DaemonConfig, Host, HttpServer, Lab, Seen, curl, wait_until};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
@@ -71,6 +72,38 @@ fn mails(daemon: &Daemon<'_>) -> Result<Vec<Option<String>>> {
 
 fn closed(daemon: &Daemon<'_>) -> Result<Value> {
     daemon.wait_for(&["status"], LIMIT, |status| status["outages"] == Value::Array(Vec::new()))
+}
+
+/// Whether the page's program is on the gateway's interfaces: all of them, or none.
+fn is_steering(gateway: &Host) -> Result<bool> {
+    let on = gateway.enter(|| {
+        let on = |interface: &String| {
+            let (_, programs) = SchedClassifier::query_tcx(interface, TcAttachType::Ingress)?;
+            Ok(programs.iter().any(|program| program.name_as_str() == Some("rb_standin")))
+        };
+        gateway.interfaces().iter().map(on).collect::<Result<Vec<_>>>()
+    })??;
+    assert!(on.iter().all(|one| *one == on[0]), "{on:?}");
+    Ok(on[0])
+}
+
+// proves: F-21 F-25
+#[test]
+fn no_frame_passes_the_pages_program_while_nothing_is_failed() -> Result<()> {
+    let lab = Lab::builder().build()?;
+    let (client, server, gateway) = (lab.client(1), lab.server(1), lab.gateway());
+    let nginx = HttpServer::start(server, 80)?;
+    let service = server.service_v4(80);
+    let daemon = Daemon::start(gateway, config())?;
+    learn(&daemon, client, service)?;
+    assert!(!is_steering(gateway)?);
+    drop(nginx);
+    fail(client, service)?;
+    assert!(is_steering(gateway)?);
+    let _nginx = HttpServer::start(server, 80)?;
+    closed(&daemon)?;
+    assert!(is_steering(gateway)?, "connections to the page may be open");
+    Ok(())
 }
 
 // proves: F-21 F-22 F-24 F-28

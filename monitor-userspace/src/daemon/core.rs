@@ -456,6 +456,9 @@ impl Core {
                 Ok(answers) => turn.learned.extend(answers),
                 Err(error) => tracing::error!(%error, "services cannot be looked through"),
             }
+            if let Err(error) = self.kernel.rest() {
+                tracing::error!(%error, "the stand-in page's program stays where nobody needs it");
+            }
         }
         if !self.answers_seen
             && let Err(error) = self.look_for_answers()

@@ -61,8 +61,8 @@ pub struct Kernel {
     /// Held as long as the pins are used; `None` where nothing is pinned.
     lock: Option<PinLock>,
     attached: Vec<Attached>,
-    /// Where the stand-in page's program is; `None`: it is off.
-    stand_in: Option<standin::Links>,
+    /// The stand-in page's program; `None`: it is off.
+    stand_in: Option<standin::Steerer>,
     clock: Clock,
     watched: Vec<WatchEntry>,
 }
@@ -82,10 +82,16 @@ impl Kernel {
         Ok((kernel, events))
     }
 
-    /// Puts the program of the stand-in page on the interfaces too: what arrives for it is given to the page from when
-    /// [`Kernel::take_stand_in`]'s maps say so.
+    /// From here on the program of the stand-in page is put on these interfaces while a service is failed that has the
+    /// page: what arrives for it is given to the page from when [`Kernel::take_stand_in`]'s maps say so.
     pub fn attach_stand_in(&mut self, interfaces: &[String]) -> Result<(), KernelError> {
-        standin::attach(&mut self.ebpf, self.stand_in.get_or_insert_default(), interfaces)
+        self.stand_in.get_or_insert_default().configure(&mut self.ebpf, interfaces)
+    }
+
+    /// Takes off the interfaces what nobody needs any more. To be called now and then.
+    pub fn rest(&mut self) -> Result<(), KernelError> {
+        let Some(stand_in) = &mut self.stand_in else { return Ok(()) };
+        stand_in.rest(&mut self.ebpf, MonotonicNs::now())
     }
 
     /// The maps by which failed services are answered for.
@@ -189,8 +195,20 @@ impl Kernel {
     /// Tells the programs what is failed and what is not.
     pub fn mark(&mut self, mark: Mark) -> Result<(), KernelError> {
         match mark {
-            Mark::Failed(service) => self.mark_service(service, MonotonicNs::now().0),
-            Mark::Recovered(service) => self.mark_service(service, 0),
+            Mark::Failed(service) => {
+                if let Some(stand_in) = &mut self.stand_in
+                    && let Err(error) = stand_in.failed(&mut self.ebpf, service)
+                {
+                    tracing::error!(%service, %error, "the stand-in page is not shown to everybody");
+                }
+                self.mark_service(service, MonotonicNs::now().0)
+            }
+            Mark::Recovered(service) => {
+                if let Some(stand_in) = &mut self.stand_in {
+                    stand_in.recovered(service);
+                }
+                self.mark_service(service, 0)
+            }
             Mark::HostFailed(host) => {
                 let state = HostState::default();
                 self.hosts()?.insert(Addr::from(host), state, 0).map_err(|source| KernelError::map(map::HOSTS, source))

@@ -1,6 +1,8 @@
-//! The kernel's side of the stand-in page: its program on the watched interfaces, and its two maps.
+//! The kernel's side of the stand-in page: its program on the watched interfaces, and its maps.
 //!
-//! Nothing of it is pinned: program and maps go with the process, and what arrives then passes as it did before.
+//! The program is on the interfaces only while a service is failed that has the page, and as long afterwards as connections to
+//! the page may be open: no frame passes it when all is well. Nothing of it is pinned: program and maps go with the process,
+//! and what arrives then passes as it did before.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,14 +14,17 @@ use aya::{
         tc::{SchedClassifierLinkId, TcAttachOptions},
     },
 };
-use monitor_common::{Addr, StandIn, map, program};
+use monitor_common::{Addr, STAND_IN_PORT, STAND_IN_TLS_PORT, STEERED_FOR_NS, StandIn, map, program};
 
 use super::{
     attach::refused,
     error::{KernelError, program_reason},
     interface, watch_list,
 };
-use crate::{config::ClientNet, outage::MonotonicNs};
+use crate::{
+    config::ClientNet,
+    outage::{MonotonicNs, Service},
+};
 
 /// How long the programs go on without a word of the daemon's.
 const LEASE_NS: u64 = 5_000_000_000;
@@ -121,10 +126,59 @@ fn identity(key: &Key<Addr>) -> (u32, [u8; 16]) {
 }
 
 /// Where the program is; the links are the process's, and go with it.
-pub(super) type Links = HashMap<(String, u32), SchedClassifierLinkId>;
+type Links = HashMap<(String, u32), SchedClassifierLinkId>;
 
-/// Puts the program on these interfaces, and takes it off all others.
-pub(super) fn attach(ebpf: &mut Ebpf, links: &mut Links, interfaces: &[String]) -> Result<(), KernelError> {
+/// Where the program is to be, and where it is.
+#[derive(Default)]
+pub(super) struct Steerer {
+    interfaces: Vec<String>,
+    links: Links,
+    /// Those that have the page.
+    failed: HashSet<Service>,
+    /// When the last of them recovered.
+    recovered: Option<MonotonicNs>,
+}
+
+impl Steerer {
+    /// Takes these interfaces from here on. The program is put on each, so that what cannot be is known at once.
+    pub(super) fn configure(&mut self, ebpf: &mut Ebpf, interfaces: &[String]) -> Result<(), KernelError> {
+        self.interfaces = interfaces.to_vec();
+        attach(ebpf, &mut self.links, &self.interfaces)?;
+        self.rest(ebpf, MonotonicNs::now())
+    }
+
+    /// A service is marked as failed; its page needs the program.
+    pub(super) fn failed(&mut self, ebpf: &mut Ebpf, service: Service) -> Result<(), KernelError> {
+        if matches!(service.port(), STAND_IN_PORT | STAND_IN_TLS_PORT)
+            && self.failed.insert(service)
+            && self.failed.len() == 1
+        {
+            return attach(ebpf, &mut self.links, &self.interfaces);
+        }
+        Ok(())
+    }
+
+    /// A service has recovered.
+    pub(super) fn recovered(&mut self, service: Service) {
+        if self.failed.remove(&service) {
+            self.recovered = Some(MonotonicNs::now());
+        }
+    }
+
+    /// Takes the program off when nobody can need it any more.
+    pub(super) fn rest(&mut self, ebpf: &mut Ebpf, now: MonotonicNs) -> Result<(), KernelError> {
+        if self.links.is_empty() || self.is_needed(now) { Ok(()) } else { attach(ebpf, &mut self.links, &[]) }
+    }
+
+    /// Whether a service is failed, or a connection to the page may still be open.
+    fn is_needed(&self, now: MonotonicNs) -> bool {
+        !self.failed.is_empty() || self.recovered.is_some_and(|since| now.0.saturating_sub(since.0) < STEERED_FOR_NS)
+    }
+}
+
+/// Puts the program on these interfaces, and takes it off all others. One that does not take it does not keep it from the
+/// others.
+fn attach(ebpf: &mut Ebpf, links: &mut Links, interfaces: &[String]) -> Result<(), KernelError> {
     let failed = |source| KernelError::program(program::STAND_IN, source);
     let program: &mut SchedClassifier = ebpf
         .program_mut(program::STAND_IN)
@@ -132,19 +186,12 @@ pub(super) fn attach(ebpf: &mut Ebpf, links: &mut Links, interfaces: &[String]) 
         .try_into()
         .map_err(failed)?;
     let mut wanted = HashSet::new();
+    let mut refusal = None;
     for name in interfaces {
-        let place = (name.clone(), interface::index(name)?);
-        if !links.contains_key(&place) {
-            // A program before ours that passes a packet would end the chain; ours only ends it for its own.
-            let order = TcAttachOptions::TcxOrder(LinkOrder::first());
-            let link = program.attach_with_options(name, TcAttachType::Ingress, order).map_err(|error| {
-                let reason =
-                    format!("{}; it needs tcx (Linux 6.6), or standin.enabled = false", program_reason(&error));
-                refused(name, "the stand-in page's tc ingress", reason)
-            })?;
-            links.insert(place.clone(), link);
+        match put_on(program, links, name) {
+            Ok(place) => drop(wanted.insert(place)),
+            Err(error) => refusal = refusal.or(Some(error)),
         }
-        wanted.insert(place);
     }
     let gone: Vec<_> = links.keys().filter(|place| !wanted.contains(*place)).cloned().collect();
     for place in gone {
@@ -155,5 +202,43 @@ pub(super) fn attach(ebpf: &mut Ebpf, links: &mut Links, interfaces: &[String]) 
             tracing::debug!(interface = place.0, %error, "the stand-in page's link is gone");
         }
     }
-    Ok(())
+    refusal.map_or(Ok(()), Err)
+}
+
+/// Puts the program on this interface unless it is there.
+fn put_on(program: &mut SchedClassifier, links: &mut Links, name: &str) -> Result<(String, u32), KernelError> {
+    let place = (name.to_owned(), interface::index(name)?);
+    if !links.contains_key(&place) {
+        // A program before ours that passes a packet would end the chain; ours only ends it for its own.
+        let order = TcAttachOptions::TcxOrder(LinkOrder::first());
+        let link = program.attach_with_options(name, TcAttachType::Ingress, order).map_err(|error| {
+            let reason = format!("{}; it needs tcx (Linux 6.6), or standin.enabled = false", program_reason(&error));
+            refused(name, "the stand-in page's tc ingress", reason)
+        })?;
+        links.insert(place.clone(), link);
+    }
+    Ok(place)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use monitor_common::STEERED_FOR_NS;
+
+    use super::Steerer;
+    use crate::outage::MonotonicNs;
+
+    /// F-25: connections that were opened before the recovery end properly.
+    #[test]
+    fn the_program_stays_until_no_connection_can_be_open() {
+        let mut steerer = Steerer::default();
+        assert!(!steerer.is_needed(MonotonicNs(0)));
+        let service = "10.0.2.7:80".parse().unwrap();
+        steerer.failed.insert(service);
+        assert!(steerer.is_needed(MonotonicNs(u64::MAX)), "however long it is failed");
+        steerer.recovered(service);
+        let recovered = steerer.recovered.unwrap().0;
+        assert!(steerer.is_needed(MonotonicNs(recovered + STEERED_FOR_NS - 1)));
+        assert!(!steerer.is_needed(MonotonicNs(recovered + STEERED_FOR_NS)));
+    }
 }
