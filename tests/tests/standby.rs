@@ -329,6 +329,8 @@ fn a_host_whose_application_hangs_leaves_the_addresses_to_the_other() -> Result<
     settled(&daemons, 2)?;
     // Nobody is left who could: then nobody answers, and nobody claims.
     apps[0].hang()?;
+    // Before it has looked, the first would take over from the second.
+    daemons[0].wait_for(&["standby"], LIMIT, |groups| groups[0]["own_trouble"].is_string())?;
     apps[1].hang()?;
     becomes(&daemons[1], "undecided")?;
     assert!(cluster.answering(v4())?.is_empty());

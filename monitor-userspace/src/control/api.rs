@@ -184,9 +184,9 @@ async fn report(context: &Context) -> Result<StatusReport, StoreError> {
     let loss = |(reason, count): (String, u64)| Loss { reason, count };
     let mailbox = context.mailbox.iter().flat_map(|courier| courier.counters().words());
     Ok(StatusReport {
-        list_states: context.store.list_states().await?.into_iter().map(loss).collect(),
+        list_states: store.list_states().await?.into_iter().map(loss).collect(),
         mailbox: mailbox.map(|(word, count)| loss((word.to_owned(), count))).collect(),
-        notices_waiting: context.store.notices_waiting().await?,
+        notices_waiting: store.notices_waiting().await?,
         lists,
         refused,
         version: env!("CARGO_PKG_VERSION").to_owned(),
