@@ -39,6 +39,10 @@ const IPV6_SOURCE: usize = 14 + 8;
 const ICMPV6_TYPE: usize = 14 + 40;
 const NEIGHBOUR_TARGET: usize = 14 + 40 + 8;
 
+/// No address: all zero, which nobody shares. An `Option` would leave its other bytes unset, and before Linux 6.3 the
+/// verifier refuses a program that copies such.
+const NOBODY: [u64; 2] = [0; 2];
+
 /// One entry per shared address; pinned, so that it outlives the daemon.
 #[btf_map]
 static RB_GATE: HashMap<Addr, GateState, GATE_ENTRIES> = HashMap::new();
@@ -52,18 +56,18 @@ static RB_CLAIMS: HashMap<Addr, Claims, GATE_ENTRIES> = HashMap::new();
 pub fn rb_gate_in(ctx: TcContext) -> i32 {
     let (claimed, asked, mac_at) = match protocol(&ctx) {
         ETH_P_ARP => {
-            let asked = if half(&ctx, ARP_OPERATION) == Some(ARP_REQUEST) { v4(&ctx, ARP_TARGET) } else { None };
+            let asked = if half(&ctx, ARP_OPERATION) == Some(ARP_REQUEST) { v4(&ctx, ARP_TARGET) } else { NOBODY };
             (v4(&ctx, ARP_SENDER), asked, ARP_SENDER_MAC)
         }
         ETH_P_IPV6 => match neighbour_message(&ctx) {
             Some(SOLICITATION) => (v6(&ctx, IPV6_SOURCE), v6(&ctx, NEIGHBOUR_TARGET), ETHERNET_SOURCE),
             // From another link it would not have the highest hop limit (RFC 4861 section 7.1.2).
             Some(ADVERTISEMENT) if ctx.load::<u8>(IPV6_HOP_LIMIT).ok() == Some(255) => {
-                (v6(&ctx, NEIGHBOUR_TARGET), None, ETHERNET_SOURCE)
+                (v6(&ctx, NEIGHBOUR_TARGET), NOBODY, ETHERNET_SOURCE)
             }
-            _ => (None, None, ETHERNET_SOURCE),
+            _ => (NOBODY, NOBODY, ETHERNET_SOURCE),
         },
-        _ => (None, None, ETHERNET_SOURCE),
+        _ => (NOBODY, NOBODY, ETHERNET_SOURCE),
     };
     count_claim(&ctx, claimed, mac_at);
     verdict(asked)
@@ -71,8 +75,10 @@ pub fn rb_gate_in(ctx: TcContext) -> i32 {
 
 /// Counts it when somebody else says that a shared address is its own.
 #[inline(always)]
-fn count_claim(ctx: &TcContext, halves: Option<[u64; 2]>, mac_at: usize) {
-    let Some(halves) = halves else { return };
+fn count_claim(ctx: &TcContext, halves: [u64; 2], mac_at: usize) {
+    if halves == NOBODY {
+        return;
+    }
     // SAFETY: both are 16 bytes without meaning.
     let addr: Addr = unsafe { core::mem::transmute(halves) };
     let Some(claims) = RB_CLAIMS.get_ptr_mut(&addr) else { return };
@@ -97,17 +103,19 @@ pub fn rb_gate_out(ctx: TcContext) -> i32 {
             Some(ADVERTISEMENT) => v6(&ctx, NEIGHBOUR_TARGET),
             // It carries the sender's link-layer address (RFC 4861 section 4.3).
             Some(SOLICITATION) => v6(&ctx, IPV6_SOURCE),
-            _ => None,
+            _ => NOBODY,
         },
-        _ => None,
+        _ => NOBODY,
     };
     verdict(claimed)
 }
 
 /// Stops what concerns a shared address whose gate is closed; leaves the rest to the next program.
 #[inline(always)]
-fn verdict(halves: Option<[u64; 2]>) -> i32 {
-    let Some(halves) = halves else { return TC_ACT_UNSPEC };
+fn verdict(halves: [u64; 2]) -> i32 {
+    if halves == NOBODY {
+        return TC_ACT_UNSPEC;
+    }
     // SAFETY: both are 16 bytes without meaning.
     let addr: Addr = unsafe { core::mem::transmute(halves) };
     let Some(state) = RB_GATE.get_ptr_mut(&addr) else { return TC_ACT_UNSPEC };
@@ -146,15 +154,20 @@ fn half(ctx: &TcContext, at: usize) -> Option<u16> {
 
 /// [`Addr::from_v4`] in halves, as the verifier wants whole words on the stack.
 #[inline(always)]
-fn v4(ctx: &TcContext, at: usize) -> Option<[u64; 2]> {
+fn v4(ctx: &TcContext, at: usize) -> [u64; 2] {
     const { assert!(cfg!(target_endian = "little")) };
-    let native: u32 = ctx.load(at).ok()?;
-    Some([0, u64::from(native) << 32 | 0xffff_0000])
+    match ctx.load::<u32>(at) {
+        Ok(native) => [0, u64::from(native) << 32 | 0xffff_0000],
+        Err(_) => NOBODY,
+    }
 }
 
 #[inline(always)]
-fn v6(ctx: &TcContext, at: usize) -> Option<[u64; 2]> {
-    Some([ctx.load(at).ok()?, ctx.load(at + 8).ok()?])
+fn v6(ctx: &TcContext, at: usize) -> [u64; 2] {
+    match (ctx.load(at), ctx.load(at + 8)) {
+        (Ok(high), Ok(low)) => [high, low],
+        _ => NOBODY,
+    }
 }
 
 #[panic_handler]
