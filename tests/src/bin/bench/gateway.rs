@@ -25,10 +25,13 @@ use nix::{
 use crate::report::median;
 
 /// Rounds; in each, every way of watching has its turn, and is compared with the one that only passes of the same round.
-const ROUNDS: usize = 21;
+const ROUNDS: usize = 15;
 
 /// How long one measurement takes.
 const TIME: Duration = Duration::from_millis(500);
+
+/// Between attaching and measuring, for each way alike.
+const SETTLED: Duration = Duration::from_millis(1500);
 
 /// Where the server of the measurement listens.
 const PORT: u16 = 8080;
