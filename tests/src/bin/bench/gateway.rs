@@ -99,6 +99,7 @@ fn measure(lab: &Lab, way: Watching) -> Result<(f64, f64)> {
     let _pass = if way == Watching::Pass { Some(pass(gateway)?) } else { None };
     let _daemon = if way == Watching::Ringback { Some(Daemon::start(gateway, DaemonConfig::new())?) } else { None };
     let _tracking = if way == Watching::Conntrack { Some(Tracking::begin(gateway)?) } else { None };
+    thread::sleep(SETTLED);
     Ok((connections(lab, PORT)?, throughput(lab, PORT + 1)?))
 }
 
