@@ -20,7 +20,7 @@ use anyhow::{Result, bail};
 /// A measurement by name.
 type Measurement = (&'static str, fn() -> Result<()>);
 
-const ALL: [Measurement; 11] = [
+const ALL: [Measurement; 14] = [
     ("frames", frames::run),
     ("flows", flows::run),
     ("growth", growth::run),
@@ -30,6 +30,9 @@ const ALL: [Measurement; 11] = [
     ("recovery", recovery::run),
     ("time-to-mail", time_to_mail::run),
     ("standby", standby::run),
+    ("standby-ipv6", standby::ipv6),
+    ("standby-three", standby::three),
+    ("standby-ways", standby::ways),
     ("standin", standin::run),
     ("store", store::run),
 ];
