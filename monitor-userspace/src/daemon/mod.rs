@@ -1,7 +1,7 @@
 //! Wires the tasks together: start, reload, shutdown.
 //!
-//! Order of start: stores, kernel, core, then what feeds it and what it feeds. Order of shutdown: what feeds the core,
-//! the core (which commits what is in the ring buffer), the outbox (which finishes what is on its way).
+//! Order of start: stores, programs, guards, interfaces, core, then what feeds it and what it feeds. Order of shutdown: what
+//! feeds the core, the core (which commits what is in the ring buffer), the outbox (which finishes what is on its way).
 
 mod core;
 mod relay;
@@ -122,7 +122,17 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
 
     let config = Arc::new(config);
     let (config_sender, config_view) = watch::channel(Arc::clone(&config));
-    let (mut kernel, events) = Kernel::start(&config.watch, !config.guard.is_empty(), &interfaces).await?;
+    let feeding = CancellationToken::new();
+    let mut tasks = Tasks::default();
+    let (mut kernel, events) = Kernel::start(&config.watch, !config.guard.is_empty())?;
+    // The guards decide before there is anything to decide on: from the first frame that the programs see, nothing passes
+    // unchecked, however long attaching takes.
+    let (guards, guard_lines) = supervise::guards(&config, &local, &mut kernel, &reports).await?;
+    if let Some(guards) = guards {
+        let run = guards.run(feeding.clone());
+        tasks.spawn("guards", async { Ok(run.await?) });
+    }
+    kernel.attach(&config.watch, &interfaces).await?;
     let limits = Arc::new(page::Limits::new(&config.standin));
     let page = if page::is_wanted(&config.standin) {
         let maps = kernel.take_stand_in()?;
@@ -140,7 +150,6 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     } else {
         None
     };
-    let (guards, guard_lines) = supervise::guards(&config, &local, &mut kernel, &reports).await?;
     let heartbeats = peer::start(&config, &store, &letters).await?;
     let wiring = Wiring {
         reported,
@@ -171,10 +180,8 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         shared: gateway.is_some().then(|| Shared { local: local.clone(), state: sharing_view }),
     };
 
-    let feeding = CancellationToken::new();
     let deciding = CancellationToken::new();
     let telling = CancellationToken::new();
-    let mut tasks = Tasks::default();
     tasks.spawn("core", core.run(deciding.clone()));
     tasks.spawn("control socket", supervise::serve(socket, control::router(context.clone()), feeding.clone()));
     if let Some(listener) = metrics {
@@ -194,10 +201,6 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     if let Some(signals) = signals {
         let run = signals.run(feeding.clone());
         tasks.spawn("signals", async { Ok(run.await?) });
-    }
-    if let Some(guards) = guards {
-        let run = guards.run(feeding.clone());
-        tasks.spawn("guards", async { Ok(run.await?) });
     }
     if let Some(snmp) = snmp {
         let run = snmp.run(feeding.clone());

@@ -68,18 +68,22 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Loads the programs, or takes over the pinned state of an earlier daemon, and attaches them to `interfaces`.
-    ///
-    /// What the earlier daemon attached to and `interfaces` does not name is detached.
+    /// Loads the programs, or takes over the pinned state of an earlier daemon. Nothing is on an interface before
+    /// [`Kernel::attach`]: what the programs are to know from the first frame on is told them in between.
     ///
     /// `guarding`: whether there are guards; [`Kernel::take_guards`] then has their part.
-    pub async fn start(watch: &Watch, guarding: bool, interfaces: &[String]) -> Result<(Self, Events), KernelError> {
+    pub fn start(watch: &Watch, guarding: bool) -> Result<(Self, Events), KernelError> {
         bpffs::ensure(&watch.pin_dir)?;
         let lock = PinLock::take(&watch.pin_dir)?;
         let (mut kernel, events) = Self::load(watch, guarding, Purpose::Watch)?;
         kernel.lock = Some(lock);
-        kernel.attached = attach::attach(&mut kernel.ebpf, watch, interfaces).await?;
         Ok((kernel, events))
+    }
+
+    /// Attaches the programs to `interfaces`, and detaches whatever an earlier daemon attached to others.
+    pub async fn attach(&mut self, watch: &Watch, interfaces: &[String]) -> Result<(), KernelError> {
+        self.attached = attach::attach(&mut self.ebpf, watch, interfaces).await?;
+        Ok(())
     }
 
     /// From here on the program of the stand-in page is put on these interfaces while a service is failed that has the
@@ -157,7 +161,7 @@ impl Kernel {
     /// Goes on with other settings: watch list, time-out, interfaces. Capacities keep their values until a restart.
     pub async fn reload(&mut self, watch: &Watch, interfaces: &[String]) -> Result<(), KernelError> {
         self.configure(watch)?;
-        self.attached = attach::attach(&mut self.ebpf, watch, interfaces).await?;
+        self.attach(watch, interfaces).await?;
         if self.stand_in.is_some() {
             self.attach_stand_in(interfaces)?;
         }
