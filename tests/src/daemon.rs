@@ -2,17 +2,18 @@
 
 use std::{
     env, fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Output},
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::{DaemonConfig, Host, Maildir, Process, wait_until};
+use crate::{Attempt, DaemonConfig, Host, Maildir, Process, wait_until};
 
 /// Loading and attaching the programs takes a fraction of this, also on a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(20);
@@ -193,6 +194,14 @@ impl Drop for Daemon<'_> {
             eprintln!("lab: cannot remove {}: {error}", self.pins.display());
         }
     }
+}
+
+/// The client reaches the service, so that it may fail from now on; waits until the daemon knows it.
+pub fn learn(daemon: &Daemon<'_>, client: &Host, service: SocketAddr) -> Result<()> {
+    let attempt = client.connect(None, service, READY_WITHIN)?;
+    ensure!(attempt == Attempt::Connected, "{service} is not reached: {attempt:?}");
+    let service = service.to_string();
+    daemon.wait_for(&["services"], READY_WITHIN, |services| services.to_string().contains(&service)).map(drop)
 }
 
 /// `RINGBACK_BIN`, else the program beside the test in cargo's target folder.

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Result;
-use lab::{Attempt, Daemon, DaemonConfig, Host, HttpServer, Lab, Wiring};
+use lab::{Attempt, Daemon, DaemonConfig, Host, HttpServer, Lab, Wiring, learn};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(15);
@@ -13,17 +13,6 @@ const CLIENT_GIVES_UP: Duration = Duration::from_millis(1500);
 
 fn config() -> DaemonConfig {
     DaemonConfig::new().text("watch.syn_timeout", "500ms")
-}
-
-/// The service answers once, so that it is known.
-fn learn(daemon: &Daemon<'_>, client: &Host, service: SocketAddr) -> Result<()> {
-    assert_eq!(client.connect(None, service, LIMIT)?, Attempt::Connected);
-    daemon.wait_for(&["services"], LIMIT, |services| lists(services, "service", &service.to_string()))?;
-    Ok(())
-}
-
-fn lists(lines: &Value, key: &str, value: &str) -> bool {
-    lines.as_array().is_some_and(|lines| lines.iter().any(|line| line[key] == value))
 }
 
 fn line(lines: &Value, client: &Host, service: SocketAddr) -> Option<Value> {

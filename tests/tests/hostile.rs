@@ -13,7 +13,7 @@ use lab::{
     Attempt, Daemon, DaemonConfig, Flood, Host, HttpServer, Lab,
     flood::scramble,
     forged::{ACK, RST, SYN, Segment, advertisement, arp_reply},
-    wait_until,
+    learn, wait_until,
 };
 use serde_json::Value;
 
@@ -29,12 +29,6 @@ fn nobody(number: u64) -> SocketAddr {
     let random = scramble(number);
     let addr = Ipv4Addr::from_bits(0x0b00_0000 | (random as u32 & 0x00ff_ffff));
     SocketAddr::new(addr.into(), (random >> 40) as u16 | 1024)
-}
-
-fn learn(daemon: &Daemon<'_>, client: &Host, service: SocketAddr) -> Result<()> {
-    assert_eq!(client.connect(None, service, LIMIT)?, Attempt::Connected);
-    daemon.wait_for(&["services"], LIMIT, |services| services.to_string().contains(&service.to_string()))?;
-    Ok(())
 }
 
 fn counter(status: &Value, name: &str) -> u64 {

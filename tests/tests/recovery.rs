@@ -1,9 +1,9 @@
 //! What says that a server is back, and who is told then (F-10 to F-20).
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use anyhow::Result;
-use lab::{Attempt, Daemon, DaemonConfig, Host, HttpServer, Lab, MailSink, wait_until};
+use lab::{Attempt, Daemon, DaemonConfig, HttpServer, Lab, MailSink, learn, wait_until};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(15);
@@ -12,12 +12,6 @@ const MAIL: &str = "sato@example.test";
 
 fn config(lab: &Lab) -> DaemonConfig {
     DaemonConfig::new().text("watch.syn_timeout", "500ms").address(lab.client(1).v4(), MAIL)
-}
-
-fn learn(daemon: &Daemon<'_>, client: &Host, service: SocketAddr) -> Result<()> {
-    assert_eq!(client.connect(None, service, LIMIT)?, Attempt::Connected);
-    daemon.wait_for(&["services"], LIMIT, |services| services.to_string().contains(&service.to_string()))?;
-    Ok(())
 }
 
 fn waiting_clients(daemon: &Daemon<'_>, count: u64) -> Result<Value> {

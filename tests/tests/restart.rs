@@ -1,9 +1,9 @@
 //! kill -9, restarts and reloads: nothing that happened is lost, nobody is told twice.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use anyhow::Result;
-use lab::{Attempt, Daemon, DaemonConfig, DatabaseLock, Host, HttpServer, Lab, MailSink, wait_until};
+use lab::{Attempt, Daemon, DaemonConfig, DatabaseLock, HttpServer, Lab, MailSink, learn, wait_until};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(15);
@@ -11,12 +11,6 @@ const MAIL: &str = "sato@example.test";
 
 fn config(lab: &Lab) -> DaemonConfig {
     DaemonConfig::new().text("watch.syn_timeout", "500ms").address(lab.client(1).v4(), MAIL)
-}
-
-fn learn(daemon: &Daemon<'_>, client: &Host, service: SocketAddr) -> Result<()> {
-    assert_eq!(client.connect(None, service, LIMIT)?, Attempt::Connected);
-    daemon.wait_for(&["services"], LIMIT, |services| services.to_string().contains(&service.to_string()))?;
-    Ok(())
 }
 
 // proves: F-1 F-3

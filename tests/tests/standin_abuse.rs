@@ -7,52 +7,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, ensure};
-use lab::{Attempt, Daemon, DaemonConfig, Host, HttpServer, Lab, Seen, curl, wait_until};
+use anyhow::{Result, ensure};
+use lab::{
+    Daemon, Host, HttpServer, Lab, Seen, curl, learn,
+    standin::{config, count, fail, field, url},
+    wait_until,
+};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
 const LIMIT: Duration = Duration::from_secs(20);
 const MAIL: &str = "sato@example.test";
-
-fn config() -> DaemonConfig {
-    DaemonConfig::new()
-        .text("watch.syn_timeout", "500ms")
-        .set("standin.enabled", "true")
-        .text("recovery.probe", "200ms")
-        .text("recovery.probe_max", "300ms")
-        .text("recovery.probe_timeout", "500ms")
-}
-
-fn url(service: SocketAddr, path: &str) -> String {
-    format!("http://{service}{path}")
-}
-
-fn learn(daemon: &Daemon<'_>, client: &Host, service: SocketAddr) -> Result<()> {
-    assert_eq!(client.connect(None, service, LIMIT)?, Attempt::Connected);
-    daemon.wait_for(&["services"], LIMIT, |services| services.to_string().contains(&service.to_string()))?;
-    Ok(())
-}
-
-/// The service is refused once, so that its outage opens, and the page is there.
-fn fail(client: &Host, service: SocketAddr) -> Result<()> {
-    assert_eq!(client.connect(None, service, LIMIT)?, Attempt::Refused);
-    wait_until("the page is shown", LIMIT, || curl(client, &[&url(service, "/")]).is_ok_and(|seen| seen.status == 503))
-}
-
-/// The value of a hidden field of the form.
-fn field<'a>(page: &'a str, name: &str) -> Result<&'a str> {
-    let begin = format!("name=\"{name}\" value=\"");
-    let (_, rest) = page.split_once(&begin).with_context(|| format!("no field {name} in\n{page}"))?;
-    rest.split_once('"').map(|(value, _)| value).context("the field does not end")
-}
-
-fn page_count(daemon: &Daemon<'_>, reason: &str) -> Result<u64> {
-    let status = daemon.status()?;
-    let line = status["page"].as_array().into_iter().flatten().find(|line| line["reason"] == reason);
-    line.and_then(|line| line["count"].as_u64()).with_context(|| format!("no count of {reason}"))
-}
 
 // proves: F-24
 #[test]
@@ -89,7 +55,7 @@ fn an_answer_is_taken_only_from_who_was_asked_and_not_without_end() -> Result<()
     assert_eq!(send(client, token)?.status, 429, "three answers a minute");
     let book = daemon.json(&["address", "list"])?;
     assert_eq!(book.as_array().map(Vec::len), Some(1), "{book:#}");
-    let counts = ["forged", "not_an_address", "registered", "too_often"].map(|reason| page_count(&daemon, reason).ok());
+    let counts = ["forged", "not_an_address", "registered", "too_often"].map(|reason| count(&daemon, reason).ok());
     assert_eq!(counts, [Some(3), Some(1), Some(2), Some(1)]);
     Ok(())
 }
@@ -258,7 +224,7 @@ fn slow_and_endless_requests_are_ended_and_others_are_served_meanwhile() -> Resu
     })?;
     let large = "x".repeat(20_000);
     assert_eq!(curl(attacker, &["--data", &large, &url(service, "/.ringback/answer")])?.status, 413);
-    assert!(page_count(&daemon, "bad_request")? >= 4);
+    assert!(count(&daemon, "bad_request")? >= 4);
     Ok(())
 }
 
@@ -305,13 +271,11 @@ fn ten_thousand_idle_connections_keep_nobody_from_the_page() -> Result<()> {
         assert_eq!(curl(visitor, &[&url(service, "/")])?.status, 503);
         assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
     }
-    assert!(page_count(&daemon, "displaced")? >= 1);
-    assert_eq!(page_count(&daemon, "client_limit")?, 0);
+    assert!(count(&daemon, "displaced")? >= 1);
+    assert_eq!(count(&daemon, "client_limit")?, 0);
     // One client alone gets no more than its share.
     let greedy = visitor.enter(|| (0..40).map(|_| connect(visitor.v4(), service)).collect::<Result<Vec<_>>>())??;
-    wait_until("the greedy one is limited", LIMIT, || {
-        page_count(&daemon, "client_limit").is_ok_and(|count| count >= 8)
-    })?;
+    wait_until("the greedy one is limited", LIMIT, || count(&daemon, "client_limit").is_ok_and(|count| count >= 8))?;
     let end = Instant::now() + LIMIT;
     for socket in held.into_iter().chain(greedy) {
         let mut stream = TcpStream::from(socket);

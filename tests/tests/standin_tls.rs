@@ -8,7 +8,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use lab::{Attempt, Authority, Certificate, Daemon, DaemonConfig, Host, HttpServer, Lab, Seen, curl, wait_until};
+use lab::{
+    Attempt, Authority, Certificate, Daemon, DaemonConfig, Host, HttpServer, Lab, Seen, curl, learn,
+    standin::{self, count},
+    wait_until,
+};
 
 const LIMIT: Duration = Duration::from_secs(15);
 const MAIL: &str = "sato@example.test";
@@ -16,13 +20,7 @@ const NAME: &str = "www.example.test";
 
 fn config(certificate: &Certificate, more: &str) -> DaemonConfig {
     let (file, key) = (certificate.certificate.display(), certificate.key.display());
-    DaemonConfig::new()
-        .text("watch.syn_timeout", "500ms")
-        .set("standin.enabled", "true")
-        .text("recovery.probe", "200ms")
-        .text("recovery.probe_max", "300ms")
-        .text("recovery.probe_timeout", "500ms")
-        .table(&format!("[[standin.tls]]\ncertificate = '{file}'\nkey = '{key}'\n{more}"))
+    standin::config().table(&format!("[[standin.tls]]\ncertificate = '{file}'\nkey = '{key}'\n{more}"))
 }
 
 /// curl to a name at an address, believing one authority.
@@ -35,21 +33,9 @@ fn https(client: &Host, authority: &Authority<'_>, at: SocketAddr, name: &str, a
     curl(client, &[&["--resolve", &resolve, "--cacert", &ca], args].concat())
 }
 
-fn learn(daemon: &Daemon<'_>, client: &Host, service: SocketAddr) -> Result<()> {
-    assert_eq!(client.connect(None, service, LIMIT)?, Attempt::Connected);
-    daemon.wait_for(&["services"], LIMIT, |services| services.to_string().contains(&service.to_string()))?;
-    Ok(())
-}
-
 fn is_down(daemon: &Daemon<'_>, service: SocketAddr) -> Result<()> {
     let down = format!("\"{service}\"");
     daemon.wait_for(&["outages"], LIMIT, |outages| outages.to_string().contains(&down)).map(drop)
-}
-
-fn page_count(daemon: &Daemon<'_>, reason: &str) -> Result<u64> {
-    let status = daemon.status()?;
-    let line = status["page"].as_array().into_iter().flatten().find(|line| line["reason"] == reason);
-    line.and_then(|line| line["count"].as_u64()).with_context(|| format!("no count of {reason}"))
 }
 
 // proves: F-21 F-22 F-24 F-28
@@ -100,7 +86,7 @@ fn a_configured_name_gets_the_page_over_tls_and_then_the_real_site() -> Result<(
         args.extend(["--data-urlencode", &mail, "--data", "answer=yes"]);
         let done = ask(NAME, "/.ringback/answer", &args)?;
         assert!(done.status == 200 && done.body.contains("You will get a mail"), "{done:?}");
-        assert_eq!((page_count(&daemon, "registered")?, page_count(&daemon, "no_certificate")?), (1, 0));
+        assert_eq!((count(&daemon, "registered")?, count(&daemon, "no_certificate")?), (1, 0));
         let _nginx = HttpServer::start_tls(server, 443, &certificate)?;
         wait_until("the mail is written", LIMIT, || daemon.maildir().mails().is_ok_and(|mails| !mails.is_empty()))?;
         let real = ask(NAME, "/", &[])?;
@@ -134,7 +120,7 @@ fn other_names_and_servers_get_what_other_ports_get() -> Result<()> {
         wait_until("the page is shown", LIMIT, || ask(NAME).is_ok_and(|seen| seen.status == 503))?;
         let unknown = ask("intranet.example.test")?;
         assert!(exits.contains(&unknown.exit) && unknown.status == 0, "{rule}: {unknown:?}");
-        assert_eq!(page_count(&daemon, "no_certificate")?, 1);
+        assert_eq!(count(&daemon, "no_certificate")?, 1);
         let sockets = lab.gateway().enter(|| fs::read_to_string("/proc/thread-self/net/tcp"))??;
         // TIME_WAIT (06) is the protocol's own memory of what has ended; the first line names the columns.
         let columns = sockets.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
