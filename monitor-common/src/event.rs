@@ -77,8 +77,8 @@ pub struct Event {
     pub ifindex: u32,
     /// How often the service had answered: [`crate::ServiceState::answers`].
     pub answers: u32,
-    /// Explicit padding.
-    pub _pad: u32,
+    /// Sequence number of the attempt's SYN; 0 for [`EventKind::HostSeen`].
+    pub seq: u32,
 }
 
 const _: () = assert!(size_of::<Event>() == 88);
@@ -160,7 +160,7 @@ mod user {
                 standing: fields.u32()?,
                 ifindex: fields.u32()?,
                 answers: fields.u32()?,
-                _pad: 0,
+                seq: fields.u32()?,
             })
         }
     }

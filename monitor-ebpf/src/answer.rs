@@ -13,6 +13,7 @@ use crate::{
     established,
     maps::{RB_SERVICES, RB_SETTINGS, RB_WATCH},
     report::{self, Known, Word},
+    stray,
 };
 
 /// Set when the object is loaded: whether the client's own ACK of the handshake is an answer (design rule 3).
@@ -55,7 +56,12 @@ fn answered(attempt: &mut Attempt, evidence: Evidence) -> bool {
     attempt.hash = bucket::hash(attempt, settings);
     // SAFETY: no arguments. The last tick of the clock costs next to nothing and is exact enough while all is well.
     let tick_ns = unsafe { bpf_ktime_get_coarse_ns() };
-    let Some(found) = bucket::find(attempt, settings, tick_ns) else { return false };
+    let Some(found) = bucket::find(attempt, settings, tick_ns) else {
+        if evidence == Evidence::SynAck {
+            stray::keep(attempt, settings);
+        }
+        return false;
+    };
     if !found.take() {
         return false;
     }

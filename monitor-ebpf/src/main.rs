@@ -31,6 +31,7 @@ mod refusal;
 mod report;
 mod segment;
 mod standin;
+mod stray;
 mod syn;
 mod unreachable;
 mod yardstick;

@@ -95,7 +95,7 @@ pub(crate) fn failed(attempt: &Attempt, case: &Case, found: &Found) -> Room {
         (*event).standing = case.known.standing;
         (*event).ifindex = attempt.ifindex & !UNACKNOWLEDGED;
         (*event).answers = case.known.answers;
-        (*event)._pad = 0;
+        (*event).seq = attempt.seq;
     }
     entry.submit(0);
     count(Counter::Events);
@@ -231,7 +231,7 @@ pub(crate) fn plain(attempt: &Attempt, word: &Word) -> bool {
         (*event).standing = word.known.standing;
         (*event).ifindex = attempt.ifindex;
         (*event).answers = word.known.answers;
-        (*event)._pad = 0;
+        (*event).seq = attempt.seq;
     }
     entry.submit(0);
     count(Counter::Events);

@@ -6,61 +6,28 @@
 //! client2 ── gateway b ──┘
 //! ```
 
-use std::{path::PathBuf, time::Duration};
+use std::{ops::Deref, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
-use lab::{Attempt, Daemon, DaemonConfig, Host, HttpServer, Lab, Mail, Postgres, Wiring, wait_until};
+use lab::{Attempt, Daemon, DaemonConfig, GatewayPair, Host, HttpServer, Mail, Postgres, gateway_pair::B, wait_until};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(20);
 const CLIENT_GIVES_UP: Duration = Duration::from_millis(1200);
 
-/// The second gateway's own number in every network.
-const B: u8 = 254;
+struct Pair(GatewayPair);
 
-struct Pair {
-    lab: Lab,
+impl Deref for Pair {
+    type Target = GatewayPair;
+
+    fn deref(&self) -> &GatewayPair {
+        &self.0
+    }
 }
 
 impl Pair {
     fn new() -> Result<Self> {
-        let lab = Lab::builder().clients(2).servers(3).wiring(Wiring::SingleInterface).build()?;
-        let pair = Self { lab };
-        let b = pair.b();
-        b.sysctl("ipv4/ip_forward", "1")?;
-        for host in [pair.lab.gateway(), b] {
-            for key in ["ipv4/conf/all/rp_filter", "ipv4/conf/eth0/rp_filter"] {
-                host.sysctl(key, "0")?;
-            }
-            for key in ["ipv4/conf/all/send_redirects", "ipv4/conf/eth0/send_redirects"] {
-                host.sysctl(key, "0")?;
-            }
-        }
-        b.ip(&["10.1.1", "10.1.2", "10.2.1", "10.2.3"].map(|net| format!("address add {net}.{B}/24 dev eth0")))?;
-        // The second client's way, there and back, is by the second gateway.
-        pair.client(2).ip(&[format!("route replace default via 10.1.2.{B}")])?;
-        pair.server().ip(&[format!("route add {}/32 via 10.2.1.{B}", pair.client(2).v4())])?;
-        Ok(pair)
-    }
-
-    fn a(&self) -> &Host {
-        self.lab.gateway()
-    }
-
-    fn b(&self) -> &Host {
-        self.lab.server(2)
-    }
-
-    fn client(&self, number: usize) -> &Host {
-        self.lab.client(number)
-    }
-
-    fn server(&self) -> &Host {
-        self.lab.server(1)
-    }
-
-    fn database(&self) -> Result<Postgres<'_>> {
-        Postgres::start(self.lab.server(3))
+        GatewayPair::new().map(Self)
     }
 
     fn config(&self, database: &Postgres<'_>) -> DaemonConfig {

@@ -235,7 +235,7 @@ impl Config {
     /// Where outages and mails are kept: in a file, or in a database that several gateways share.
     pub fn database(&self) -> Result<Location, String> {
         let Some(url) = &self.store.url else { return Ok(Location::File(self.store.state_dir.join("ringback.db"))) };
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        if self.is_shared() {
             let (password, ca) = (self.store.password_file.as_deref(), self.store.ca_file.as_deref());
             return Ok(Location::Server(Box::new(Server::new(url, password, ca)?)));
         }
@@ -244,6 +244,12 @@ impl Config {
             _ => Err("is not a database: write sqlite:/var/lib/ringback/ringback.db, or postgres://user@host/database"
                 .to_owned()),
         }
+    }
+
+    /// Whether the database is one that several gateways share.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.store.url.as_ref().is_some_and(|url| url.starts_with("postgres://") || url.starts_with("postgresql://"))
     }
 
     /// The file of what is not in a shared database yet.

@@ -1,10 +1,15 @@
 //! Settings in the forms that other parts take.
 
+use std::time::Duration;
+
 use super::{Config, Remember, TrapConfirm};
 use crate::{
     notify::{AddressEntry, Origin},
     outage::{Rules, UnixMs},
 };
+
+/// How long other gateways are asked before silence is an outage: each looks once a second, and then the one that asks does.
+const ASK: Duration = Duration::from_secs(3);
 
 impl Config {
     /// The outage machine's rules.
@@ -23,6 +28,7 @@ impl Config {
             confirm_traps: self.recovery.trap_confirm == TrapConfirm::Probe,
             probe_interval: self.recovery.probe,
             probe_max_interval: self.recovery.probe_max,
+            ask: self.watch.shared.then_some(ASK),
         }
     }
 

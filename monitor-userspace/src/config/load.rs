@@ -69,7 +69,7 @@ pub fn load(path: &Path, presence: Presence) -> Result<Config, ConfigError> {
 
 /// Reads and checks a configuration's text; `file` names it in mistakes.
 pub fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
-    let config: Config = toml::from_str(text).map_err(|error| ConfigError {
+    let mut config: Config = toml::from_str(text).map_err(|error| ConfigError {
         file: file.to_owned(),
         mistakes: vec![Mistake {
             line: error.span().map(|span| line_of(text, span.start)),
@@ -77,6 +77,7 @@ pub fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
             what: reworded(error.message()),
         }],
     })?;
+    config.watch.shared = config.is_shared();
     let mistakes: Vec<_> = check::check(&config)
         .into_iter()
         .map(|(key, what)| Mistake { line: line_of_key(text, &key), key, what })

@@ -80,6 +80,9 @@ pub struct Watch {
     pub pending: u32,
     /// Where maps and links are pinned; on a BPF file system.
     pub pin_dir: PathBuf,
+    /// Not a key: other gateways share the traffic, and ask which answers were seen here. Follows from `store.url`.
+    #[serde(skip)]
+    pub shared: bool,
 }
 
 /// An entry of `watch.servers`.
@@ -130,6 +133,7 @@ impl Default for Watch {
             xdp: XdpPreference::Auto,
             pending: 1 << 17,
             pin_dir: PathBuf::from("/sys/fs/bpf/ringback"),
+            shared: false,
         }
     }
 }

@@ -24,7 +24,9 @@ use crate::{
     guard,
     kernel::{Events, Kernel, KernelError, Report},
     notify::AddressBook,
-    outage::{Actions, Change, Failure, Machine, Mark, MonotonicNs, Observation, OutageId, Phase, Service, UnixMs},
+    outage::{
+        Actions, Change, Failure, Machine, Mark, MonotonicNs, Observation, OutageId, Phase, Question, Service, UnixMs,
+    },
     recovery::Reported,
     store::{Applied, RemoteEngine, Store},
 };
@@ -50,6 +52,8 @@ const KEEP_SECONDS: u64 = 3600;
 pub enum Command {
     /// The address book in the store has changed.
     AddressesChanged,
+    /// Another gateway asks: of each attempt, up to when the service is known to have been well.
+    Asked(Vec<Question>, oneshot::Sender<Vec<Option<UnixMs>>>),
     /// Go on with this configuration; answered when it is in force, or with the reason why the old one stays.
     Reload(Box<Config>, oneshot::Sender<Result<()>>),
 }
@@ -62,6 +66,8 @@ pub(super) struct Wiring {
     pub(super) probes: mpsc::Sender<Service>,
     /// Outages whose server's name is to be looked up.
     pub(super) opened: mpsc::Sender<(OutageId, Service)>,
+    /// What other gateways are to be asked.
+    pub(super) questions: mpsc::Sender<Question>,
     /// Wakes the outbox.
     pub(super) letters: Arc<tokio::sync::Notify>,
     pub(super) state: watch::Sender<State>,
@@ -94,6 +100,8 @@ pub(super) struct Core {
     stopping: CancellationToken,
     /// Guarded ports of this host: their guards alone say whether they are well.
     guarded: HashSet<u16>,
+    /// Of services that other gateways are asked about, what [`Turn::failed`] says.
+    doubted: HashMap<Service, (MonotonicNs, u32)>,
 }
 
 /// What one turn has gathered.
@@ -106,6 +114,8 @@ struct Turn {
     /// When the SYN of the attempt that failed was seen, and how often its service had answered: for the race rule (design
     /// rule 7).
     failed: HashMap<Service, (MonotonicNs, u32)>,
+    /// For other gateways.
+    questions: Vec<Question>,
 }
 
 impl Turn {
@@ -150,6 +160,7 @@ impl Core {
             store_error: None,
             stopping: CancellationToken::new(),
             guarded: config.guard.iter().map(|guard| guard.port).collect(),
+            doubted: HashMap::new(),
         };
         let learned = core.store.learned_services().await.context("reading the learned services")?;
         // The latest; the rest would leave no room for new ones.
@@ -267,6 +278,20 @@ impl Core {
                     turn.failed.insert(attempt.service, (attempt.seen, event.answers));
                 }
                 self.observe(observation, turn);
+                if let Observation::Failed(attempt) = &observation
+                    && attempt.evidence == Failure::Unanswered
+                    && self.machine.asks_about(attempt.service)
+                {
+                    self.doubted.insert(attempt.service, (attempt.seen, event.answers));
+                    turn.questions.push(Question {
+                        service: attempt.service,
+                        client: attempt.client,
+                        client_port: event.client_port,
+                        seq: event.seq,
+                        since: attempt.at,
+                        attempts: attempt.attempts,
+                    });
+                }
             }
         }
     }
@@ -289,7 +314,7 @@ impl Core {
     /// Commits, then acts.
     async fn finish(&mut self, mut turn: Turn) -> Result<()> {
         loop {
-            let Turn { actions, learned, committed, seen, failed } = turn;
+            let Turn { actions, learned, committed, seen, failed, questions } = turn;
             if !learned.is_empty() {
                 self.retry(|store| {
                     let learned = learned.clone();
@@ -316,6 +341,10 @@ impl Core {
                 let _ = waiter.send(());
             }
             self.kernel.commit(self.newest)?;
+            for question in questions {
+                // Full: so much is silent that the first few answers will do.
+                let _ = self.wiring.questions.try_send(question);
+            }
             turn = self.act(&actions.marks, &actions.probes, &failed)?;
             if turn.actions == Actions::default() {
                 return Ok(());
@@ -338,7 +367,7 @@ impl Core {
                 continue;
             }
             if let Mark::Failed(service) = mark
-                && let Some((seen, answers)) = failed.get(service)
+                && let Some((seen, answers)) = failed.get(service).or(self.doubted.get(service))
                 && let Some(answer) = self.kernel.answer_since(*service, *seen, *answers)?
             {
                 let at = self.kernel.clock().unix(answer);
@@ -431,11 +460,23 @@ impl Core {
                 Ok(entries) => self.book = AddressBook::new(entries),
                 Err(error) => tracing::error!(%error, "the address book cannot be read again"),
             },
+            Command::Asked(questions, answer) => {
+                let heard = questions.iter().map(|question| self.hear(question)).collect();
+                let _ = answer.send(heard);
+            }
             Command::Reload(config, answer) => {
                 let result = self.reload(&config).await;
                 let _ = answer.send(result);
             }
         }
+    }
+
+    /// Up to when the service is known to have been well.
+    fn hear(&self, question: &Question) -> Option<UnixMs> {
+        self.kernel.hear(question).unwrap_or_else(|error| {
+            tracing::error!(%error, "another gateway's question cannot be answered");
+            None
+        })
     }
 
     async fn reload(&mut self, config: &Config) -> Result<()> {
@@ -451,6 +492,7 @@ impl Core {
         self.seconds += 1;
         self.kernel.adjust_clock();
         self.kernel.flush_log();
+        self.doubted.retain(|service, _| self.machine.asks_about(*service));
         if self.seconds.is_multiple_of(SWEEP_SECONDS) {
             match self.sweep_services() {
                 Ok(answers) => turn.learned.extend(answers),

@@ -100,6 +100,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     let (commands, command_queue) = mpsc::channel(COMMANDS);
     let (probes, probe_queue) = mpsc::channel(WANTED);
     let (opened, opened_queue) = mpsc::channel(WANTED);
+    let (questions, question_queue) = mpsc::channel(share::QUESTIONS);
     let (state, state_view) = watch::channel(State::default());
     let letters = Arc::new(Wake::new());
 
@@ -156,6 +157,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         commands: command_queue,
         probes,
         opened,
+        questions,
         letters: Arc::clone(&letters),
         state,
         book: store.clone(),
@@ -235,7 +237,16 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     if let Some(gateway) = gateway {
         let letters = Arc::clone(&letters);
         let (reports, commands) = (sharer_reports, commands.clone());
-        let sharer = Sharer { local, shared: store.clone(), gateway, reports, commands, letters, state: sharing };
+        let sharer = Sharer {
+            local,
+            shared: store.clone(),
+            gateway,
+            reports,
+            commands,
+            questions: question_queue,
+            letters,
+            state: sharing,
+        };
         tasks.spawn("shared database", sharer.run(sharing_ends.clone()));
     }
     let run = OutboxWorker::new(store.clone(), delivery, letters).run(telling.clone());

@@ -134,6 +134,8 @@ async fn at_traps(
             Some(command) = commands.recv() => match command {
                 // The store's writer reads the book again by itself.
                 Command::AddressesChanged => {}
+                // It watches nothing, and shares nothing.
+                Command::Asked(_, answer) => drop(answer),
                 Command::Reload(_, answer) => {
                     let _ = answer.send(Err(anyhow::anyhow!("a relay reads its configuration at its start only")));
                 }

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Command;
 use crate::{
-    outage::{Observation, UnixMs},
+    outage::{Observation, Question, UnixMs},
     recovery::Reported,
     store::{Following, Gateway, GatewayRecord, Spooled, Store, StoreError},
 };
@@ -29,6 +29,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Between two lists of learned services for the others.
 const TEACH: Duration = Duration::from_secs(60);
 
+/// How long suspicions are remembered that came to nothing. Where paths are mixed there may be many.
+const SUSPICIONS: Duration = Duration::from_secs(3600);
+
 /// A look that takes longer says that the database is out of reach.
 const SILENCE: Duration = Duration::from_secs(5);
 
@@ -37,6 +40,9 @@ const BATCHES: u32 = 16;
 
 /// How long a stop waits for the last batches; what is left is shared at the next start.
 const FINISH: Duration = Duration::from_secs(5);
+
+/// Questions for other gateways that wait; more are not asked.
+pub(super) const QUESTIONS: usize = 256;
 
 /// What `status` shows.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +69,8 @@ pub(super) struct Sharer {
     pub(super) gateway: Gateway,
     pub(super) reports: mpsc::Sender<Reported>,
     pub(super) commands: mpsc::Sender<Command>,
+    /// For other gateways.
+    pub(super) questions: mpsc::Receiver<Question>,
     /// Wakes the outbox.
     pub(super) letters: Arc<Wake>,
     pub(super) state: watch::Sender<Sharing>,
@@ -75,12 +83,18 @@ pub(super) fn host_name() -> String {
 
 impl Sharer {
     /// Runs until `cancel`, which comes when the core has committed its last batch.
-    pub(super) async fn run(self, cancel: CancellationToken) -> Result<()> {
+    pub(super) async fn run(mut self, cancel: CancellationToken) -> Result<()> {
         let mut book = None;
         let mut taught = None;
+        let mut questions = Vec::new();
         loop {
+            while let Ok(question) = self.questions.try_recv() {
+                questions.push(question);
+            }
+            questions.truncate(QUESTIONS);
             let turn = async {
                 self.push().await?;
+                self.ask(&mut questions).await?;
                 self.pull(&mut book).await?;
                 self.teach(&mut taught).await
             };
@@ -92,6 +106,7 @@ impl Sharer {
             tokio::select! {
                 () = cancel.cancelled() => break,
                 () = self.local.spooled(), if self.state.borrow().cut_off.is_none() => {}
+                Some(question) = self.questions.recv(), if questions.is_empty() => questions.push(question),
                 () = sleep(LOOK) => {}
             }
         }
@@ -120,6 +135,29 @@ impl Sharer {
         }
     }
 
+    /// Asks the others what is to be asked.
+    async fn ask(&self, questions: &mut Vec<Question>) -> Result<(), StoreError> {
+        if !questions.is_empty() {
+            self.shared.ask(self.gateway.clone(), questions.clone(), UnixMs::now()).await?;
+            questions.clear();
+        }
+        Ok(())
+    }
+
+    /// Says of what the others ask what was seen here.
+    async fn answer(&self, asked: Vec<(i64, Question)>) -> Result<(), StoreError> {
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let (numbers, asked): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
+        let (answer, answered) = oneshot::channel();
+        let _ = self.commands.send(Command::Asked(asked, answer)).await;
+        // The core has stopped: so do we.
+        let Ok(well) = answered.await else { return Ok(()) };
+        let known: Vec<_> = numbers.into_iter().zip(well).filter_map(|(number, well)| Some((number, well?))).collect();
+        if known.is_empty() { Ok(()) } else { self.shared.answer(known).await }
+    }
+
     /// Tells the core what the others have seen.
     async fn pull(&self, known_book: &mut Option<i64>) -> Result<(), StoreError> {
         let look = async {
@@ -127,7 +165,13 @@ impl Sharer {
             Ok::<_, StoreError>((following, self.shared.next_due().await?, self.shared.gateways().await?))
         };
         let silent = |_| StoreError::Unreachable("it does not answer".to_owned());
-        let (Following { opened, ended, book }, due, gateways) = timeout(SILENCE, look).await.map_err(silent)??;
+        let (following, due, gateways) = timeout(SILENCE, look).await.map_err(silent)??;
+        let Following { opened, ended, book, asked, answered } = following;
+        self.answer(asked).await?;
+        for (Question { service, client, attempts, .. }, well) in answered {
+            tracing::info!(%service, "silent here, answered at another gateway");
+            self.report(Observation::AnsweredElsewhere { service, client, attempts, well }).await;
+        }
         for outage in opened {
             self.report(Observation::OpenElsewhere(outage)).await;
         }
@@ -147,9 +191,13 @@ impl Sharer {
         Ok(())
     }
 
-    /// Lets others know which services have answered here: where this one fails, they take over.
+    /// Lets others know which services have answered here: where this one fails, they take over. Forgets suspicions that
+    /// came to nothing.
     async fn teach(&self, taught: &mut Option<Instant>) -> Result<(), StoreError> {
         if taught.is_none_or(|taught| taught.elapsed() >= TEACH) {
+            let before = UnixMs::now().before(SUSPICIONS);
+            self.local.forget_suspicions(before).await?;
+            self.shared.forget_suspicions(before).await?;
             self.shared.learn(self.local.learned_services().await?).await?;
             *taught = Some(Instant::now());
         }

@@ -57,7 +57,7 @@ impl Kernel {
                 standing: state.flags,
                 ifindex: 0,
                 answers: state.answers,
-                _pad: 0,
+                seq: note.seq,
             });
         }
         Ok(events)

@@ -20,6 +20,7 @@ mod object;
 mod pins;
 mod services;
 mod standin;
+mod strays;
 mod tc;
 mod test_run;
 mod trial;

@@ -22,6 +22,7 @@ struct Sizes {
     buckets: u32,
     deadlines_per_cpu: u32,
     flow_buckets: u32,
+    strays: u32,
 }
 
 impl Sizes {
@@ -31,15 +32,17 @@ impl Sizes {
         // Half as many buckets of five slots as attempts can be pending: full, a bucket holds two on average.
         let buckets = deadlines_per_cpu.saturating_mul(cpus).next_power_of_two() / 2;
         let flow_buckets = if watch.established { buckets } else { 1 };
-        Self { cpus, buckets, deadlines_per_cpu, flow_buckets }
+        let strays = if watch.shared { deadlines_per_cpu } else { 1 };
+        Self { cpus, buckets, deadlines_per_cpu, flow_buckets, strays }
     }
 
-    const fn entries(&self) -> [(&'static str, u32); 4] {
+    const fn entries(&self) -> [(&'static str, u32); 5] {
         [
             (map::PENDING, NEAR_BUCKETS + self.buckets),
             (map::DEADLINES, self.deadlines_per_cpu * self.cpus),
             (map::CURSORS, self.cpus),
             (map::FLOWS, self.flow_buckets),
+            (map::STRAYS, self.strays),
         ]
     }
 }
@@ -74,6 +77,8 @@ pub(super) fn load(watch: &Watch, guarding: bool, purpose: Purpose) -> Result<Eb
     }
     let client_ack = u32::from(watch.client_ack);
     loader.override_global("CLIENT_ACK", &client_ack, true);
+    let strays = u32::from(watch.shared);
+    loader.override_global("STRAYS", &strays, true);
     let established = u32::from(watch.established);
     loader.override_global("ESTABLISHED", &established, true);
     let guards_on = u32::from(guarding);

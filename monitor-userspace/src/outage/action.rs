@@ -175,6 +175,9 @@ pub struct Rules {
     pub probe_interval: Option<Duration>,
     /// The longest pause that back-off leads to.
     pub probe_max_interval: Duration,
+    /// How long other gateways, which may have seen the answer, are asked before silence opens an outage; `None`: there are
+    /// none.
+    pub ask: Option<Duration>,
 }
 
 impl Default for Rules {
@@ -192,6 +195,7 @@ impl Default for Rules {
             confirm_traps: false,
             probe_interval: None,
             probe_max_interval: Duration::from_secs(300),
+            ask: None,
         }
     }
 }

@@ -8,6 +8,8 @@ mod recovery;
 mod tally;
 
 #[cfg(test)]
+mod asking_tests;
+#[cfg(test)]
 mod proptests;
 #[cfg(test)]
 mod tests;
@@ -16,7 +18,7 @@ use std::time::Duration;
 
 use self::ledger::{Ledger, Tracked};
 pub use self::tally::Tally;
-use super::{Actions, Change, Mark, Observation, Outage, OutageId, Phase, Rules, UnixMs};
+use super::{Actions, Change, Mark, Observation, Outage, OutageId, Phase, Rules, Service, UnixMs};
 
 /// Bounds of the pause between two purges: ageing (F-8) is exact to a 24th of the age within these.
 const PURGE_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
@@ -40,6 +42,9 @@ const PURGE_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::fro
 ///
 ///   Open, and no failure for the maximum age: discarded, nobody is left to tell (F-8)
 /// ```
+///
+/// Where other gateways share the traffic, silence is a suspicion for [`Rules::ask`] at first, while they are asked: one of
+/// them may have seen the answer. A suspicion that nobody objects to, and that is confirmed, opens.
 ///
 /// While an outage is open its service is marked in the kernel; while it is suspected or settles it is not, so that
 /// each attempt is judged by its own answer or time-out.
@@ -67,6 +72,10 @@ impl Machine {
                 machine.ledger.mark(&outage, &mut actions.marks);
                 tracked.probing = probing::Probing::first(&machine.rules, UnixMs::default());
             }
+            if outage.phase == Phase::Suspected && machine.rules.ask.is_some() && outage.evidence.is_silence() {
+                // Whatever was asked, nobody hears the answer.
+                tracked.asking = Some(UnixMs::default());
+            }
             machine.put(tracked);
         }
         (machine, actions)
@@ -86,6 +95,9 @@ impl Machine {
             Observation::Signal { target, at } => self.signal(target, at, &mut actions),
             Observation::Probed { service, connected, at } => self.probed(service, connected, at, &mut actions),
             Observation::OpenElsewhere(outage) => self.open_elsewhere(now, &outage, &mut actions),
+            Observation::AnsweredElsewhere { service, client, attempts, well } => {
+                self.answered_elsewhere(now, service, (client, attempts), well, &mut actions);
+            }
             Observation::EndedElsewhere { outage, at } => self.discard(outage, at, &mut actions),
         }
         actions
@@ -99,14 +111,19 @@ impl Machine {
         for id in self.ledger.due(now) {
             let Some(tracked) = self.ledger.get(id) else { continue };
             match tracked.outage.phase {
-                Phase::Suspected if tracked.outage.since + self.rules.suspect_for <= now => {
+                Phase::Suspected | Phase::Settling { .. } if tracked.asking.is_some_and(|until| until <= now) => {
+                    self.nobody_objected(id, now, &mut actions);
+                }
+                Phase::Suspected
+                    if tracked.asking.is_none() && tracked.outage.since + self.rules.suspect_for <= now =>
+                {
                     self.discard(id, now, &mut actions);
                 }
                 Phase::Open if tracked.outage.latest + self.rules.max_age <= now => {
                     self.discard(id, now, &mut actions);
                 }
                 Phase::Open => self.probe_if_due(id, now, &mut actions),
-                Phase::Settling { until, .. } if until <= now => settled.push(id),
+                Phase::Settling { until, .. } if tracked.asking.is_none() && until <= now => settled.push(id),
                 Phase::Suspected | Phase::Settling { .. } => {}
             }
         }
@@ -137,6 +154,15 @@ impl Machine {
         self.ledger.outages()
     }
 
+    /// Whether other gateways are to be asked about an attempt at this service.
+    #[must_use]
+    pub fn asks_about(&self, service: Service) -> bool {
+        self.ledger
+            .of_service(service)
+            .and_then(|id| self.ledger.get(id))
+            .is_some_and(|tracked| tracked.asking.is_some())
+    }
+
     /// What was seen and not acted on.
     #[must_use]
     pub const fn tally(&self) -> Tally {
@@ -146,8 +172,8 @@ impl Machine {
     /// Keeps the outage, with the time at which it is to be looked at next.
     fn put(&mut self, tracked: Tracked) {
         let due = match tracked.outage.phase {
-            Phase::Suspected => tracked.outage.since + self.rules.suspect_for,
-            Phase::Settling { until, .. } => until,
+            Phase::Suspected => tracked.asking.unwrap_or(tracked.outage.since + self.rules.suspect_for),
+            Phase::Settling { until, .. } => tracked.asking.unwrap_or(until),
             Phase::Open => {
                 let aged = tracked.outage.latest + self.rules.max_age;
                 tracked.probing.as_ref().map_or(aged, |probing| aged.min(probing.next))

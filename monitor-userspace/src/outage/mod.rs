@@ -9,6 +9,7 @@ mod address;
 mod evidence;
 mod machine;
 mod observation;
+mod question;
 mod time;
 
 pub use action::{Actions, Change, Closing, Mark, Outage, Phase, Rules};
@@ -16,4 +17,5 @@ pub use address::{ClientAddr, OutageId, ParseServiceError, Service};
 pub use evidence::{Failure, Level, Recovery};
 pub use machine::{Machine, Tally};
 pub use observation::{FailedAttempt, Observation, Standing, Target};
+pub use question::Question;
 pub use time::{MonotonicNs, UnixMs};

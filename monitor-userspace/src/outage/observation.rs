@@ -117,6 +117,17 @@ pub enum Observation {
     },
     /// Another gateway has this outage; its `id` is not ours.
     OpenElsewhere(Outage),
+    /// An attempt that nobody was seen to answer was answered: another gateway saw that.
+    AnsweredElsewhere {
+        /// Who answered.
+        service: Service,
+        /// Whose attempt it was.
+        client: ClientAddr,
+        /// How many attempts to take back.
+        attempts: u32,
+        /// Up to when, at least, the service was well.
+        well: UnixMs,
+    },
     /// Our outage, which other gateways saw too, is over: one of them has closed it, and told whoever waits.
     EndedElsewhere {
         /// By our own number.

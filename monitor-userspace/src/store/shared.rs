@@ -6,7 +6,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Serialize};
 
 use super::{Applied, Store, StoreError, tables};
-use crate::outage::{Change, Outage, OutageId, UnixMs};
+use crate::outage::{Change, Outage, OutageId, Question, UnixMs};
 
 /// One of the gateways that share a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,10 @@ pub struct Following {
     pub ended: Vec<Elsewhere>,
     /// Changes with each change of the address book.
     pub book: i64,
+    /// What other gateways ask, by number, as long as nobody has answered it.
+    pub asked: Vec<(i64, Question)>,
+    /// What this gateway has asked and another one knows: up to when the service was well.
+    pub answered: Vec<(Question, UnixMs)>,
 }
 
 /// The end of an outage that one of the gateways has closed.
@@ -118,11 +122,31 @@ impl Store {
         self.database.write(move |session| tables::shared::share(session, &gateway, &spooled, now, &telling)).await
     }
 
-    /// Says that the gateway is there, and tells it what has happened at others.
+    /// Says that the gateway is there, and tells it what has happened at others and what they ask.
     pub async fn follow(&self, gateway: Gateway, now: UnixMs) -> Result<Following, StoreError> {
         let name = gateway.name.clone();
         self.database.write(move |session| tables::follow::greet(session.conn, &gateway, now)).await?;
-        self.database.read(move |conn| tables::follow::follow(conn, &name)).await
+        let following = self.database.read(move |conn| tables::follow::follow(conn, &name, now)).await?;
+        let (following, done) = following;
+        if !done.is_empty() {
+            self.database.write(move |session| tables::questions::forget(session.conn, &done)).await?;
+        }
+        Ok(following)
+    }
+
+    /// Asks the other gateways about these attempts. Whoever knows nothing does not answer.
+    pub async fn ask(&self, gateway: Gateway, questions: Vec<Question>, now: UnixMs) -> Result<(), StoreError> {
+        self.database.write(move |session| tables::questions::ask(session.conn, &gateway, &questions, now)).await
+    }
+
+    /// Of each of these questions, by number, up to when the service was well.
+    pub async fn answer(&self, known: Vec<(i64, UnixMs)>) -> Result<(), StoreError> {
+        self.database.write(move |session| tables::questions::answer(session.conn, &known)).await
+    }
+
+    /// Deletes what was suspected only and came to nothing before.
+    pub async fn forget_suspicions(&self, before: UnixMs) -> Result<(), StoreError> {
+        self.database.write(move |session| tables::prune::suspicions(session.conn, before)).await
     }
 
     /// Every gateway that was ever here, latest first.

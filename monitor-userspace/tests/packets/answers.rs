@@ -3,7 +3,7 @@
 use monitor_common::{Counter, EventKind, Evidence};
 use ringback::{
     config::Watch,
-    outage::{Mark, MonotonicNs},
+    outage::{ClientAddr, Mark, MonotonicNs, Question, UnixMs},
 };
 
 use crate::{
@@ -152,4 +152,37 @@ async fn odd_flags_are_nothing() {
     // What this host sends is no client's attempt.
     bed.leaves(&Tcp { sport: 4001, ..syn() }.bytes());
     assert_eq!(bed.count(Counter::Attempts), 1);
+}
+
+// proves: F-3
+#[tokio::test]
+async fn an_answer_whose_syn_was_not_seen_is_known_to_who_asks_about_just_that_syn() {
+    let question = Question {
+        service: service("10.0.2.7:80"),
+        client: ClientAddr::new("10.0.1.5".parse().unwrap()),
+        client_port: 4000,
+        seq: syn().seq,
+        since: UnixMs::now(),
+        attempts: 1,
+    };
+    for shared in [false, true] {
+        let bed = Bed::with(&Watch { shared, ..watch() });
+        assert_eq!(bed.kernel.hear(&question).unwrap(), None);
+        bed.arrives(&syn().answer(SYN | ACK).bytes());
+        assert_eq!(bed.kernel.hear(&question).unwrap(), shared.then_some(question.since));
+        for other in [
+            Question { seq: 0, ..question },
+            Question { client_port: 4001, ..question },
+            Question { service: service("10.0.2.7:81"), ..question },
+        ] {
+            assert_eq!(bed.kernel.hear(&other).unwrap(), None, "{other:?}");
+        }
+    }
+    // An answer of a SYN that was seen speaks for its service: for whoever tried a second or more before.
+    let bed = Bed::with(&Watch { shared: true, ..watch() });
+    bed.arrives(&syn().bytes());
+    bed.arrives(&syn().answer(SYN | ACK).bytes());
+    let before = |ms| Question { seq: 0, since: UnixMs(UnixMs::now().0 - ms), ..question };
+    assert_eq!(bed.kernel.hear(&before(500)).unwrap(), None, "clocks may differ by as much");
+    assert!(bed.kernel.hear(&before(1500)).unwrap().is_some());
 }

@@ -25,6 +25,7 @@ impl Machine {
                 if tracked.suspects.len() < self.rules.min_clients as usize {
                     tracked.suspects.insert(attempt.client);
                 }
+                self.ask(now, attempt, &mut tracked);
                 self.open_if_confirmed(now, &mut tracked, actions);
             }
             Phase::Open if raised => self.ledger.mark_host(&tracked.outage, &mut actions.marks),
@@ -33,8 +34,8 @@ impl Machine {
             // that was reported by a mark which is gone by now has yet to be answered or not.
             Phase::Settling { recovered, .. } => {
                 if attempt.at >= recovered && attempt.evidence != Failure::KnownFailed {
-                    tracked.outage.phase = Phase::Open;
-                    self.opened(now, &mut tracked, actions);
+                    self.ask(now, attempt, &mut tracked);
+                    self.reopen_unless_asking(now, &mut tracked, actions);
                 }
             }
         }
@@ -107,13 +108,36 @@ impl Machine {
         })
     }
 
-    /// Rule 8: enough failures of enough different clients.
-    fn open_if_confirmed(&mut self, now: UnixMs, tracked: &mut Tracked, actions: &mut Actions) {
-        if tracked.outage.failures >= u64::from(self.rules.min_failures)
-            && tracked.suspects.len() >= self.rules.min_clients as usize
+    /// Silence here is none if the answer passed another gateway: those are asked first. Anything else needs no asking.
+    fn ask(&self, now: UnixMs, attempt: &FailedAttempt, tracked: &mut Tracked) {
+        tracked.asking = match (self.rules.ask, tracked.asking) {
+            _ if !attempt.evidence.is_silence() => None,
+            (Some(_), Some(until)) if until > now => Some(until),
+            (Some(ask), _) => Some(now + ask),
+            (None, _) => None,
+        };
+    }
+
+    /// Rule 8: enough failures of enough different clients, and nobody left to be asked.
+    pub(super) fn open_if_confirmed(&mut self, now: UnixMs, tracked: &mut Tracked, actions: &mut Actions) {
+        // A suspicion that is restored rests on one client at least.
+        let clients = tracked.suspects.len().max(1);
+        if tracked.asking.is_none_or(|until| until <= now)
+            && tracked.outage.failures >= u64::from(self.rules.min_failures)
+            && clients >= self.rules.min_clients as usize
         {
             tracked.outage.phase = Phase::Open;
             tracked.suspects = HashSet::new();
+            tracked.asking = None;
+            self.opened(now, tracked, actions);
+        }
+    }
+
+    /// It had not recovered.
+    pub(super) fn reopen_unless_asking(&mut self, now: UnixMs, tracked: &mut Tracked, actions: &mut Actions) {
+        if tracked.asking.is_none_or(|until| until <= now) {
+            tracked.outage.phase = Phase::Open;
+            tracked.asking = None;
             self.opened(now, tracked, actions);
         }
     }

@@ -16,6 +16,8 @@ pub(super) struct Tracked {
     pub(super) suspects: HashSet<ClientAddr>,
     /// Attempts of clients without an address on record that were listed since the start of this process.
     pub(super) unknown: u64,
+    /// Until when other gateways are asked whether they saw an answer.
+    pub(super) asking: Option<UnixMs>,
     /// When to probe, if at all.
     pub(super) probing: Option<Probing>,
     due: UnixMs,
@@ -23,7 +25,7 @@ pub(super) struct Tracked {
 
 impl Tracked {
     pub(super) fn new(outage: Outage) -> Self {
-        Self { outage, suspects: HashSet::new(), unknown: 0, probing: None, due: UnixMs::default() }
+        Self { outage, suspects: HashSet::new(), unknown: 0, asking: None, probing: None, due: UnixMs::default() }
     }
 }
 

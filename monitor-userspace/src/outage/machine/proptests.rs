@@ -86,6 +86,9 @@ fn elsewhere() -> impl Strategy<Value = Observation> {
             failures: 7,
             phase: Phase::Open,
         })),
+        (service(), client(), 1..3u32, -2_000..1i64).prop_map(|(service, client, attempts, well)| {
+            Observation::AnsweredElsewhere { service, client, attempts, well: UnixMs(well) }
+        }),
         (1..6_i64).prop_map(|id| Observation::EndedElsewhere { outage: OutageId(id), at: UnixMs(0) }),
     ]
 }
@@ -103,8 +106,8 @@ fn step() -> impl Strategy<Value = (i64, Step)> {
 }
 
 fn rules() -> impl Strategy<Value = Rules> {
-    (1..3u32, 1..3u32, 0..3u64, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-        |(min_failures, min_clients, settle, refused, only_known, confirm, probes)| Rules {
+    (1..3u32, 1..3u32, 0..3u64, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        |(min_failures, min_clients, settle, refused, only_known, confirm, probes, asks)| Rules {
             max_unknown: u64::MAX,
             refused_is_failure: refused,
             only_known_clients: only_known,
@@ -117,6 +120,7 @@ fn rules() -> impl Strategy<Value = Rules> {
             confirm_traps: confirm,
             probe_interval: probes.then_some(Duration::from_secs(2)),
             probe_max_interval: Duration::from_secs(8),
+            ask: asks.then_some(Duration::from_secs(1)),
         },
     )
 }
@@ -201,6 +205,9 @@ fn at(observation: Observation, now: UnixMs) -> Observation {
         Observation::Signal { target, .. } => Observation::Signal { target, at: now },
         Observation::Probed { service, connected, .. } => Observation::Probed { service, connected, at: now },
         Observation::OpenElsewhere(outage) => Observation::OpenElsewhere(Outage { since: now, latest: now, ..outage }),
+        Observation::AnsweredElsewhere { service, client, attempts, well } => {
+            Observation::AnsweredElsewhere { service, client, attempts, well: UnixMs(now.0 + well.0) }
+        }
         Observation::EndedElsewhere { outage, .. } => Observation::EndedElsewhere { outage, at: now },
     }
 }

@@ -72,7 +72,7 @@ impl Machine {
     }
 
     /// These outages are over, or settle. They close together: a person who waits in several is told once.
-    fn recovered(&mut self, ids: Vec<OutageId>, evidence: Recovery, at: UnixMs, actions: &mut Actions) {
+    pub(super) fn recovered(&mut self, ids: Vec<OutageId>, evidence: Recovery, at: UnixMs, actions: &mut Actions) {
         let mut over = Vec::new();
         for id in &ids {
             match self.ledger.get(*id).map(|tracked| tracked.outage.phase) {

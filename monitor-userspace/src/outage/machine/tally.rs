@@ -9,6 +9,9 @@ pub struct Tally {
     pub isolated: u64,
     /// Failures of services that are neither listed nor learned (design rule 3).
     pub unknown_service: u64,
+    /// Unanswered attempts whose answer another gateway has seen.
+    #[serde(default)]
+    pub answered_elsewhere: u64,
     /// Unanswered attempts on a path where answers are never seen (design rule 3).
     pub cannot_tell: u64,
     /// Refused attempts, with `refused_is_failure` off (F-6).

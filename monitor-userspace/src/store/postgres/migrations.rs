@@ -10,7 +10,11 @@ use crate::store::{
 };
 
 /// `MIGRATIONS[n]` leads from version `n` to `n + 1`. A released file is never edited.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_shared.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_shared.sql"),
+    include_str!("migrations/0003_question.sql"),
+];
 
 /// Two gateways may begin at once.
 const TRIES: usize = 5;

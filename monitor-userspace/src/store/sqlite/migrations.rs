@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_words.sql"),
     include_str!("migrations/0006_notice_pace.sql"),
     include_str!("migrations/0007_shared.sql"),
+    include_str!("migrations/0008_question.sql"),
 ];
 
 /// Brings the schema up to date, or says why that cannot be.

@@ -3,6 +3,7 @@
 use super::{
     columns::count,
     outages::{self},
+    questions::{self, Questions},
 };
 use crate::{
     outage::{Outage, UnixMs},
@@ -22,8 +23,12 @@ pub(in crate::store) fn greet(conn: &Connection, gateway: &Gateway, now: UnixMs)
     Ok(())
 }
 
-/// See the module.
-pub(in crate::store) fn follow(conn: &Connection, gateway: &str) -> Result<Following, StoreError> {
+/// See the module. Also the numbers of the gateway's own questions that are answered.
+pub(in crate::store) fn follow(
+    conn: &Connection,
+    gateway: &str,
+    now: UnixMs,
+) -> Result<(Following, Vec<i64>), StoreError> {
     let opened: Vec<Outage> = conn
         .prepare_cached(
             "SELECT * FROM outage WHERE ended IS NULL AND phase = 'open' AND NOT EXISTS
@@ -39,7 +44,8 @@ pub(in crate::store) fn follow(conn: &Connection, gateway: &str) -> Result<Follo
         .query_map([gateway], |row| Ok(Elsewhere { outage: row.get(0)?, ended: row.get(1)? }))?
         .collect::<Result<_, _>>()?;
     let book = conn.prepare_cached("SELECT book FROM shared")?.query_row((), |row| row.get(0)).optional()?;
-    Ok(Following { opened, ended, book: book.unwrap_or(0) })
+    let Questions { asked, answered, done } = questions::read(conn, gateway, now)?;
+    Ok((Following { opened, ended, book: book.unwrap_or(0), asked, answered }, done))
 }
 
 /// Every gateway that was ever here, latest first.

@@ -11,6 +11,7 @@ pub(super) mod outages;
 pub(super) mod outbox;
 pub(super) mod page;
 pub(super) mod prune;
+pub(super) mod questions;
 pub(super) mod ready;
 pub(super) mod services;
 pub(super) mod shared;

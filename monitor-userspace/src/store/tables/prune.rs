@@ -32,3 +32,13 @@ pub(in crate::store) fn outages(conn: &Connection, before: UnixMs) -> Result<(),
     )?;
     notices::prune(conn, before)
 }
+
+/// What never opened. The latest stays: numbers are given out once.
+pub(in crate::store) fn suspicions(conn: &Connection, before: UnixMs) -> Result<(), StoreError> {
+    conn.prepare_cached(
+        "DELETE FROM outage WHERE ended < ?1 AND phase = 'suspected' AND recovery IS NULL
+             AND id < (SELECT MAX(id) FROM outage)",
+    )?
+    .execute([before])?;
+    Ok(())
+}

@@ -2,7 +2,7 @@
 
 use super::{Bed, RECOVERED, SINCE, address, client, closing, outage, service, wait};
 use crate::{
-    outage::{Change, Failure, Outage, OutageId, Phase, UnixMs},
+    outage::{Change, Failure, Outage, OutageId, Phase, Question, UnixMs},
     store::{Applied, Elsewhere, Gateway, Spooled, Store},
 };
 
@@ -177,4 +177,48 @@ async fn a_gateway_keeps_what_it_commits_until_it_is_shared_and_tells_nobody_its
     bed.store.was_shared(kept[0].number).await.unwrap();
     assert_eq!(bed.store.to_share(9).await.unwrap(), kept[1..]);
     assert_eq!(bed.store.gateway("host".to_owned()).await.unwrap().name, name);
+}
+
+fn question(seq: u32) -> Question {
+    Question { service: service(1), client: client("10.0.0.1"), client_port: 4000, seq, since: SINCE, attempts: 1 }
+}
+
+#[tokio::test]
+async fn what_one_gateway_asks_the_others_answer_once() {
+    let bed = Bed::fresh();
+    let store = &bed.store;
+    let later = |ms| UnixMs(LATER.0 + ms);
+    store.ask(gateway("a"), vec![question(u32::MAX), question(7)], LATER).await.unwrap();
+    assert_eq!(store.follow(gateway("a"), LATER).await.unwrap().asked, [], "its own");
+    // Asked until somebody answers, or nobody waits for it any more.
+    for who in ["b", "c", "b"] {
+        let asked = store.follow(gateway(who), later(1)).await.unwrap().asked;
+        assert_eq!(asked.iter().map(|(_, question)| *question).collect::<Vec<_>>(), [question(u32::MAX), question(7)]);
+    }
+    let asked = store.follow(gateway("b"), later(2)).await.unwrap().asked;
+    store.answer(vec![(asked[1].0, RECOVERED)]).await.unwrap();
+    store.answer(vec![(asked[1].0, LATER)]).await.unwrap();
+    assert_eq!(store.follow(gateway("c"), later(3)).await.unwrap().asked, asked[..1]);
+    assert_eq!(store.follow(gateway("a"), later(3)).await.unwrap().answered, [(question(7), RECOVERED)]);
+    assert_eq!(store.follow(gateway("a"), later(3)).await.unwrap().answered, [], "said once");
+    assert_eq!(store.follow(gateway("c"), later(10_000)).await.unwrap().asked, []);
+    // A late answer is heard all the same; what nobody answers is forgotten.
+    store.answer(vec![(asked[0].0, RECOVERED)]).await.unwrap();
+    assert_eq!(store.follow(gateway("a"), later(10_000)).await.unwrap().answered.len(), 1);
+}
+
+#[tokio::test]
+async fn suspicions_that_came_to_nothing_are_forgotten_and_their_numbers_not_given_out_again() {
+    let bed = Bed::fresh();
+    let store = &bed.store;
+    let suspected = |id| Change::Put(Outage { phase: Phase::Suspected, ..outage(id) });
+    let discard = |id| Change::Discard { outage: OutageId(id), at: RECOVERED };
+    store.apply(vec![suspected(1), discard(1), Change::Put(outage(2)), discard(2)]).await.unwrap();
+    store.apply(vec![suspected(3), suspected(4), discard(4), suspected(5), discard(5)]).await.unwrap();
+    store.forget_suspicions(RECOVERED).await.unwrap();
+    assert_eq!(store.outages(true, 9).await.unwrap().len(), 5);
+    store.forget_suspicions(LATER).await.unwrap();
+    let left: Vec<_> = store.outages(true, 9).await.unwrap().into_iter().map(|record| record.outage.id.0).collect();
+    assert_eq!(left, [5, 3, 2]);
+    assert_eq!(store.restore().await.unwrap().next_outage, OutageId(6));
 }
