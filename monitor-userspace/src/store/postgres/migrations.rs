@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_shared.sql"),
     include_str!("migrations/0003_question.sql"),
+    include_str!("migrations/0004_references.sql"),
 ];
 
 /// Two gateways may begin at once.

@@ -5,6 +5,7 @@
 
 mod engine;
 mod error;
+mod rows;
 mod value;
 
 pub(super) use self::{

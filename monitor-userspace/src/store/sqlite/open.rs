@@ -16,7 +16,7 @@ const WAL_LIMIT_BYTES: i64 = 64 << 20;
 const WRITER_CACHE_KIB: i64 = 32 << 10;
 
 /// Statements that stay prepared: more than there are in this folder.
-const PREPARED: usize = 64;
+const PREPARED: usize = 128;
 
 pub(super) fn unusable(path: &Path, reason: impl Into<String>) -> StoreError {
     StoreError::Unusable { path: path.display().to_string(), reason: reason.into() }

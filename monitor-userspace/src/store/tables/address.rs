@@ -1,11 +1,13 @@
 //! The address book's table, and the book in the writer's memory.
 
+use std::collections::BTreeMap;
+
 use crate::store::sql::{Connection, Error, Row};
 use crate::store::writer::Session;
 
 use super::{
     super::StoreError,
-    columns::{client_net, network},
+    columns::{Address, client_net, network},
 };
 use crate::{
     config::ClientNet,
@@ -73,8 +75,7 @@ pub(in crate::store) fn put(session: &mut Session<'_>, entries: &[AddressEntry])
     upsert(
         session.conn,
         entries,
-        "INSERT INTO address (net, prefix, mail, language, origin, registered) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (net, prefix) DO UPDATE SET mail = excluded.mail, language = excluded.language,
+        "ON CONFLICT (net, prefix) DO UPDATE SET mail = excluded.mail, language = excluded.language,
              origin = excluded.origin, registered = excluded.registered",
     )
 }
@@ -82,27 +83,30 @@ pub(in crate::store) fn put(session: &mut Session<'_>, entries: &[AddressEntry])
 pub(in crate::store) fn replace_config(session: &mut Session<'_>, entries: &[AddressEntry]) -> Result<(), StoreError> {
     session.book.change(session.conn)?;
     session.conn.execute("DELETE FROM address WHERE origin = ?1", [Origin::Config])?;
-    // What is left was put by people; of two lines of the file for one network the later counts.
+    // What is left was put by people.
     upsert(
         session.conn,
         entries,
-        "INSERT INTO address (net, prefix, mail, language, origin, registered) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (net, prefix) DO UPDATE SET mail = excluded.mail, language = excluded.language,
+        "ON CONFLICT (net, prefix) DO UPDATE SET mail = excluded.mail, language = excluded.language,
              registered = excluded.registered
          WHERE address.origin = excluded.origin",
     )
 }
 
-fn upsert(conn: &Connection, entries: &[AddressEntry], sql: &str) -> Result<(), StoreError> {
-    let mut upsert = conn.prepare_cached(sql)?;
-    let rows: Vec<_> = entries
-        .iter()
-        .map(|entry| {
-            let (net, prefix) = network(entry.client);
-            (net, prefix, &entry.mail, entry.language, entry.origin, entry.registered)
+/// `then`: what becomes of an entry that is there. Of two for one network the later counts.
+fn upsert(conn: &Connection, entries: &[AddressEntry], then: &str) -> Result<(), StoreError> {
+    let mut by_net = BTreeMap::new();
+    for entry in entries {
+        let (Address(addr), prefix) = network(entry.client);
+        by_net.insert((addr.to_canonical(), prefix), entry);
+    }
+    let rows: Vec<_> = by_net
+        .into_iter()
+        .map(|((addr, prefix), entry)| {
+            (Address(addr), prefix, &entry.mail, entry.language, entry.origin, entry.registered)
         })
         .collect();
-    upsert.execute_each(&rows)?;
+    conn.insert("address (net, prefix, mail, language, origin, registered)", &rows, then)?;
     Ok(())
 }
 

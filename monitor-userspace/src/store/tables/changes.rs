@@ -1,6 +1,6 @@
 //! The machine's changes, applied in order within one transaction.
 
-use std::collections::{HashMap, HashSet, hash_map::Entry};
+use std::collections::{HashMap, HashSet};
 
 use crate::store::sql::Connection;
 use crate::store::writer::Session;
@@ -10,8 +10,9 @@ use super::{
     closing,
     columns::{Address, number},
     notices,
+    waiting::{Attempts, WaitingLists},
 };
-use crate::outage::{Change, ClientAddr, Failure, Outage, OutageId, Phase, UnixMs};
+use crate::outage::{Change, ClientAddr, Outage, OutageId, Phase, UnixMs};
 
 pub(in crate::store) fn apply(
     session: &mut Session<'_>,
@@ -32,7 +33,7 @@ pub(in crate::store) fn apply(
             // A later one in the batch says more.
             Change::Put(_) => {}
             Change::Wait { outage, client, at, attempts, evidence } => {
-                lists.wait((*outage, *client, *at, *attempts, *evidence))?;
+                lists.wait(*outage, *client, Attempts::new(*at, *attempts, *evidence))?;
             }
             Change::Withdraw { outage, client, attempts } => {
                 lists.write()?;
@@ -65,9 +66,6 @@ pub(in crate::store) fn apply(
     }
     Ok(applied)
 }
-
-/// Failed attempts of one client that are noted together: outage, client, when, how many, why.
-type Attempt = (OutageId, ClientAddr, UnixMs, u32, Failure);
 
 pub(super) fn put(conn: &Connection, outage: &Outage) -> Result<(), StoreError> {
     let (phase, settling) = match outage.phase {
@@ -113,95 +111,6 @@ fn rows_to_put(changes: &[Change]) -> HashSet<usize> {
         }
     }
     first.into_values().chain(last.into_values()).collect()
-}
-
-/// The waiting lists that one batch adds to. Attempts are written many at a time, and clients counted here, as long as the
-/// batch lasts: they come by the hundred thousand per second.
-struct WaitingLists<'a> {
-    conn: &'a Connection,
-    lists: HashMap<OutageId, List>,
-    attempts: Vec<Attempt>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct List {
-    is_open: bool,
-    /// Clients that are not yet counted in the outage's row.
-    new: u64,
-}
-
-impl<'a> WaitingLists<'a> {
-    fn new(conn: &'a Connection) -> Self {
-        Self { conn, lists: HashMap::new(), attempts: Vec::new() }
-    }
-
-    /// To be written.
-    fn wait(&mut self, attempt: Attempt) -> Result<(), StoreError> {
-        let outage = attempt.0;
-        let list = match self.lists.entry(outage) {
-            Entry::Occupied(list) => list.into_mut(),
-            Entry::Vacant(place) => place.insert(List { is_open: closing::is_open(self.conn, outage)?, new: 0 }),
-        };
-        if list.is_open {
-            self.attempts.push(attempt);
-        } else {
-            tracing::warn!(%outage, "attempt_for_ended_outage");
-        }
-        Ok(())
-    }
-
-    /// F-7: each client once; F-4's evidence says nothing new about why. What comes next may change the same lines.
-    fn write(&mut self) -> Result<(), StoreError> {
-        if self.attempts.is_empty() {
-            return Ok(());
-        }
-        let attempts = std::mem::take(&mut self.attempts);
-        let inserted = self
-            .conn
-            .prepare_cached(
-                "INSERT INTO waiting (outage, client, first, latest, attempts, evidence) VALUES (?1, ?2, ?3, ?3, ?4, ?5)
-                 ON CONFLICT (outage, client) DO NOTHING",
-            )?
-            .execute_each(&attempts)?;
-        let mut again = Vec::new();
-        for ((outage, client, at, count, evidence), inserted) in attempts.into_iter().zip(inserted) {
-            if inserted == 0 {
-                again.push((outage, client, at, count, evidence, Failure::KnownFailed));
-            } else if let Some(list) = self.lists.get_mut(&outage) {
-                list.new += 1;
-            }
-        }
-        if !again.is_empty() {
-            self.conn
-                .prepare_cached(
-                    "UPDATE waiting SET latest = CASE WHEN latest < ?3 THEN ?3 ELSE latest END, attempts = attempts + ?4,
-                         evidence = CASE WHEN ?5 = ?6 THEN evidence ELSE ?5 END, connected = NULL
-                     WHERE outage = ?1 AND client = ?2",
-                )?
-                .execute_each(&again)?;
-        }
-        Ok(())
-    }
-
-    /// The outage's row may be new.
-    fn look_again(&mut self, outage: OutageId) {
-        if self.lists.get(&outage).is_some_and(|list| !list.is_open) {
-            self.lists.remove(&outage);
-        }
-    }
-
-    /// Writes the counts. What comes next in the batch may end outages.
-    fn count(&mut self) -> Result<(), StoreError> {
-        self.write()?;
-        for (outage, list) in self.lists.drain() {
-            if list.new > 0 {
-                self.conn
-                    .prepare_cached("UPDATE outage SET clients = clients + ?2 WHERE id = ?1")?
-                    .execute((outage, number(list.new)))?;
-            }
-        }
-        Ok(())
-    }
 }
 
 fn withdraw(conn: &Connection, outage: OutageId, client: ClientAddr, attempts: u32) -> Result<(), StoreError> {

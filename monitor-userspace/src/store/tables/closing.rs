@@ -3,23 +3,20 @@
 //! Waiting clients are read a page at a time and looked up in the address book (F-15). What is held in memory besides
 //! is one entry per recipient, so at most as much as the book itself.
 
-use std::{
-    collections::{BTreeMap, HashMap, hash_map::Entry},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::store::sql::{Connection, Error, Row};
 use crate::store::writer::Session;
 
 use super::{
-    super::{Applied, LetterId, StoreError, Telling},
+    super::{Applied, StoreError, Telling},
     columns::number,
+    letters::Letters,
     lists::{self, Lists},
     notices,
 };
 use crate::{
-    config::Language,
-    notify::{AddressBook, AddressEntry},
+    notify::AddressBook,
     outage::{ClientAddr, Closing, Failure, OutageId, UnixMs},
     relay::List,
 };
@@ -32,7 +29,7 @@ pub(super) fn close(session: &mut Session<'_>, closing: &Closing, telling: &Tell
     let conn = session.conn;
     let empty = AddressBook::default();
     let book = if telling.silent { &empty } else { session.book.load(conn)? };
-    let mut letters = Letters::new(conn, closing, telling.lifetime);
+    let mut letters = Letters::new(conn, closing, closing.recovered + telling.lifetime);
     let (mut untold, mut sent) = (0, 0);
     for &outage in &closing.outages {
         if !is_open(conn, outage)? {
@@ -43,9 +40,7 @@ pub(super) fn close(session: &mut Session<'_>, closing: &Closing, telling: &Tell
             Some(relay) => Some(Lists::new(conn, relay, outage, closing, telling)?),
             None => None,
         };
-        let mut after = None;
-        loop {
-            let page = page(conn, outage, after)?;
+        pages(conn, outage, |page| {
             for waiting in &page {
                 let told =
                     waiting.latest >= closing.tell_since && !(closing.skip_connected && waiting.connected.is_some());
@@ -59,12 +54,8 @@ pub(super) fn close(session: &mut Session<'_>, closing: &Closing, telling: &Tell
                     None => untold += 1,
                 }
             }
-            letters.write()?;
-            if page.len() < PAGE {
-                break;
-            }
-            after = page.last().map(|waiting| waiting.client);
-        }
+            letters.write()
+        })?;
         let lists = lists.map_or(Ok(0), Lists::finish)?;
         sent += lists;
         notices::ended(conn, outage, "ended", closing.recovered, telling)?;
@@ -76,7 +67,7 @@ pub(super) fn close(session: &mut Session<'_>, closing: &Closing, telling: &Tell
             number(services + lists),
         ))?;
     }
-    let written = letters.by_mail.len() as u64;
+    let written = letters.count();
     conn.prepare_cached("UPDATE letter_tally SET queued = queued + ?1")?.execute([number(written)])?;
     Ok(Applied { letters: written + sent, untold })
 }
@@ -92,9 +83,8 @@ pub(super) fn tell_listed(session: &mut Session<'_>, list: &List, lifetime: Dura
         tell_since: UnixMs(i64::MIN),
         skip_connected: false,
     };
-    let mut letters = Letters::new(conn, &closing, lifetime);
     // The list was there first: a letter lives from now on.
-    letters.expires = UnixMs::now() + lifetime;
+    let mut letters = Letters::new(conn, &closing, UnixMs::now() + lifetime);
     for listed in &list.clients {
         let waiting = Waiting {
             client: listed.client,
@@ -109,7 +99,7 @@ pub(super) fn tell_listed(session: &mut Session<'_>, list: &List, lifetime: Dura
         }
     }
     letters.write()?;
-    let written = letters.by_mail.len() as u64;
+    let written = letters.count();
     conn.prepare_cached("UPDATE letter_tally SET queued = queued + ?1")?.execute([number(written)])?;
     conn.prepare_cached("UPDATE outage SET letters = letters + ?2 WHERE id = ?1")?
         .execute((list.outage, number(written)))?;
@@ -140,7 +130,7 @@ pub(super) fn tell_late(session: &mut Session<'_>, late: &[Late], telling: &Tell
             .query_row([outage], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let tell_since = UnixMs(i64::MIN);
         let closing = Closing { outages: vec![outage], recovered, evidence, tell_since, skip_connected: false };
-        let mut letters = Letters::new(conn, &closing, telling.lifetime);
+        let mut letters = Letters::new(conn, &closing, closing.recovered + telling.lifetime);
         for Late { client, at, attempts, evidence, .. } in late {
             let Some(recipient) = book.lookup(*client) else { continue };
             let told = conn
@@ -166,7 +156,7 @@ pub(super) fn tell_late(session: &mut Session<'_>, late: &[Late], telling: &Tell
             }
         }
         letters.write()?;
-        let written = letters.by_mail.len() as u64;
+        let written = letters.count();
         conn.prepare_cached("UPDATE letter_tally SET queued = queued + ?1")?.execute([number(written)])?;
         conn.prepare_cached("UPDATE outage SET letters = letters + ?2 WHERE id = ?1")?
             .execute((outage, number(written)))?;
@@ -201,138 +191,20 @@ impl Waiting {
     }
 }
 
-fn page(conn: &Connection, outage: OutageId, after: Option<ClientAddr>) -> Result<Vec<Waiting>, StoreError> {
-    const COLUMNS: &str = "SELECT client, first, latest, attempts, evidence, connected FROM waiting WHERE outage = ?1
-        AND NOT EXISTS (SELECT 1 FROM declined WHERE declined.outage = waiting.outage AND declined.client = waiting.client)";
-    let rows: Result<_, _> = match after {
-        None => conn
-            .prepare_cached(&format!("{COLUMNS} ORDER BY client LIMIT {PAGE}"))?
-            .query_map([outage], Waiting::from_row)?
-            .collect(),
-        Some(client) => conn
-            .prepare_cached(&format!("{COLUMNS} AND client > ?2 ORDER BY client LIMIT {PAGE}"))?
-            .query_map((outage, client), Waiting::from_row)?
-            .collect(),
-    };
-    Ok(rows?)
-}
-
-/// The letters of one recovery: one per person, however many machines and services. Written a page at a time.
-struct Letters<'a> {
-    conn: &'a Connection,
-    closing: &'a Closing,
-    expires: UnixMs,
-    /// By mail address in lower case.
-    by_mail: HashMap<String, Place>,
-    /// Rows of the letters that are written, in the order of [`Place::letter`].
-    written: Vec<LetterId>,
-    letters: Vec<NewLetter>,
-    /// What letters speak of, by their places.
-    services: Vec<(usize, OutageId, Attempts)>,
-    /// Further machines of persons that a letter speaks to.
-    machines: Vec<(usize, OutageId, Attempts)>,
-}
-
-/// The letter of a person.
-struct Place {
-    /// Which of the recovery's.
-    letter: usize,
-    /// The latest outage that the letter speaks of.
+/// Everybody who is to be told of the end, by address.
+fn pages(
+    conn: &Connection,
     outage: OutageId,
-}
-
-/// Outage, client, recipient, language.
-type NewLetter = (OutageId, ClientAddr, String, Option<Language>);
-
-/// First, latest, how many, why.
-type Attempts = (UnixMs, UnixMs, i64, Failure);
-
-impl<'a> Letters<'a> {
-    fn new(conn: &'a Connection, closing: &'a Closing, lifetime: Duration) -> Self {
-        Self {
-            conn,
-            closing,
-            expires: closing.recovered + lifetime,
-            by_mail: HashMap::new(),
-            written: Vec::new(),
-            letters: Vec::new(),
-            services: Vec::new(),
-            machines: Vec::new(),
-        }
-    }
-
-    /// A letter to the recipient; or the one that there is speaks of this client too. Says how many services were added
-    /// to letters: one or none.
-    fn tell(&mut self, outage: OutageId, waiting: &Waiting, recipient: &AddressEntry) -> u64 {
-        let attempts = (waiting.first, waiting.latest, waiting.attempts, waiting.evidence);
-        match self.by_mail.entry(recipient.mail.to_lowercase()) {
-            Entry::Vacant(place) => {
-                let letter = self.written.len() + self.letters.len();
-                self.letters.push((outage, waiting.client, recipient.mail.clone(), recipient.language));
-                self.services.push((letter, outage, attempts));
-                place.insert(Place { letter, outage });
-                1
-            }
-            Entry::Occupied(mut place) if place.get().outage != outage => {
-                place.get_mut().outage = outage;
-                self.services.push((place.get().letter, outage, attempts));
-                1
-            }
-            Entry::Occupied(place) => {
-                self.machines.push((place.get().letter, outage, attempts));
-                0
-            }
-        }
-    }
-
-    /// Writes what has gathered: letters, then what they speak of, then more about that.
-    fn write(&mut self) -> Result<(), StoreError> {
-        let Closing { recovered, evidence, .. } = *self.closing;
-        let letters: Vec<_> = self
-            .letters
-            .iter()
-            .map(|(outage, client, mail, language)| {
-                (*outage, *client, mail, *language, recovered, evidence, self.expires)
-            })
-            .collect();
-        let ids = self
-            .conn
-            .prepare_cached(
-                "INSERT INTO letter (outage, client, mail, language, recovered, evidence, expires, due)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?5) RETURNING id",
-            )?
-            .query_each(&letters, |row| row.get::<_, i64>(0))?;
-        self.written.extend(ids.into_iter().flatten().map(LetterId));
-        self.letters.clear();
-        let services: Vec<_> = self
-            .services
-            .drain(..)
-            .map(|(letter, outage, (first, latest, attempts, failure))| {
-                (self.written[letter], outage, first, latest, attempts, failure)
-            })
-            .collect();
-        self.conn
-            .prepare_cached(
-                "INSERT INTO letter_service (letter, outage, first, latest, attempts, failure)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?
-            .execute_each(&services)?;
-        let machines: Vec<_> = self
-            .machines
-            .drain(..)
-            .map(|(letter, outage, (first, latest, attempts, failure))| {
-                (self.written[letter], outage, first, latest, attempts, failure, Failure::KnownFailed)
-            })
-            .collect();
-        // The letter tells of all attempts of one person together.
-        self.conn
-            .prepare_cached(
-                "UPDATE letter_service SET first = CASE WHEN ?3 < first THEN ?3 ELSE first END,
-                     latest = CASE WHEN ?4 > latest THEN ?4 ELSE latest END, attempts = attempts + ?5,
-                     failure = CASE WHEN failure = ?7 THEN ?6 ELSE failure END
-                 WHERE letter = ?1 AND outage = ?2",
-            )?
-            .execute_each(&machines)?;
-        Ok(())
-    }
+    take: impl FnMut(Vec<Waiting>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    conn.query_pages(
+        "waiting_clients",
+        "SELECT client, first, latest, attempts, evidence, connected FROM waiting WHERE outage = ?1 AND NOT EXISTS
+             (SELECT 1 FROM declined WHERE declined.outage = waiting.outage AND declined.client = waiting.client)
+         ORDER BY client",
+        [outage],
+        PAGE,
+        Waiting::from_row,
+        take,
+    )
 }

@@ -2,7 +2,10 @@
 
 use crate::store::sql::Connection;
 
-use super::{super::StoreError, notices};
+use super::{
+    super::{LetterId, StoreError},
+    notices,
+};
 use crate::outage::UnixMs;
 
 /// Letters deleted in one transaction: a few milliseconds.
@@ -10,17 +13,19 @@ const BITE: u32 = 2000;
 
 /// Deletes some of the letters that were delivered or given up before; says how many.
 pub(in crate::store) fn letters(conn: &Connection, before: UnixMs) -> Result<usize, StoreError> {
-    let states: Vec<String> = conn
+    let gone: Vec<(LetterId, String)> = conn
         .prepare_cached(
             "DELETE FROM letter WHERE id IN (SELECT id FROM letter WHERE state <> 'queued' AND settled < ?1 LIMIT ?2)
-             RETURNING state",
+             RETURNING id, state",
         )?
-        .query_map((before, BITE), |row| row.get(0))?
+        .query_map((before, BITE), |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
+    let ids: Vec<_> = gone.iter().map(|(letter, _)| [*letter]).collect();
+    conn.prepare_cached("DELETE FROM letter_service WHERE letter = ?1")?.execute_each(&ids)?;
     // `delivered` counts since the database was made; `dead` those that can still be looked at.
-    let dead = states.iter().filter(|state| *state == "dead").count();
+    let dead = gone.iter().filter(|(_, state)| state == "dead").count();
     conn.execute("UPDATE letter_tally SET dead = dead - ?1", [i64::try_from(dead).unwrap_or(i64::MAX)])?;
-    Ok(states.len())
+    Ok(gone.len())
 }
 
 /// Deletes outages that ended before and that no letter speaks of. The newest stays: its id must not be used again.

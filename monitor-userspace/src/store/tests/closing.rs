@@ -181,3 +181,23 @@ async fn a_list_of_many_pages_is_told_without_a_gap_at_the_seams() {
     known.sort();
     assert_eq!(told, known);
 }
+
+// proves: F-7 F-15
+#[tokio::test]
+async fn one_person_s_machines_on_many_pages_are_told_of_together() {
+    let bed = Bed::with_outages(&[1]).await;
+    bed.store.put_addresses(vec![address("10.0.0.0/8", "all@example")]).await.unwrap();
+    let waits = |machines: u32| -> Vec<_> {
+        (0..machines).map(|n| wait(1, &std::net::Ipv4Addr::from(0x0a00_0000 + n).to_string(), SINCE)).collect()
+    };
+    bed.store.apply(waits(3_001)).await.unwrap();
+    // Some are there and some are new.
+    bed.store.apply(waits(9_003)).await.unwrap();
+    assert_eq!(bed.store.outages(false, 1).await.unwrap()[0].clients, 9_003);
+    let applied = bed.store.apply(vec![Change::Close(closing(&[1]))]).await.unwrap();
+    assert_eq!(applied, Applied { letters: 1, untold: 0 });
+
+    let letters = bed.letters().await;
+    let told: Vec<_> = letters.iter().flat_map(|letter| &letter.services).map(|s| s.attempts).collect();
+    assert_eq!(told, [12_004]);
+}

@@ -31,6 +31,11 @@ async fn what_is_over_and_old_goes_and_what_is_queued_or_young_stays() {
     let counts = bed.store.outbox_counts().await.unwrap();
     assert_eq!((counts.queued, counts.delivered, counts.dead), (1, 1, 0));
     assert_eq!(bed.letters().await[0].services.len(), 1);
+    // Of the letter that is gone nothing is left.
+    let services = "SELECT count(*) FROM letter_service";
+    let services: i64 =
+        bed.store.database.read(|conn| Ok(conn.query_row(services, (), |row| row.get(0))?)).await.unwrap();
+    assert_eq!(services, 2);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The same work on either engine: SQLite in a file, PostgreSQL on another host of the lab, both durable at each commit.
 
+use std::env;
+
 use anyhow::{Context as _, Result};
 use lab::{Lab, MailSink, Postgres};
 use ringback::{
@@ -9,13 +11,17 @@ use ringback::{
 
 use crate::recovery::{Folder, closing, mails};
 
-/// Clients that wait.
+/// Clients that wait, unless `RINGBACK_WAITING` says otherwise.
 const CLIENTS: u32 = 1_000_000;
 
 /// Connections to the mail server.
 const CONNECTIONS: u16 = 8;
 
 pub(crate) fn run() -> Result<()> {
+    let most = match env::var("RINGBACK_WAITING") {
+        Ok(most) => most.parse().context("RINGBACK_WAITING: how many clients are to wait, at least 10")?,
+        Err(_) => CLIENTS,
+    };
     println!("\nstore: waiting clients, their recovery, and their mails to a local smtp-sink");
     for shared in [false, true] {
         on(shared, move |store, folder, smtp| {
@@ -26,7 +32,7 @@ pub(crate) fn run() -> Result<()> {
             })
         })?;
     }
-    for clients in [CLIENTS / 10, CLIENTS] {
+    for clients in [most / 10, most] {
         for shared in [false, true] {
             println!("{}", name(shared));
             on(shared, move |store, folder, _| {
