@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -12,9 +13,9 @@ use crate::Host;
 /// Of the elliptic kind: made in a moment.
 const KEY: [&str; 5] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
 
-/// What `openssl ca` wants to know; only it can make a certificate whose time is over.
+/// What `openssl ca` wants to know; only it can choose when a certificate's time begins and ends.
 const CA: &str = "[ca]\ndefault_ca = lab\n[lab]\ndatabase = index\nnew_certs_dir = .\nrand_serial = yes\n\
-                  default_md = sha256\npolicy = any\nx509_extensions = server\n[any]\n\
+                  default_md = sha256\npolicy = any\ncopy_extensions = copy\nx509_extensions = server\n[any]\n\
                   commonName = supplied\n[server]\nbasicConstraints = critical,CA:FALSE\n";
 
 /// The authority; its files go with the lab.
@@ -63,14 +64,27 @@ impl<'lab> Authority<'lab> {
 
     /// One whose time is over.
     pub fn expired(&self) -> Result<Certificate> {
-        let request = ["req", "-new", "-subj", "/CN=server", "-keyout", "expired.key", "-out", "expired.csr"];
-        self.openssl(&request, true)?;
+        self.dated("expired", "DNS:expired.test", "20200101000000Z", "20200102000000Z")
+    }
+
+    /// A server's certificate that is good until then.
+    pub fn certify_until(&self, file: &str, names: &str, end: SystemTime) -> Result<Certificate> {
+        let end = format!("@{}", end.duration_since(UNIX_EPOCH)?.as_secs());
+        let date = self.host.command("date").args(["--utc", "--date", &end, "+%Y%m%d%H%M%SZ"]).output()?;
+        self.dated(file, names, "20200101000000Z", String::from_utf8(date.stdout)?.trim())
+    }
+
+    fn dated(&self, file: &str, names: &str, start: &str, end: &str) -> Result<Certificate> {
+        let [pem, key, request] = ["pem", "key", "csr"].map(|kind| format!("{file}.{kind}"));
+        let names = format!("subjectAltName={names}");
+        let ask = ["req", "-new", "-subj", "/CN=server", "-addext", &names, "-keyout", &key, "-out", &request];
+        self.openssl(&ask, true)?;
         fs::write(self.folder.join("ca.cnf"), CA)?;
         fs::write(self.folder.join("index"), "")?;
-        let dates = ["-startdate", "20200101000000Z", "-enddate", "20200102000000Z"];
         let signed = ["ca", "-batch", "-notext", "-config", "ca.cnf", "-cert", "ca.pem", "-keyfile", "ca.key"];
-        self.openssl(&[&signed[..], &dates, &["-in", "expired.csr", "-out", "expired.pem"]].concat(), false)?;
-        self.certificate("expired.pem", "expired.key")
+        let dates = ["-startdate", start, "-enddate", end, "-in", &request, "-out", &pem];
+        self.openssl(&[&signed[..], &dates].concat(), false)?;
+        self.certificate(&pem, &key)
     }
 
     fn certificate(&self, pem: &str, key: &str) -> Result<Certificate> {

@@ -4,7 +4,7 @@ use std::{
     fs,
     net::{IpAddr, SocketAddr},
     os::unix::fs::PermissionsExt as _,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, Result};
@@ -214,5 +214,65 @@ fn a_reload_takes_a_renewed_certificate_and_keeps_the_old_one_when_it_is_broken(
     daemon.sighup()?;
     wait_until("the renewed certificate is served", LIMIT, || shown(&after))?;
     assert!(!shown(&before));
+    Ok(())
+}
+
+// proves: F-21 F-29
+#[test]
+fn a_certificate_that_expires_is_announced_and_then_none() -> Result<()> {
+    const GOOD_FOR: Duration = Duration::from_secs(15);
+    let lab = Lab::builder().build()?;
+    let (client, server) = (lab.client(1), lab.server(1));
+    // As above: for the frames that XDP sends back.
+    let _pass = client.xdp_pass(lab::host::INTERFACE)?;
+    let authority = Authority::new(lab.gateway(), "authority")?;
+    let names = format!("DNS:{NAME}");
+    // Whole seconds, as in certificates.
+    let ends = (SystemTime::now() + GOOD_FOR).duration_since(UNIX_EPOCH)?.as_secs();
+    let end = UNIX_EPOCH + Duration::from_secs(ends);
+    let short = authority.certify_until("www", &names, end)?;
+    let service = server.service_v4(443);
+    let nginx = HttpServer::start(server, 443)?;
+    let config = config(&short, "").text("standin.other_ports", "reset");
+    let mut daemon = Daemon::start(lab.gateway(), config)?;
+    learn(&daemon, client, service)?;
+    drop(nginx);
+    assert_eq!(client.connect(None, service, LIMIT)?, Attempt::Refused);
+    let url = format!("https://{NAME}/");
+    let shown = || https(client, &authority, service, NAME, &[&url]).is_ok_and(|seen| seen.status == 503);
+    wait_until("the page is shown", LIMIT, shown)?;
+    let text = |daemon: &Daemon<'_>| -> Result<String> {
+        Ok(String::from_utf8_lossy(&daemon.ringback(&["status"])?.stdout).into_owned())
+    };
+    let file = short.certificate.display().to_string();
+    let status = text(&daemon)?;
+    assert!(status.contains(&format!("PAGE:      {file} expires in")), "{status}");
+    assert!(daemon.log().contains(&format!("standin.tls: {file} expires at ")), "{}", daemon.log());
+    let report = daemon.status()?;
+    assert_eq!(report["certificates"][0]["ends"].as_u64(), Some(ends * 1000), "{report:#}");
+    assert_eq!((&report["health"], SystemTime::now() < end), (&"ok".into(), true), "{report:#}");
+
+    wait_until("the certificate counts no more", GOOD_FOR + LIMIT, || !shown())?;
+    assert!(SystemTime::now() > end, "a certificate in its time was not served");
+    // As on any port that has no page.
+    wait_until("its port is another port", LIMIT, || {
+        client.connect(None, service, LIMIT).is_ok_and(|attempt| attempt == Attempt::Refused)
+    })?;
+    wait_until("it is said", LIMIT, || daemon.log().contains(&format!("standin.tls: {file} has expired at ")))?;
+    // A restart goes on without it: everything else works.
+    assert!(daemon.sigterm()?.success());
+    daemon.launch()?;
+    let status = text(&daemon)?;
+    assert!(status.contains(&format!("PROBLEM:   the certificate {file} has expired")), "{status}");
+    let check = daemon.ringback(&["check"])?;
+    let said = String::from_utf8_lossy(&check.stderr).into_owned();
+    assert!(check.status.code() == Some(2) && said.contains("www.pem has expired at "), "{said}");
+
+    let renewed = authority.certify("renewed", &names)?;
+    fs::copy(&renewed.certificate, &short.certificate)?;
+    fs::copy(&renewed.key, &short.key)?;
+    daemon.sighup()?;
+    wait_until("the renewed certificate is served", LIMIT, shown)?;
+    assert_eq!(daemon.status()?["health"], "ok");
     Ok(())
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{Context, Failure};
-use crate::{daemon, kernel};
+use crate::{config, daemon, kernel, page};
 
 /// `ringback check`
 #[derive(Debug, Args)]
@@ -16,6 +16,9 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         let config = context.config()?;
+        if let Some((key, what)) = page::ended_certificate(&config.standin) {
+            return Err(Failure::usage(config::mistake(context.path(), key, what).to_string()));
+        }
         let interfaces = daemon::interfaces(&config).map_err(|error| Failure::usage(format!("{error:#}")))?;
         let present = kernel::existing_interfaces();
         if let Some(unknown) = interfaces.iter().find(|name| !present.contains(name)) {

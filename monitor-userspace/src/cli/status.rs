@@ -11,8 +11,9 @@ use super::{
     time::{lasting, utc},
 };
 use crate::{
-    control::{Health, Loss, SharedLine, StatusReport},
+    control::{CertificateLine, Health, Loss, SharedLine, StatusReport},
     outage::UnixMs,
+    page::Validity,
     store::{ListRecord, ListState},
 };
 
@@ -81,6 +82,9 @@ fn text(report: &StatusReport) -> String {
     if let Some(line) = page_line(&report.page) {
         say(line);
     }
+    for line in report.certificates.iter().filter_map(|line| certificate_line(line, report.now)) {
+        say(line);
+    }
     for list in &report.lists {
         say(list_line(list));
     }
@@ -114,6 +118,14 @@ fn page_line(counts: &[Loss]) -> Option<String> {
     let said = counts.iter().filter(|loss| loss.count > 0 || always.contains(&loss.reason.as_str()));
     let said: Vec<_> = said.map(|loss| format!("{} {}", loss.count, loss.reason)).collect();
     (!said.is_empty()).then(|| format!("Page:      {}", said.join(", ")))
+}
+
+/// Said of a certificate that ends soon; one that has ended is a problem.
+fn certificate_line(line: &CertificateLine, now: UnixMs) -> Option<String> {
+    let left = lasting(line.ends.since(now));
+    let file = &line.certificate;
+    (Validity::of(line.ends, now) == Validity::EndsSoon)
+        .then(|| format!("PAGE:      {file} expires in {left} ({}): renew it", utc(line.ends)))
 }
 
 /// Who shares the database, or since when it is out of reach.
@@ -187,6 +199,7 @@ mod tests {
             ignored: Tally::default(),
             snmp: Vec::new(),
             page: Vec::new(),
+            certificates: Vec::new(),
             list_states: Vec::new(),
             mailbox: Vec::new(),
             notices_waiting: 0,

@@ -67,6 +67,13 @@ pub fn load(path: &Path, presence: Presence) -> Result<Config, ConfigError> {
     parse(&file, &text)
 }
 
+/// A mistake in the file at `path` that was found elsewhere.
+#[must_use]
+pub fn mistake(path: &Path, key: String, what: String) -> ConfigError {
+    let line = fs::read_to_string(path).ok().and_then(|text| line_of_key(&text, &key));
+    ConfigError { file: path.display().to_string(), mistakes: vec![Mistake { line, key, what }] }
+}
+
 /// Reads and checks a configuration's text; `file` names it in mistakes.
 pub fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
     let mut config: Config = toml::from_str(text).map_err(|error| ConfigError {

@@ -20,7 +20,7 @@ mod standin;
 mod webhook;
 
 pub use guard::{CheckKind, CheckSetting, GuardEnd, GuardFail, GuardMode, GuardSetting};
-pub use load::{ConfigError, Mistake, Presence, load, parse};
+pub use load::{ConfigError, Mistake, Presence, load, mistake, parse};
 pub use notice::NoticeSetting;
 pub use peers::{Application, Heartbeat, PeerPath, PeerSetting, Standby, StandbyGroup};
 pub use relay::{Deliver, GatewaySetting, KeySetting, Mailbox, RelaySetting};

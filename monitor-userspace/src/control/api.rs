@@ -18,8 +18,8 @@ use tokio::{
 use super::{
     metrics,
     report::{
-        AddressLine, Health, InterfaceLine, Loss, OutageLine, ServiceLine, SharedLine, SignalRequest, StatusReport,
-        Target, TestMailRequest, WaitingRequest,
+        AddressLine, CertificateLine, Health, InterfaceLine, Loss, OutageLine, ServiceLine, SharedLine, SignalRequest,
+        StatusReport, Target, TestMailRequest, WaitingRequest,
     },
 };
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
     notice,
     notify::{Delivery, Webhooks, sample, webhook},
     outage::{self, ClientAddr, Observation, OutageId, UnixMs},
-    page::{Desk, Limits, Wish},
+    page::{Desk, Limits, Validity, Wish},
     recovery::Reported,
     relay::Courier,
     store::{ListState, OutageRecord, Store, StoreError, WaitingClient},
@@ -58,6 +58,8 @@ pub struct Context {
     pub guards: watch::Receiver<Vec<GuardLine>>,
     /// Counters of the stand-in page, if it is on.
     pub page: Option<Arc<crate::page::Counters>>,
+    /// When its certificates end.
+    pub certificates: Option<crate::page::CertificateEnds>,
     /// When the daemon started.
     pub started: UnixMs,
     /// How much one client may ask for.
@@ -166,6 +168,12 @@ async fn report(context: &Context) -> Result<StatusReport, StoreError> {
     if let Some(error) = context.mailbox.as_ref().and_then(Courier::error) {
         problems.push(format!("the mailbox cannot be read: {error}"));
     }
+    let certificates = context.certificates.as_ref().map(certificate_lines).unwrap_or_default();
+    let now = UnixMs::now();
+    for line in certificates.iter().filter(|line| Validity::of(line.ends, now) == Validity::Ended) {
+        problems
+            .push(format!("the certificate {} has expired: its names do not get the stand-in page", line.certificate));
+    }
     let shared = shared_line(context).await?;
     if let Some(shared) = &shared
         && let Some(reason) = &shared.cut_off
@@ -191,7 +199,8 @@ async fn report(context: &Context) -> Result<StatusReport, StoreError> {
         refused,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: context.started,
-        now: UnixMs::now(),
+        now,
+        certificates,
         health: if problems.is_empty() { Health::Ok } else { Health::Degraded },
         problems,
         interfaces: core
@@ -237,6 +246,12 @@ fn snmp_lines(counters: &crate::recovery::snmp::Counters) -> Vec<Loss> {
 
 fn page_lines(counters: &crate::page::Counters) -> Vec<Loss> {
     counters.words().map(|(word, count)| Loss { reason: word.to_owned(), count }).collect()
+}
+
+fn certificate_lines(certificates: &crate::page::CertificateEnds) -> Vec<CertificateLine> {
+    let line =
+        |(file, ends): (std::path::PathBuf, UnixMs)| CertificateLine { certificate: file.display().to_string(), ends };
+    certificates.get().into_iter().map(line).collect()
 }
 
 fn line(record: OutageRecord) -> OutageLine {

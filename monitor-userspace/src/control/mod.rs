@@ -14,7 +14,7 @@ pub use api::{Context, metrics_router, router};
 pub use client::{Client, ClientError};
 pub use peers::HandOverRequest;
 pub use report::{
-    AddressLine, Health, InterfaceLine, Loss, OutageLine, ServiceLine, SharedLine, SignalRequest, StatusReport, Target,
-    TestMailRequest, WaitingRequest, Word,
+    AddressLine, CertificateLine, Health, InterfaceLine, Loss, OutageLine, ServiceLine, SharedLine, SignalRequest,
+    StatusReport, Target, TestMailRequest, WaitingRequest, Word,
 };
 pub use socket::{SocketError, listen};

@@ -63,6 +63,9 @@ pub struct StatusReport {
     /// What became of the clients of the stand-in page, by reason; empty while it is off.
     #[serde(default)]
     pub page: Vec<Loss>,
+    /// The stand-in page's certificates; empty while it is off.
+    #[serde(default)]
+    pub certificates: Vec<CertificateLine>,
     /// Whether this path ever showed an answer; if not, silence cannot be judged (asymmetric routing?).
     pub answers_seen: bool,
     /// The database that is shared with other gateways; absent: none is.
@@ -78,6 +81,15 @@ pub enum Health {
     Ok,
     /// Something does not; see the problems.
     Degraded,
+}
+
+/// A certificate of the stand-in page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateLine {
+    /// Its file.
+    pub certificate: String,
+    /// The last moment that it is good for; afterwards its names have no page.
+    pub ends: UnixMs,
 }
 
 /// A count and its reason.

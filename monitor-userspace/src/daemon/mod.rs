@@ -176,6 +176,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         watches: true,
         guards: guard_lines,
         page: page.as_ref().filter(|_| config.standin.enabled).map(Page::counters),
+        certificates: page.as_ref().filter(|_| config.standin.enabled).map(Page::certificates),
         limits,
         started: UnixMs::now(),
         peers: heartbeats.as_ref().map(|running| running.peers.clone()),

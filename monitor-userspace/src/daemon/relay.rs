@@ -72,6 +72,7 @@ pub async fn run(config: Config) -> Result<()> {
         guards: watch::channel(Vec::new()).1,
         peers: None,
         page: None,
+        certificates: None,
         limits: Arc::new(Limits::new(&config.standin)),
         shared: None,
         started: UnixMs::now(),

@@ -1,6 +1,15 @@
 //! The operator's certificates: for which servers and names the page can stand in over TLS.
+//!
+//! One whose time is over is none: who asks for its names gets what names without a certificate get.
 
-use std::{fs, io, net::IpAddr, os::unix::fs::MetadataExt as _, path::Path, sync::Arc};
+use std::{
+    fs, io,
+    net::IpAddr,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio_rustls::rustls::{
     self, CertificateError, RootCertStore, ServerConfig,
@@ -10,11 +19,15 @@ use tokio_rustls::rustls::{
     server::ParsedCertificate,
 };
 
+use super::expiry::Validity;
 use crate::{
     config::{ClientNet, StandInTls},
     notify::utc_and_local,
     outage::UnixMs,
 };
+
+/// Later than any certificate lasts: RFC 5280 ends with the year 9999.
+const END_OF_TIME: Duration = Duration::from_secs(253_402_300_800);
 
 /// All of them, in the order of the configuration.
 pub(super) struct Certificates(Vec<Entry>);
@@ -22,7 +35,10 @@ pub(super) struct Certificates(Vec<Entry>);
 struct Entry {
     /// Empty: every server.
     servers: Vec<ClientNet>,
+    file: PathBuf,
     leaf: CertificateDer<'static>,
+    /// The last moment of the chain's first certificate to end.
+    ends: UnixMs,
     tls: Arc<ServerConfig>,
 }
 
@@ -35,16 +51,21 @@ impl Certificates {
         settings.iter().enumerate().map(entry).collect::<Result<_, _>>().map(Self)
     }
 
+    /// Each file, and the last moment that it is good for.
+    pub(super) fn ends(&self) -> impl Iterator<Item = (&Path, UnixMs)> {
+        self.0.iter().map(|entry| (entry.file.as_path(), entry.ends))
+    }
+
     /// The servers that there is a certificate for, as networks.
     pub(super) fn servers(&self) -> Vec<ClientNet> {
         let all = || [ClientNet::all_v4(), ClientNet::all_v6()];
         let of = |entry: &Entry| if entry.servers.is_empty() { all().to_vec() } else { entry.servers.clone() };
-        self.0.iter().flat_map(of).collect()
+        self.in_time().flat_map(of).collect()
     }
 
     /// Whether the page stands in for this server's HTTPS.
     pub(super) fn are_for(&self, server: IpAddr) -> bool {
-        self.0.iter().any(|entry| entry.is_for(server))
+        self.in_time().any(|entry| entry.is_for(server))
     }
 
     /// What to speak with a client that asks the server for `name`; for one that names nothing (as with an address in the
@@ -54,8 +75,13 @@ impl Certificates {
             Some(name) => ServerName::try_from(name).ok()?,
             None => ServerName::from(server),
         };
-        let found = self.0.iter().find(|entry| entry.is_for(server) && entry.is_named(&name))?;
+        let found = self.in_time().find(|entry| entry.is_for(server) && entry.is_named(&name))?;
         Some(Arc::clone(&found.tls))
+    }
+
+    fn in_time(&self) -> impl Iterator<Item = &Entry> {
+        let now = UnixMs::now();
+        self.0.iter().filter(move |entry| Validity::of(entry.ends, now) != Validity::Ended)
     }
 }
 
@@ -69,7 +95,7 @@ impl Entry {
         let Some(leaf) = chain.first().cloned() else {
             return Err(in_file(unreadable(file, "certificate", &pem::Error::NoItemsFound)));
         };
-        if let Some(what) = out_of_date(&leaf) {
+        if let Some(what) = refused(&leaf) {
             return Err(in_file(format!("{} {what}", file.display())));
         }
         let in_key = |what: String| ("key", what);
@@ -79,11 +105,12 @@ impl Entry {
         if fs::metadata(&setting.key).is_ok_and(|metadata| metadata.mode() & 0o007 != 0) {
             return Err(in_key(format!("{shown} can be read by everybody: chmod 640 {shown}")));
         }
+        let ends = chain.iter().filter_map(end).min().unwrap_or(UnixMs(i64::MAX));
         let tls = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
             .map_err(|error| in_key(format!("{shown} does not go with {}: {error}", file.display())))?;
-        Ok(Self { servers: setting.servers.clone(), leaf, tls: Arc::new(tls) })
+        Ok(Self { servers: setting.servers.clone(), file: file.clone(), leaf, ends, tls: Arc::new(tls) })
     }
 
     fn is_for(&self, server: IpAddr) -> bool {
@@ -107,26 +134,46 @@ fn unreadable(file: &Path, kind: &str, error: &pem::Error) -> String {
     }
 }
 
-/// Whether a browser would refuse the certificate at this moment, and why. The path to an authority is not looked at: it is
-/// the client's to judge. Without one, the check of everything else still comes first.
-fn out_of_date(leaf: &CertificateDer<'_>) -> Option<String> {
-    let parsed = match ParsedCertificate::try_from(leaf) {
-        Ok(parsed) => parsed,
-        Err(error) => return Some(format!("is not a certificate: {error}")),
-    };
-    let algorithms = default_provider().signature_verification_algorithms.all;
-    let judged =
-        verify_server_cert_signed_by_trust_anchor(&parsed, &RootCertStore::empty(), &[], UnixTime::now(), algorithms);
-    let Err(rustls::Error::InvalidCertificate(error)) = judged else { return None };
-    let utc = |at: UnixTime| utc_and_local(UnixMs(i64::try_from(at.as_secs()).unwrap_or(i64::MAX / 1000) * 1000));
-    match error {
-        CertificateError::ExpiredContext { not_after, .. } => {
-            Some(format!("has expired at {}: renew it", utc(not_after)))
+/// Whether a browser would refuse the certificate from the first moment on, and why. The path to an authority is not looked
+/// at: it is the client's to judge. Without one, the check of everything else still comes first.
+fn refused(leaf: &CertificateDer<'_>) -> Option<String> {
+    match judged(leaf, UnixTime::now()) {
+        Ok(CertificateError::NotValidYetContext { not_before, .. }) => {
+            Some(format!("is not valid before {}: is the clock right?", utc_and_local(unix(not_before))))
         }
-        CertificateError::NotValidYetContext { not_before, .. } => {
-            Some(format!("is not valid before {}: is the clock right?", utc(not_before)))
-        }
-        CertificateError::BadEncoding => Some("is not a certificate: its encoding is wrong".to_owned()),
+        Ok(CertificateError::BadEncoding) => Some("is not a certificate: its encoding is wrong".to_owned()),
+        Ok(_) => None,
+        Err(error) => Some(format!("is not a certificate: {error}")),
+    }
+}
+
+/// The last moment of its time.
+fn end(certificate: &CertificateDer<'_>) -> Option<UnixMs> {
+    match judged(certificate, UnixTime::since_unix_epoch(END_OF_TIME)) {
+        Ok(CertificateError::ExpiredContext { not_after, .. }) => Some(unix(not_after)),
         _ => None,
+    }
+}
+
+/// What is said against it at that moment; never nothing, as no authority is known.
+fn judged(certificate: &CertificateDer<'_>, at: UnixTime) -> Result<CertificateError, rustls::Error> {
+    let parsed = ParsedCertificate::try_from(certificate)?;
+    let algorithms = default_provider().signature_verification_algorithms.all;
+    match verify_server_cert_signed_by_trust_anchor(&parsed, &RootCertStore::empty(), &[], at, algorithms) {
+        Err(rustls::Error::InvalidCertificate(error)) => Ok(error),
+        Err(error) => Err(error),
+        Ok(()) => Ok(CertificateError::UnknownIssuer),
+    }
+}
+
+fn unix(at: UnixTime) -> UnixMs {
+    UnixMs(i64::try_from(at.as_secs()).unwrap_or(i64::MAX / 1000).saturating_mul(1000))
+}
+
+/// What is said of a certificate, behind its file's name.
+pub(super) fn words(validity: Validity, ends: UnixMs) -> String {
+    match validity {
+        Validity::Ended => format!("has expired at {}: renew it", utc_and_local(ends)),
+        Validity::EndsSoon | Validity::Good => format!("expires at {}: renew it", utc_and_local(ends)),
     }
 }

@@ -5,7 +5,7 @@
 //! and never shows anything of another client.
 //!
 //! `steering` has the kernel deliver the packets here, `listeners` takes the connections, `server` speaks HTTP within
-//! limits, over `tls` where there are `certificates`, `routes` answers, `answer`, `join` and `desk` keep what was asked for,
+//! limits, over `tls` where there are `certificates` (`expiry` says when those end), `routes` answers, `answer`, `join` and `desk` keep what was asked for,
 //! `view` knows what is failed, `on_record` whom the page is for. `in_force` is what a reload replaces.
 
 mod answer;
@@ -13,6 +13,7 @@ mod certificates;
 mod counters;
 mod desk;
 mod document;
+mod expiry;
 mod host_header;
 mod in_force;
 mod join;
@@ -29,7 +30,7 @@ mod view;
 mod waiting;
 mod words;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use monitor_common::OtherPorts;
@@ -41,13 +42,17 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::token::Links;
+use self::{
+    certificates::Certificates, expiry::Reminder, in_force::InForce, listeners::Listeners, routes::Context,
+    steering::Steering, token::Key,
+};
 pub use self::{
     counters::Counters,
     desk::{Desk, Wish},
+    expiry::Validity,
     limits::Limits,
     steering::remove as remove_steering,
 };
-use self::{in_force::InForce, listeners::Listeners, routes::Context, steering::Steering, token::Key};
 use crate::{
     config::{Config, Language, OtherPortsRule, StandIn},
     daemon::Command,
@@ -117,6 +122,28 @@ pub(crate) fn check(settings: &StandIn) -> Result<(), (String, String)> {
     InForce::load(settings, Language::default()).map(drop).map_err(|(key, what)| (format!("standin.{key}"), what))
 }
 
+/// The first certificate whose time is over: the key, and what is wrong. No mistake of the configuration: everything else
+/// works, so only `check` stumbles over it.
+pub(crate) fn ended_certificate(settings: &StandIn) -> Option<(String, String)> {
+    let certificates = Certificates::load(&settings.tls).ok()?;
+    let mut ends = certificates.ends().enumerate();
+    let (index, (file, ends)) = ends.find(|(_, (_, ends))| Validity::of(*ends, UnixMs::now()) == Validity::Ended)?;
+    let key = format!("standin.tls[{index}].certificate");
+    Some((key, format!("{} {}", file.display(), certificates::words(Validity::Ended, ends))))
+}
+
+/// When the certificates in force end.
+#[derive(Clone)]
+pub struct CertificateEnds(watch::Receiver<Arc<InForce>>);
+
+impl CertificateEnds {
+    /// Each file, and the last moment that it is good for.
+    #[must_use]
+    pub fn get(&self) -> Vec<(PathBuf, UnixMs)> {
+        self.0.borrow().certificates.ends().map(|(file, ends)| (file.to_owned(), ends)).collect()
+    }
+}
+
 impl Page {
     /// Listens and sets up the routing. Nothing is steered before [`Page::run`].
     pub async fn start(maps: StandInMaps, surroundings: Surroundings) -> Result<Self> {
@@ -160,6 +187,12 @@ impl Page {
         Arc::clone(&self.counters)
     }
 
+    /// When its certificates end.
+    #[must_use]
+    pub fn certificates(&self) -> CertificateEnds {
+        CertificateEnds(self.in_force.subscribe())
+    }
+
     /// Serves until `cancel`; then lets open connections end, and removes the routing.
     pub async fn run(mut self, cancel: CancellationToken) -> Result<()> {
         let closing = CancellationToken::new();
@@ -179,12 +212,16 @@ impl Page {
         }
         let mut look = every(LOOK);
         let (mut alive, mut on_record, mut forget) = (Instant::now(), Instant::now(), Instant::now());
+        let mut reminder = Reminder::default();
         loop {
             let in_force = Arc::clone(&self.in_force.borrow());
             let now = Instant::now();
             if now >= alive {
                 alive = now + ALIVE;
                 self.tell(&in_force, ports)?;
+                if ports.0 != 0 {
+                    remind(&mut reminder, &in_force.certificates);
+                }
             }
             if let Some((context, _)) = &view {
                 match context.look().await {
@@ -204,6 +241,7 @@ impl Page {
                 () = cancel.cancelled() => break,
                 Ok(()) = self.config.changed() => {
                     self.reload();
+                    reminder = Reminder::default();
                     // At once, not when it is their turn.
                     (alive, on_record) = (Instant::now(), Instant::now());
                 }
@@ -237,6 +275,17 @@ impl Page {
             // It was checked a moment ago: a file has gone since.
             Err(error) => tracing::error!("the stand-in page keeps its old settings: {error:#}"),
         }
+    }
+}
+
+/// Says which certificates end, or have ended.
+fn remind(reminder: &mut Reminder, certificates: &Certificates) {
+    let ends: Vec<_> = certificates.ends().collect();
+    let times: Vec<_> = ends.iter().map(|(_, ends)| *ends).collect();
+    for (index, validity) in reminder.look(&times, UnixMs::now()) {
+        let (file, ends) = ends[index];
+        let shown = if validity == Validity::Ended { "; its names do not get the page any more" } else { "" };
+        tracing::warn!("standin.tls: {} {}{shown}", file.display(), certificates::words(validity, ends));
     }
 }
 

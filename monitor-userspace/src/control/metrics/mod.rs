@@ -45,6 +45,12 @@ pub(super) fn encode(report: &StatusReport, hosts: &PeersReport, lines: &[GuardL
     let states = report.list_states.iter().map(|line| (vec![("state", line.reason.clone())], line.count));
     gauges(&mut registry, "lists", "Lists that relays were sent, by what became of them", states);
     gauge(&mut registry, "notices_waiting", "What operators are still to be told", report.notices_waiting);
+    let ends = report
+        .certificates
+        .iter()
+        .map(|line| (vec![("certificate", line.certificate.clone())], u64::try_from(line.ends.0 / 1000).unwrap_or(0)));
+    let help = "When a certificate of the stand-in page expires, in seconds since 1970";
+    gauges(&mut registry, "certificate_expiry_timestamp_seconds", help, ends);
     peers::register(&mut registry, hosts);
     guards::register(&mut registry, lines);
     let mut text = String::new();
