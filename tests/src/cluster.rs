@@ -36,9 +36,11 @@ pub struct Cluster {
 pub enum Ways {
     /// The network of the shared addresses.
     Front,
-    /// That and a network of their own.
+    /// The same in IPv6.
+    FrontV6,
+    /// The first and a network of their own.
     Both,
-    /// That and Ethernet frames on the other network.
+    /// The first and Ethernet frames on the other network.
     FrontAndLink,
 }
 
@@ -129,6 +131,7 @@ impl Cluster {
             let [a, b, c] = BACK;
             let paths = match ways {
                 Ways::Front => format!("'10.9.0.{other}:7411'"),
+                Ways::FrontV6 => format!("'[fd00:9::{other}]:7411'"),
                 Ways::Both => format!("'10.9.0.{other}:7411', '{a}.{b}.{c}.{other}:7411'"),
                 Ways::FrontAndLink => format!("'10.9.0.{other}:7411', 'link:eth1'"),
             };

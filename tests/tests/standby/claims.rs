@@ -2,7 +2,6 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr},
-    sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -11,8 +10,8 @@ use anyhow::{Context as _, Result};
 use lab::{Cluster, FrameListener, FrameSocket, Knocking, Ways, cluster::settled, wait_until};
 use ringback::standby::announce;
 
-const LIMIT: Duration = Duration::from_secs(10);
-const BEAT: &str = "50ms";
+use super::{BEAT, LIMIT, alone};
+
 /// Beat, and what the client's own connections take; without an answer caches stay wrong for seconds.
 const ANSWERED_WITHIN: Duration = Duration::from_millis(300);
 /// What may pass between two answers.
@@ -20,12 +19,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Nobody's of the lab.
 const FOREIGN: [u8; 6] = [2, 0, 0, 0, 0, 9];
-
-/// Beats of 50 ms want the machine for themselves: one story at a time.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// A stranger on the switch.
 struct Stranger {

@@ -1,0 +1,59 @@
+//! What everybody on the link hears of a take-over (H-4).
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use lab::{Owners, Ways};
+use ringback::standby::announce;
+
+use super::{BEAT, GONE, asker, for_both_families};
+
+/// Between an announcement and its repetition.
+const AGAIN: Duration = Duration::from_secs(1);
+
+// proves: H-4 H-8
+#[test]
+fn a_take_over_is_announced_before_a_question_is_answered_and_again_after_a_second() -> Result<()> {
+    for_both_families(|cluster, address| {
+        let mut daemons = cluster.start(Ways::Front, BEAT)?;
+        let (client, new) = (cluster.client(), cluster.host(2).mac("eth0")?);
+        let announced = announce::frames(address, new);
+        let listener = client.frame_listener("eth0", if address.is_ipv4() { 0x0806 } else { 0x86dd })?;
+        let owners = Owners::start(client, asker(address), address)?;
+        thread::sleep(GONE);
+        drop(listener.heard());
+        let mut heard: Vec<(Instant, Vec<u8>)> = Vec::new();
+        daemons[0].kill9()?;
+        let end = Instant::now() + GONE + AGAIN + Duration::from_millis(500);
+        while Instant::now() < end {
+            thread::sleep(Duration::from_millis(5));
+            let now = Instant::now();
+            let of_new = listener.heard().into_iter().filter(|frame| frame[6..12] == new);
+            heard.extend(of_new.filter(|frame| claims(frame, address)).map(|frame| (now, frame)));
+        }
+        let all: Vec<_> = heard.iter().map(|(_, frame)| frame.clone()).collect();
+        assert_eq!(
+            all[..announced.len()],
+            announced,
+            "a request and then a reply, or an advertisement; before all else"
+        );
+        assert!(owners.count(heard[0].0, new) > 20);
+        let said: Vec<_> = heard.iter().filter(|(_, frame)| announced.contains(frame)).collect();
+        let frames: Vec<_> = said.iter().map(|(_, frame)| frame.clone()).collect();
+        assert_eq!(frames, [&announced[..], &announced].concat(), "twice");
+        let pause = said[announced.len()].0 - said[0].0;
+        assert!(pause > AGAIN - GONE && pause < AGAIN + GONE, "{pause:?}");
+        Ok(())
+    })
+}
+
+/// Whether the frame says that the address is its sender's.
+fn claims(frame: &[u8], address: std::net::IpAddr) -> bool {
+    match address {
+        std::net::IpAddr::V4(v4) => frame.get(28..32) == Some(&v4.octets()),
+        std::net::IpAddr::V6(v6) => frame.get(54) == Some(&136) && frame.get(62..78) == Some(&v6.octets()),
+    }
+}
