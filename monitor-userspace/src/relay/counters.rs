@@ -1,49 +1,32 @@
 //! What became of visits to the mailbox and of the mails in it, by reason, since the start.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use super::seal::Refusal;
+use crate::counters::counters;
 
-/// What is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Count {
+counters! {
     /// A visit went well.
-    Visit,
+    Visit = "visit",
     /// A visit failed.
-    VisitFailed,
+    VisitFailed = "visit_failed",
     /// A list was stored.
-    ListTaken,
+    ListTaken = "list_taken",
     /// A receipt was stored.
-    ReceiptTaken,
+    ReceiptTaken = "receipt_taken",
     /// A mail whose deletion only was left.
-    TakenBefore,
+    TakenBefore = "taken_before",
     /// Forged, cut, under a key that is not alive, or not signed at all.
-    RefusedSignature,
+    RefusedSignature = "refused_signature",
     /// Sent again by somebody.
-    RefusedReplayed,
+    RefusedReplayed = "refused_replayed",
     /// Too late.
-    RefusedExpired,
+    RefusedExpired = "refused_expired",
     /// More bytes than are fetched.
-    RefusedTooLarge,
+    RefusedTooLarge = "refused_too_large",
     /// Nothing of ours in it.
-    RefusedForeign,
+    RefusedForeign = "refused_foreign",
     /// Anything else.
-    RefusedOther,
+    RefusedOther = "refused_other",
 }
-
-const WORDS: [(Count, &str); 11] = [
-    (Count::Visit, "visit"),
-    (Count::VisitFailed, "visit_failed"),
-    (Count::ListTaken, "list_taken"),
-    (Count::ReceiptTaken, "receipt_taken"),
-    (Count::TakenBefore, "taken_before"),
-    (Count::RefusedSignature, "refused_signature"),
-    (Count::RefusedReplayed, "refused_replayed"),
-    (Count::RefusedExpired, "refused_expired"),
-    (Count::RefusedTooLarge, "refused_too_large"),
-    (Count::RefusedForeign, "refused_foreign"),
-    (Count::RefusedOther, "refused_other"),
-];
 
 impl From<&Refusal> for Count {
     fn from(refusal: &Refusal) -> Self {
@@ -58,29 +41,15 @@ impl From<&Refusal> for Count {
     }
 }
 
-/// One count per reason.
-#[derive(Debug, Default)]
-pub struct Counters([AtomicU64; WORDS.len()]);
-
-impl Counters {
-    pub(super) fn count(&self, what: Count) {
-        self.0[what as usize].fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Every count with its word.
-    pub fn words(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        WORDS.iter().map(|(count, word)| (*word, self.0[*count as usize].load(Ordering::Relaxed)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_count_is_at_its_own_word() {
-        for (index, (count, word)) in WORDS.iter().enumerate() {
-            assert_eq!(*count as usize, index, "{word}");
-        }
+    fn each_reason_is_counted_under_its_own_word() {
+        let counters = Counters::default();
+        counters.count(Count::RefusedExpired);
+        let counted: Vec<_> = counters.words().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(counted, [("refused_expired", 1)]);
     }
 }
