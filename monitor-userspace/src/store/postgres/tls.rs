@@ -1,7 +1,7 @@
 //! TLS to the database server, by the same library that encrypts mail.
 
 use std::{
-    fs, io,
+    io,
     path::Path,
     pin::Pin,
     sync::Arc,
@@ -13,32 +13,21 @@ use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream}
 use tokio_rustls::{
     TlsConnector,
     rustls::{
-        ClientConfig, RootCertStore,
-        crypto::ring::default_provider,
-        pki_types::{CertificateDer, InvalidDnsNameError, ServerName, pem::PemObject as _},
+        ClientConfig,
+        pki_types::{InvalidDnsNameError, ServerName},
     },
 };
 
+use crate::tls::{self, TlsError};
+
 /// Trusts the public authorities and those in `ca`. Always checks the server's name.
 pub(super) fn client(ca: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    if let Some(path) = ca {
-        let pem = fs::read(path).map_err(|error| format!("needs store.ca_file {}: {error}", path.display()))?;
-        let wrong = || format!("needs a certificate in store.ca_file {}: write PEM", path.display());
-        let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().map_err(|_| wrong())?;
-        if certificates.is_empty() {
-            return Err(wrong());
-        }
-        for certificate in certificates {
-            roots.add(certificate).map_err(|_| wrong())?;
-        }
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("needs TLS, which cannot be set up: {error}"))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+    let file = ca.map(|path| path.display().to_string()).unwrap_or_default();
+    tls::client(ca).map_err(|error| match error {
+        TlsError::Unreadable(error) => format!("needs store.ca_file {file}: {error}"),
+        TlsError::NoCertificate => format!("needs a certificate in store.ca_file {file}: write PEM"),
+        TlsError::Setup(error) => format!("needs TLS, which cannot be set up: {error}"),
+    })
 }
 
 /// What the client library asks for a connection.
