@@ -61,7 +61,13 @@ impl<'lab> Postgres<'lab> {
     /// `store.url` for a gateway.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("postgres://ringback@{}/postgres?sslmode=disable&connect_timeout=2", self.host.v4())
+        Self::url_on(self.host)
+    }
+
+    /// The same of a server that may not have started yet.
+    #[must_use]
+    pub fn url_on(host: &Host) -> String {
+        format!("postgres://ringback@{}/postgres?sslmode=disable&connect_timeout=2", host.v4())
     }
 
     /// What a query finds: columns by `|`, rows by line.

@@ -215,7 +215,7 @@ fn a_database_that_cannot_be_used_is_one_line_and_no_start() -> Result<()> {
     let database = pair.database()?;
     let daemon = Daemon::start(pair.a(), pair.config(&database))?;
     for (url, said) in [
-        ("postgres://me:secret@10.2.3.2:1/postgres?sslmode=disable", "check store.url, that the server runs"),
+        ("postgres://stranger:secret@10.2.3.2/postgres?sslmode=disable", "check the user in store.url"),
         ("postgres://ringback@10.2.3.2/nowhere?sslmode=disable", "create it, or name another one in store.url"),
         ("postgres://me:secret@10.2.3.2/postgres?sslmode=prefer", "write verify-full"),
         ("postgres://ringback@10.2.3.2/postgres", "check store.url"),

@@ -28,7 +28,7 @@ use crate::{
         Actions, Change, Failure, Machine, Mark, MonotonicNs, Observation, OutageId, Phase, Question, Service, UnixMs,
     },
     recovery::Reported,
-    store::{Applied, RemoteEngine, Store},
+    store::{Applied, RemoteEngine, Store, StoreError},
 };
 
 /// Events taken in one turn; one transaction holds at most what they lead to.
@@ -102,6 +102,8 @@ pub(super) struct Core {
     guarded: HashSet<u16>,
     /// Of services that other gateways are asked about, what [`Turn::failed`] says.
     doubted: HashMap<Service, (MonotonicNs, u32)>,
+    /// Whether the address book is that of several gateways.
+    shared: bool,
 }
 
 /// What one turn has gathered.
@@ -131,6 +133,24 @@ async fn next_events(backlog: &mut Vec<Event>, events: &mut Events) -> Result<Ve
     if backlog.is_empty() { events.batch(BATCH).await } else { Ok(std::mem::take(backlog)) }
 }
 
+/// The address book; one that is shared is copied to `own`, and read there while it is out of reach.
+async fn read_book(book: &Store, own: &Store, shared: bool) -> Result<AddressBook, StoreError> {
+    match book.addresses().await {
+        Ok(entries) => {
+            if shared {
+                own.copy_addresses(&entries).await?;
+            }
+            Ok(AddressBook::new(entries))
+        }
+        Err(error) if shared => {
+            tracing::warn!("the address book is this gateway's own copy");
+            tracing::debug!(%error, "the address book");
+            Ok(AddressBook::new(own.addresses().await?))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 impl Core {
     /// Goes on from the store and from what the kernel noted meanwhile.
     pub(super) async fn start(
@@ -143,7 +163,8 @@ impl Core {
         let restored = store.restore().await.context("reading the outages")?;
         let restored_services: Vec<_> = restored.outages.iter().map(|outage| outage.service).collect();
         let (machine, actions) = Machine::restore(config.rules(), restored.outages, restored.next_outage);
-        let book = AddressBook::new(wiring.book.addresses().await.context("reading the address book")?);
+        let shared = config.is_shared();
+        let book = read_book(&wiring.book, &store, shared).await.context("reading the address book")?;
         let mut core = Self {
             machine,
             kernel,
@@ -161,6 +182,7 @@ impl Core {
             stopping: CancellationToken::new(),
             guarded: config.guard.iter().map(|guard| guard.port).collect(),
             doubted: HashMap::new(),
+            shared,
         };
         let learned = core.store.learned_services().await.context("reading the learned services")?;
         // The latest; the rest would leave no room for new ones.
@@ -456,8 +478,8 @@ impl Core {
 
     async fn obey(&mut self, command: Command) {
         match command {
-            Command::AddressesChanged => match self.wiring.book.addresses().await {
-                Ok(entries) => self.book = AddressBook::new(entries),
+            Command::AddressesChanged => match read_book(&self.wiring.book, &self.store, self.shared).await {
+                Ok(book) => self.book = book,
                 Err(error) => tracing::error!(%error, "the address book cannot be read again"),
             },
             Command::Asked(questions, answer) => {
@@ -483,7 +505,7 @@ impl Core {
         let interfaces = super::interfaces(config)?;
         self.kernel.reload(&config.watch, &interfaces).await?;
         self.machine.set_rules(config.rules());
-        self.book = AddressBook::new(self.wiring.book.addresses().await?);
+        self.book = read_book(&self.wiring.book, &self.store, self.shared).await?;
         self.publish();
         Ok(())
     }

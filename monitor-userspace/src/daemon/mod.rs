@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::core::Command;
 use self::{
     core::{Core, Wiring},
-    share::Sharer,
+    share::{Arrival, Sharer},
     supervise::Tasks,
 };
 pub use relay::run as relay;
@@ -67,7 +67,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     let interfaces = interfaces(&config)?;
     let socket = control::listen(&config.control.socket).await?;
     let database = config.database().map_err(anyhow::Error::msg)?;
-    let store = Store::at(&database)?;
+    let (store, absence) = Store::at_or_later(&database)?;
     // Of several gateways each commits in a file of its own first.
     let (local, gateway) = match database {
         Location::File(_) => (store.clone(), None),
@@ -77,15 +77,26 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
             let gateway = local.gateway(share::host_name()).await.context("reading this gateway's name")?;
             store.deliver_as(&gateway, config.store.lease);
             local.prune(UnixMs::now().before(HISTORY)).await.context("forgetting old outages")?;
-            let learned = store.learned_services().await.context("reading the services that others have learned")?;
-            local.learn(learned).await.context("keeping the services that others have learned")?;
             (local, Some(gateway))
         }
     };
     store.set_letter_lifetime(config.notify.lifetime);
-    store.replace_config_addresses(config.address_entries(UnixMs::now())).await.context("writing the address book")?;
-    store.prune(UnixMs::now().before(HISTORY)).await.context("forgetting old outages")?;
-    store.forget_services(UnixMs::now().before(HISTORY)).await.context("forgetting old services")?;
+    let arrival = Arrival { addresses: config.address_entries(UnixMs::now()), history: HISTORY };
+    let arrived = match absence {
+        Some(error) => Err(error.into()),
+        None => arrival.settle_in(&store, gateway.is_some().then_some(&local)).await,
+    };
+    let cut_off = match arrived {
+        Ok(()) => None,
+        // What comes after the connection is no reason either not to watch: the reason is in `status` until it is gone.
+        Err(error) if gateway.is_some() => {
+            let said = share::reason(&error);
+            tracing::error!("started without the shared database; what happens is kept here until it is there: {said}");
+            local.replace_config_addresses(arrival.addresses.clone()).await.context("writing the address book")?;
+            Some((UnixMs::now(), said))
+        }
+        Err(error) => return Err(error),
+    };
     let mut delivery = Delivery::new(&config.notify, &config.store.state_dir)?;
     if let Some(own_url) = config.standin.own_url.as_ref().filter(|_| config.standin.enabled) {
         let links = page::Links::new(own_url, &config.store.state_dir).context("the key of the stand-in page")?;
@@ -163,7 +174,8 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         book: store.clone(),
     };
     let core = Core::start(&config, kernel, events, local.clone(), wiring).await?;
-    let (sharing, sharing_view) = watch::channel(Sharing::default());
+    let arrival = cut_off.is_some().then_some(arrival);
+    let (sharing, sharing_view) = watch::channel(Sharing { cut_off, ..Sharing::default() });
 
     let context = control::Context {
         store: store.clone(),
@@ -242,6 +254,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
             local,
             shared: store.clone(),
             gateway,
+            arrival,
             reports,
             commands,
             questions: question_queue,

@@ -21,7 +21,7 @@ use crate::{
     page::Limits,
     recovery::Reported,
     relay::{self, Aside, Courier, GatewayKeys, Pop3, Receipts, Relays, Station},
-    store::Store,
+    store::{Store, StoreError},
 };
 
 /// Between two looks for lists without a receipt and for operators to tell: indexes that are nearly always empty.
@@ -171,6 +171,8 @@ pub(super) async fn settle(store: Store, letters: Arc<Wake>, cancel: Cancellatio
                 tracing::warn!(letters = written, "no receipt of a relay: people are told from here");
                 letters.notify_one();
             }
+            // Who shares it says so.
+            Err(StoreError::Unreachable(_)) => {}
             Err(error) => tracing::error!(%error, "lists without a receipt cannot be settled; trying again"),
         }
         match store.tell_operators(now).await {
@@ -179,6 +181,7 @@ pub(super) async fn settle(store: Store, letters: Arc<Wake>, cancel: Cancellatio
                 tracing::info!(messages = written, "operators are told");
                 letters.notify_one();
             }
+            Err(StoreError::Unreachable(_)) => {}
             Err(error) => tracing::error!(%error, "operators cannot be told; trying again"),
         }
         tokio::select! {

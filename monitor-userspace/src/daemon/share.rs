@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tokio::{
     sync::{Notify as Wake, mpsc, oneshot, watch},
     time::{sleep, timeout},
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Command;
 use crate::{
+    notify::AddressEntry,
     outage::{Observation, Question, UnixMs},
     recovery::Reported,
     store::{Following, Gateway, GatewayRecord, Spooled, Store, StoreError},
@@ -62,11 +63,36 @@ pub struct Shared {
     pub state: watch::Receiver<Sharing>,
 }
 
+/// What a daemon does in its database at its start; in a shared one as soon as that can be reached.
+pub(super) struct Arrival {
+    /// Those of the configuration.
+    pub(super) addresses: Vec<AddressEntry>,
+    /// How long what is over is kept.
+    pub(super) history: Duration,
+}
+
+impl Arrival {
+    /// `local`: the gateway's own file, where the database is shared.
+    pub(super) async fn settle_in(&self, store: &Store, local: Option<&Store>) -> Result<()> {
+        if let Some(local) = local {
+            let learned = store.learned_services().await.context("reading the services that others have learned")?;
+            local.learn(learned).await.context("keeping the services that others have learned")?;
+        }
+        let before = UnixMs::now().before(self.history);
+        store.replace_config_addresses(self.addresses.clone()).await.context("writing the address book")?;
+        store.prune(before).await.context("forgetting old outages")?;
+        store.forget_services(before).await.context("forgetting old services")?;
+        Ok(())
+    }
+}
+
 /// See the module.
 pub(super) struct Sharer {
     pub(super) local: Store,
     pub(super) shared: Store,
     pub(super) gateway: Gateway,
+    /// What is still to be done there, where the start was without it.
+    pub(super) arrival: Option<Arrival>,
     pub(super) reports: mpsc::Sender<Reported>,
     pub(super) commands: mpsc::Sender<Command>,
     /// For other gateways.
@@ -81,22 +107,32 @@ pub(super) fn host_name() -> String {
     fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "?".to_owned(), |name| name.trim().to_owned())
 }
 
+/// Why the database cannot be used, without saying that it is out of reach.
+pub(super) fn reason(error: &anyhow::Error) -> String {
+    match error.downcast_ref() {
+        Some(StoreError::Unreachable(said)) => said.clone(),
+        _ => format!("{error:#}"),
+    }
+}
+
 impl Sharer {
     /// Runs until `cancel`, which comes when the core has committed its last batch.
     pub(super) async fn run(mut self, cancel: CancellationToken) -> Result<()> {
         let mut book = None;
         let mut taught = None;
         let mut questions = Vec::new();
+        let mut arrival = self.arrival.take();
         loop {
             while let Ok(question) = self.questions.try_recv() {
                 questions.push(question);
             }
             questions.truncate(QUESTIONS);
             let turn = async {
+                self.arrive(&mut arrival).await?;
                 self.push().await?;
                 self.ask(&mut questions).await?;
                 self.pull(&mut book).await?;
-                self.teach(&mut taught).await
+                Ok(self.teach(&mut taught).await?)
             };
             let outcome = tokio::select! {
                 () = cancel.cancelled() => break,
@@ -115,6 +151,16 @@ impl Sharer {
             Ok(Err(error)) => tracing::warn!(%error, "not all is shared; the rest is at the next start"),
             Err(_) => tracing::warn!("not all is shared; the rest is at the next start"),
         }
+        Ok(())
+    }
+
+    /// What the start left to do.
+    async fn arrive(&self, arrival: &mut Option<Arrival>) -> Result<()> {
+        let Some(late) = arrival else { return Ok(()) };
+        late.settle_in(&self.shared, Some(&self.local)).await?;
+        *arrival = None;
+        // The core has stopped: so do we.
+        let _ = self.commands.send(Command::AddressesChanged).await;
         Ok(())
     }
 
@@ -210,7 +256,7 @@ impl Sharer {
         let _ = self.reports.send(Reported { observation, seen: None, committed }).await;
     }
 
-    fn tell(&self, outcome: Result<(), StoreError>) {
+    fn tell(&self, outcome: Result<()>) {
         let cut_off = self.state.borrow().cut_off.is_some();
         match outcome {
             Ok(()) if cut_off => {
@@ -219,10 +265,23 @@ impl Sharer {
                 self.letters.notify_one();
             }
             Ok(()) => {}
-            Err(error) if cut_off => tracing::debug!(%error, "the shared database is still out of reach"),
+            Err(error) if cut_off => {
+                let said = reason(&error);
+                tracing::debug!("the shared database is still out of reach: {said}");
+                self.state.send_if_modified(|state| match &mut state.cut_off {
+                    Some((_, reason)) if *reason != said => {
+                        *reason = said;
+                        true
+                    }
+                    _ => false,
+                });
+            }
             Err(error) => {
-                tracing::error!(%error, "the shared database is out of reach; what happens is kept here until it is back");
-                self.state.send_modify(|state| state.cut_off = Some((UnixMs::now(), error.to_string())));
+                let said = reason(&error);
+                tracing::error!(
+                    "the shared database is out of reach; what happens is kept here until it is back: {said}"
+                );
+                self.state.send_modify(|state| state.cut_off = Some((UnixMs::now(), said)));
             }
         }
     }

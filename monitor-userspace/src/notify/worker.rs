@@ -60,6 +60,25 @@ struct Running<O> {
     look: Instant,
 }
 
+/// Frees what an earlier worker had taken, as soon as the store can be reached; `false`: cancelled before.
+async fn release<O: Outbox>(outbox: &O, cancel: &CancellationToken) -> Result<bool, StoreError> {
+    loop {
+        let released = tokio::select! {
+            () = cancel.cancelled() => return Ok(false),
+            released = outbox.release_leases() => released,
+        };
+        match released {
+            Ok(()) => return Ok(true),
+            Err(StoreError::Closed) => return Err(StoreError::Closed),
+            Err(error) => tracing::debug!(%error, "outbox"),
+        }
+        tokio::select! {
+            () = cancel.cancelled() => return Ok(false),
+            () = tokio::time::sleep(STORE_PAUSE) => {}
+        }
+    }
+}
+
 impl<O: Outbox> OutboxWorker<O> {
     /// `wake`: whoever adds letters to the outbox calls `notify_one` on it after the commit.
     #[must_use]
@@ -80,7 +99,9 @@ impl<O: Outbox> OutboxWorker<O> {
     /// # Errors
     /// [`StoreError::Closed`]; other errors of the store are logged, and what failed is done again.
     pub async fn run(self, cancel: CancellationToken) -> Result<(), StoreError> {
-        self.outbox.release_leases().await?;
+        if !release(&self.outbox, &cancel).await? {
+            return Ok(());
+        }
         // Room for everything in hand: handing over and reporting back never wait.
         let (queue, letters) = mpsc::channel(IN_HAND);
         let (results_in, mut results) = mpsc::channel(IN_HAND);

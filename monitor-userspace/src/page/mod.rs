@@ -54,7 +54,7 @@ pub use self::{
     steering::remove as remove_steering,
 };
 use crate::{
-    config::{Config, Language, OtherPortsRule, StandIn},
+    config::{ClientNet, Config, Language, OtherPortsRule, StandIn},
     daemon::Command,
     kernel::{StandInMaps, StandInTargets},
     outage::UnixMs,
@@ -201,10 +201,8 @@ impl Page {
         let mut view = None;
         if let Some(standing) = self.standing.take() {
             ports = standing.listeners.ports();
-            standing.context.look().await?;
             // Before the first SYN is steered.
-            let in_force = standing.context.in_force();
-            let on_record = on_record::of(&standing.context, &in_force.settings).await?;
+            let Some(on_record) = first_look(&standing.context, &cancel).await else { return Ok(()) };
             self.maps.set_on_record(&on_record)?;
             let accept = server::accept(standing.listeners, standing.own, standing.context.clone(), closing.clone());
             connections.spawn(accept);
@@ -286,6 +284,29 @@ fn remind(reminder: &mut Reminder, certificates: &Certificates) {
         let (file, ends) = ends[index];
         let shown = if validity == Validity::Ended { "; its names do not get the page any more" } else { "" };
         tracing::warn!("standin.tls: {} {}{shown}", file.display(), certificates::words(validity, ends));
+    }
+}
+
+/// What is failed, and whom the page is not for; waits for a store that is out of reach. `None`: cancelled before.
+async fn first_look(context: &Context, cancel: &CancellationToken) -> Option<Vec<(ClientNet, bool)>> {
+    let mut warned = false;
+    loop {
+        let looked = async {
+            context.look().await?;
+            on_record::of(context, &context.in_force().settings).await
+        };
+        match looked.await {
+            Ok(on_record) => return Some(on_record),
+            Err(error) if warned => tracing::debug!(%error, "the page still cannot see what is failed"),
+            Err(error) => {
+                tracing::warn!(%error, "the page waits until it can see what is failed");
+                warned = true;
+            }
+        }
+        tokio::select! {
+            () = cancel.cancelled() => return None,
+            () = tokio::time::sleep(LOOK) => {}
+        }
     }
 }
 

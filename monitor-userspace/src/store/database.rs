@@ -67,7 +67,8 @@ struct Inner {
 }
 
 impl Database {
-    pub(super) fn open(location: &Location) -> Result<Self, StoreError> {
+    /// With the reason why the server is out of reach, if it is.
+    pub(super) fn open(location: &Location) -> Result<(Self, Option<StoreError>), StoreError> {
         let (lock, writable, readable): (_, Opener, Opener) = match location.clone() {
             Location::File(path) => {
                 let lock = sqlite::lock(&path)?;
@@ -79,9 +80,10 @@ impl Database {
                 (None, Arc::clone(&open), open)
             }
         };
+        let (writer, absence) = Writer::start(writable, location)?;
         let database = Self {
             inner: Arc::new(Inner {
-                writer: Writer::start(writable, location)?,
+                writer,
                 readers: Readers::new(readable),
                 letter_lifetime_ms: AtomicU64::new(0),
                 relays: RwLock::default(),
@@ -95,7 +97,7 @@ impl Database {
             }),
         };
         database.set_letter_lifetime(config::Notify::default().lifetime);
-        Ok(database)
+        Ok((database, absence))
     }
 
     /// Runs `work` on the writer, in a transaction that it may share with other tasks' work; durable when it returns.

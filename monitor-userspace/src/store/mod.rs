@@ -59,7 +59,18 @@ impl Store {
     /// The file or the server cannot be used (each cause with its remedy), another process has the file, or a newer
     /// Ringback was there.
     pub fn at(location: &Location) -> Result<Self, StoreError> {
-        Ok(Self { database: Database::open(location)? })
+        let (store, absence) = Self::at_or_later(location)?;
+        absence.map_or(Ok(store), Err)
+    }
+
+    /// [`Store::at`] for who goes on without the server: while it is out of reach, which the second value says, whatever is
+    /// asked of it fails with [`StoreError::Unreachable`], and a connection is tried each time.
+    ///
+    /// # Errors
+    /// As there, but for a server that may only be out of reach for now.
+    pub fn at_or_later(location: &Location) -> Result<(Self, Option<StoreError>), StoreError> {
+        let (database, absence) = Database::open(location)?;
+        Ok((Self { database }, absence))
     }
 
     /// What the machine goes on from after a start.

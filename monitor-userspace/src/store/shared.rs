@@ -1,12 +1,15 @@
 //! One database for several gateways: each commits in a file of its own first, and hands that on in order.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Serialize};
 
 use super::{Applied, Store, StoreError, tables};
-use crate::outage::{Change, Outage, OutageId, Question, UnixMs};
+use crate::{
+    notify::AddressEntry,
+    outage::{Change, Outage, OutageId, Question, UnixMs},
+};
 
 /// One of the gateways that share a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +123,18 @@ impl Store {
     pub async fn share(&self, gateway: Gateway, spooled: Spooled, now: UnixMs) -> Result<Applied, StoreError> {
         let telling = self.database.telling();
         self.database.write(move |session| tables::shared::share(session, &gateway, &spooled, now, &telling)).await
+    }
+
+    /// Makes this gateway's own copy of the address book the same as `entries`, by the fewest changes. It is read while the
+    /// shared one is out of reach, and nobody is told by it.
+    pub async fn copy_addresses(&self, entries: &[AddressEntry]) -> Result<(), StoreError> {
+        let mut own: HashMap<_, _> = self.addresses().await?.into_iter().map(|entry| (entry.client, entry)).collect();
+        let changed: Vec<_> =
+            entries.iter().filter(|entry| own.remove(&entry.client).as_ref() != Some(*entry)).cloned().collect();
+        for client in own.into_keys() {
+            self.remove_address(client).await?;
+        }
+        if changed.is_empty() { Ok(()) } else { self.put_addresses(changed).await }
     }
 
     /// Says that the gateway is there, and tells it what has happened at others and what they ask.

@@ -39,15 +39,20 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Returns when the first connection is open, or with the reason why it cannot be.
-    pub(super) fn start(open: Opener, location: &Location) -> Result<Self, StoreError> {
+    /// Returns when the first connection is open, with the reason why the server is out of reach, or with the reason why it
+    /// cannot be used at all.
+    pub(super) fn start(open: Opener, location: &Location) -> Result<(Self, Option<StoreError>), StoreError> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let (began, begun) = sync_channel(1);
         let serve = move || match open() {
+            // Whoever started us waits for this word.
             Ok(conn) => {
-                // Whoever started us waits for this word.
-                let _ = began.send(Ok(()));
-                serve(conn, &open, jobs);
+                let _ = began.send(Ok(None));
+                serve(Some(conn), &open, jobs);
+            }
+            Err(error @ StoreError::Unreachable(_)) => {
+                let _ = began.send(Ok(Some(error)));
+                serve(None, &open, jobs);
             }
             Err(error) => {
                 let _ = began.send(Err(error));
@@ -60,8 +65,8 @@ impl Writer {
             }
         })?;
         let writer = Self { queue: Some(queue), thread: Some(thread) };
-        begun.recv().map_err(|_| StoreError::Closed)??;
-        Ok(writer)
+        let absence = begun.recv().map_err(|_| StoreError::Closed)??;
+        Ok((writer, absence))
     }
 
     pub(super) async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -134,7 +139,8 @@ where
     }
 }
 
-fn serve(mut conn: Connection, open: &Opener, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
+/// `held`: the connection; `None` or lost: the next work makes another one.
+fn serve(mut held: Option<Connection>, open: &Opener, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
     let mut book = BookCache::default();
     let mut group = Vec::with_capacity(GROUP);
     while let Some(first) = jobs.blocking_recv() {
@@ -144,23 +150,27 @@ fn serve(mut conn: Connection, open: &Opener, mut jobs: mpsc::Receiver<Box<dyn J
         {
             group.push(next);
         }
-        if conn.is_lost() {
-            book.forget();
-            match open() {
-                Ok(again) => conn = again,
-                Err(error) => {
-                    let said = error.to_string();
-                    for mut job in group.drain(..) {
-                        job.fail(StoreError::Unreachable(said.clone()));
-                        job.answer();
+        let conn = match held.take().filter(|conn| !conn.is_lost()) {
+            Some(conn) => conn,
+            None => {
+                book.forget();
+                match open() {
+                    Ok(again) => again,
+                    Err(error) => {
+                        let said = if let StoreError::Unreachable(said) = error { said } else { error.to_string() };
+                        for mut job in group.drain(..) {
+                            job.fail(StoreError::Unreachable(said.clone()));
+                            job.answer();
+                        }
+                        continue;
                     }
-                    continue;
                 }
             }
-        }
-        if group.len() == 1 || together(&conn, &mut book, &mut group).is_err() {
+        };
+        let conn = held.insert(conn);
+        if group.len() == 1 || together(conn, &mut book, &mut group).is_err() {
             for job in &mut group {
-                if alone(&conn, &mut book, job.as_mut()) == Ran::Badly {
+                if alone(conn, &mut book, job.as_mut()) == Ran::Badly {
                     book.forget();
                 }
             }

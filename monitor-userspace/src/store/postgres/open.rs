@@ -1,5 +1,7 @@
 //! Connecting: every way in which a server cannot be our database, with what to do about it.
 
+use std::{error::Error as _, io};
+
 use tokio::runtime::Builder;
 use tokio_postgres::{NoTls, error::SqlState};
 
@@ -17,7 +19,8 @@ const SETTINGS: &str = "SET search_path = ringback; SET idle_in_transaction_sess
 /// A connection to a database whose schema is up to date.
 ///
 /// # Errors
-/// The server cannot be reached, does not let us in, is none, or a newer Ringback was there.
+/// [`StoreError::Unreachable`] where it may be only a matter of time; else the server does not let us in, is none, or a newer
+/// Ringback was there.
 pub(in crate::store) fn open(server: &Server) -> Result<Connection, StoreError> {
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -53,7 +56,10 @@ pub(super) fn unusable(server: &Server, reason: impl Into<String>) -> StoreError
 
 /// The error as what to do.
 pub(super) fn explain(server: &Server, error: Error) -> StoreError {
-    let Error::Postgres(postgres) = &error else { return unusable(server, format!("{error}; check the server")) };
+    let Error::Postgres(postgres) = &error else {
+        let said = format!("{error}; check the server");
+        return if matches!(error, Error::Silent) { unreachable(server, &said) } else { unusable(server, said) };
+    };
     let remedy = match postgres.code() {
         Some(code) if *code == SqlState::INVALID_PASSWORD || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
             "check the user in store.url, store.password_file and the server's pg_hba.conf"
@@ -69,5 +75,34 @@ pub(super) fn explain(server: &Server, error: Error) -> StoreError {
         Some(_) => "it must be PostgreSQL 12 or newer, or speak its SQL",
         None => "check store.url, that the server runs and that it is reached from here",
     };
-    unusable(server, format!("{error}; {remedy}"))
+    let said = format!("{error}; {remedy}");
+    if is_absence(postgres) { unreachable(server, &said) } else { unusable(server, said) }
+}
+
+fn unreachable(server: &Server, said: &str) -> StoreError {
+    StoreError::Unreachable(format!("{server}: {said}"))
+}
+
+/// Whether the same may work later although nobody changes anything: nothing answers there, or it starts, stops or has no
+/// room. A name that is not found is among these: after a power failure the name server may be what is missing.
+fn is_absence(error: &tokio_postgres::Error) -> bool {
+    if let Some(code) = error.code() {
+        return [
+            &SqlState::CANNOT_CONNECT_NOW,
+            &SqlState::TOO_MANY_CONNECTIONS,
+            &SqlState::ADMIN_SHUTDOWN,
+            &SqlState::CRASH_SHUTDOWN,
+        ]
+        .contains(&code);
+    }
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if let Some(error) = inner.downcast_ref::<io::Error>() {
+            // What was said makes no sense, such as a certificate that nobody vouches for.
+            let kinds = [io::ErrorKind::InvalidData, io::ErrorKind::InvalidInput, io::ErrorKind::PermissionDenied];
+            return !kinds.contains(&error.kind());
+        }
+        cause = inner.source();
+    }
+    error.is_closed()
 }

@@ -130,3 +130,26 @@ async fn a_connection_that_the_server_ends_is_made_again() {
     bed.store.learn(vec![(crate::store::tests::service(1), UnixMs(1))]).await.unwrap();
     assert_eq!(bed.store.learned_services().await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn who_goes_on_without_the_server_finds_it_when_it_is_there() {
+    let bed = Bed::<Database>::fresh();
+    let name = bed.name();
+    let (folder, database) = name.split_once('\n').unwrap();
+    let late = tempfile::tempdir().unwrap();
+    let socket = late.path().join("socket");
+    let located = Database::located(&format!("{}\n{database}", socket.display()));
+    let (store, absence) = Store::at_or_later(&located).unwrap();
+    let absence = absence.expect("nothing is there").to_string();
+    assert!(absence.contains("out of reach: postgres://") && absence.contains("check store.url"), "{absence}");
+    for tried in [store.learn(Vec::new()).await.map(drop), store.outages(true, 1).await.map(drop)] {
+        assert!(matches!(tried, Err(StoreError::Unreachable(_))), "{tried:?}");
+    }
+    std::os::unix::fs::symlink(folder, &socket).unwrap();
+    store.learn(vec![(crate::store::tests::service(1), UnixMs(1))]).await.unwrap();
+    assert_eq!(bed.store.learned_services().await.unwrap().len(), 1);
+    // Whom the server does not let in need not wait.
+    let stranger = format!("postgres://stranger@{}/{database}", folder.replace('/', "%2F"));
+    let stranger = Location::Server(Box::new(Server::new(&stranger, None, None).unwrap()));
+    assert!(matches!(Store::at_or_later(&stranger).map(drop), Err(StoreError::Unusable { .. })));
+}

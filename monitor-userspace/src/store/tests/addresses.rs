@@ -71,3 +71,18 @@ async fn a_recovery_looks_up_the_book_as_it_is_then() {
     bed.store.remove_address("10.0.0.7".parse().unwrap()).await.unwrap();
     assert_eq!(recover(4).await.as_deref(), Some("net@example"));
 }
+
+#[tokio::test]
+async fn a_copy_of_another_book_is_the_same_whatever_was_there() {
+    let bed = Bed::fresh();
+    bed.store.put_addresses(["10.0.0.1", "10.0.0.2"].map(|net| address(net, "old@example")).to_vec()).await.unwrap();
+    bed.store.replace_config_addresses(vec![configured("10.0.0.3", "file@example")]).await.unwrap();
+    let other =
+        [address("10.0.0.2", "new@example"), configured("10.0.0.3", "file@example"), address("::/0", "6@example")];
+    for _ in 0..2 {
+        bed.store.copy_addresses(&other).await.unwrap();
+        let mut kept = bed.store.addresses().await.unwrap();
+        kept.sort_by_key(|entry| entry.mail.clone());
+        assert_eq!(kept, [other[2].clone(), other[1].clone(), other[0].clone()]);
+    }
+}
