@@ -263,14 +263,14 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         };
         tasks.spawn("shared database", sharer.run(sharing_ends.clone()));
     }
-    let run = OutboxWorker::new(store.clone(), delivery, letters).run(telling.clone());
+    let run = OutboxWorker::new(store.clone(), Arc::clone(&delivery), letters).run(telling.clone());
     tasks.spawn("outbox", async { Ok(run.await?) });
 
     supervise::ready();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
     let result = supervise::until_stopped(&mut tasks, || {
-        let (path, commands, store, config_sender) = (&path, &commands, &store, &config_sender);
-        async move { reload(path, commands, store, config_sender).await }
+        let (path, commands, store, delivery, config_sender) = (&path, &commands, &store, &delivery, &config_sender);
+        async move { reload(path, commands, store, delivery, config_sender).await }
     })
     .await;
     supervise::stopping();
@@ -294,6 +294,7 @@ async fn reload(
     path: &std::path::Path,
     commands: &mpsc::Sender<Command>,
     store: &Store,
+    delivery: &Delivery,
     in_force: &watch::Sender<Arc<Config>>,
 ) -> Result<()> {
     let presence =
@@ -302,14 +303,14 @@ async fn reload(
     if config.guard != in_force.borrow().guard {
         tracing::warn!("guards have changed in the configuration; those in force stay until a restart");
     }
-    if config.webhook != in_force.borrow().webhook {
-        tracing::warn!("webhooks have changed in the configuration; those in force stay until a restart");
-    }
+    // Also where only a secret or a certificate has changed.
+    let webhooks = supervise::webhooks(&config)?;
     let (answer, answered) = tokio::sync::oneshot::channel();
     store.replace_config_addresses(config.address_entries(UnixMs::now())).await?;
     store.set_notices(Notices::new(&config.notice));
     commands.send(Command::Reload(Box::new(config.clone()), answer)).await.context("the core has stopped")?;
     answered.await.context("the core has stopped")??;
+    delivery.set_webhooks(webhooks);
     in_force.send_replace(Arc::new(config));
     Ok(())
 }

@@ -1,6 +1,10 @@
-//! Everything that the settings say about sending: made once per configuration, shared by the lanes.
+//! Everything that the settings say about sending: made once per start, shared by the lanes. Webhooks may change while
+//! it is in use.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use super::{
     error::NotifyError,
@@ -24,7 +28,7 @@ pub struct Delivery {
     composer: Composer,
     way: Way,
     names: Arc<ServerNames>,
-    webhooks: Webhooks,
+    webhooks: RwLock<Webhooks>,
     pub(super) backoff: Backoff,
     pub(super) connections: u16,
     pub(super) rate: u32,
@@ -56,7 +60,7 @@ impl Delivery {
             composer: Composer::new(settings)?,
             way,
             names: Arc::new(ServerNames::new(settings)),
-            webhooks: Webhooks::default(),
+            webhooks: RwLock::default(),
             backoff: Backoff::new(settings),
             connections: settings.connections.max(1),
             rate: settings.rate,
@@ -72,9 +76,19 @@ impl Delivery {
 
     /// Posts letters to these, where they are the recipients.
     #[must_use]
-    pub fn with_webhooks(mut self, webhooks: Webhooks) -> Self {
-        self.webhooks = webhooks;
+    pub fn with_webhooks(self, webhooks: Webhooks) -> Self {
+        self.set_webhooks(webhooks);
         self
+    }
+
+    /// Posts to these from now on; what is on its way goes where it began to go.
+    pub fn set_webhooks(&self, webhooks: Webhooks) {
+        *self.webhooks.write().unwrap_or_else(PoisonError::into_inner) = webhooks;
+    }
+
+    /// Those in force.
+    fn webhooks(&self) -> Webhooks {
+        self.webhooks.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Where mails go, for people: `mail.example.net:25` or the Maildir's path.
@@ -140,7 +154,7 @@ impl Carrier {
     /// One try to deliver `letter`.
     pub(super) async fn carry(&mut self, delivery: &Delivery, letter: &Letter) -> Attempt {
         if let Some(name) = webhook::name_of(&letter.to) {
-            return delivery.webhooks.post(name, letter, UnixMs::now()).await;
+            return delivery.webhooks().post(name, letter, UnixMs::now()).await;
         }
         let message = match delivery.composer.write(letter) {
             Ok(message) => message,

@@ -74,7 +74,7 @@ pub struct TlsProblem(#[from] TlsError);
 
 /// Every `[[webhook]]`, by name.
 #[derive(Clone, Debug, Default)]
-pub struct Webhooks(HashMap<String, Arc<Webhook>>);
+pub struct Webhooks(Arc<HashMap<String, Webhook>>);
 
 /// One of them.
 struct Webhook {
@@ -107,17 +107,17 @@ impl Webhooks {
         let mut webhooks = HashMap::new();
         for (index, setting) in settings.iter().enumerate() {
             let webhook = Webhook::new(setting).map_err(|error| (index, error))?;
-            if webhooks.insert(setting.name.clone(), Arc::new(webhook)).is_some() {
+            if webhooks.insert(setting.name.clone(), webhook).is_some() {
                 return Err((index, WebhookError::Twice(setting.name.clone())));
             }
         }
-        Ok(Self(webhooks))
+        Ok(Self(Arc::new(webhooks)))
     }
 
     /// One try to post this letter.
     pub(super) async fn post(&self, name: &str, letter: &Letter, now: UnixMs) -> Attempt {
         let Some(webhook) = self.0.get(name) else {
-            // Perhaps a restart away.
+            // Perhaps a reload away.
             return Attempt::Deferred(format!("there is no [[webhook]] `{name}` in the configuration in force"));
         };
         let Some(ready) = &letter.ready else {

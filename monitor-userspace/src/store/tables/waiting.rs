@@ -39,7 +39,7 @@ impl Attempts {
 pub(super) struct WaitingLists<'a> {
     conn: &'a Connection,
     lists: HashMap<OutageId, List>,
-    attempts: HashMap<(OutageId, ClientAddr), Attempts>,
+    attempts: Vec<((OutageId, ClientAddr), Attempts)>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -51,7 +51,7 @@ struct List {
 
 impl<'a> WaitingLists<'a> {
     pub(super) fn new(conn: &'a Connection) -> Self {
-        Self { conn, lists: HashMap::new(), attempts: HashMap::new() }
+        Self { conn, lists: HashMap::new(), attempts: Vec::new() }
     }
 
     /// To be written.
@@ -61,7 +61,7 @@ impl<'a> WaitingLists<'a> {
             Entry::Vacant(place) => place.insert(List { is_open: closing::is_open(self.conn, outage)?, new: 0 }),
         };
         if list.is_open {
-            self.attempts.entry((outage, client)).and_modify(|there| there.add(attempts)).or_insert(attempts);
+            self.attempts.push(((outage, client), attempts));
         } else {
             tracing::warn!(%outage, "attempt_for_ended_outage");
         }
@@ -71,15 +71,22 @@ impl<'a> WaitingLists<'a> {
     /// F-7: each client once. What comes next may change the same lines.
     pub(super) fn write(&mut self) -> Result<(), StoreError> {
         const WAITING: &str = "waiting (outage, client, first, latest, attempts, evidence)";
-        let mut rows: Vec<_> = self
+        // In order, of each client too; neighbours in the table go in one after the other.
+        self.attempts.sort_by_key(|(key, _)| *key);
+        self.attempts.dedup_by(|(later_key, later), (key, earlier)| {
+            let same = later_key == key;
+            if same {
+                earlier.add(*later);
+            }
+            same
+        });
+        let rows: Vec<_> = self
             .attempts
-            .drain()
+            .drain(..)
             .map(|((outage, client), attempts)| {
                 (outage, client, attempts.first, attempts.latest, attempts.count, attempts.why)
             })
             .collect();
-        // Neighbours in the table go in one after the other.
-        rows.sort_unstable_by_key(|(outage, client, ..)| (*outage, *client));
         let new = self.conn.insert_new(
             WAITING,
             &rows,

@@ -71,7 +71,9 @@ async fn operators_are_told_of_opening_and_end_once_whoever_waits() {
     let open = vec![Change::Put(outage(1)), wait(1, "198.18.0.1", SINCE), wait(1, "198.18.0.2", SINCE)];
     bed.store.apply(open.clone()).await.unwrap();
     assert_eq!(bed.store.tell_operators(UnixMs::now()).await.unwrap(), 0, "others are waited for");
+    assert_eq!(bed.store.notices_waiting().await.unwrap(), 2);
     assert_eq!(bed.store.tell_operators(after(10)).await.unwrap(), 2);
+    assert_eq!(bed.store.notices_waiting().await.unwrap(), 0);
     bed.store.apply(open).await.unwrap();
     let refused = Outage { evidence: Failure::Refused, ..outage(2) };
     bed.store.apply(vec![Change::Put(refused)]).await.unwrap();

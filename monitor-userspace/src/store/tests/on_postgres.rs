@@ -17,6 +17,8 @@ mod model;
 mod notices;
 #[path = "outbox.rs"]
 mod outbox;
+#[path = "page.rs"]
+mod page;
 #[path = "relay.rs"]
 mod relay;
 #[path = "retention.rs"]

@@ -5,7 +5,7 @@ use crate::{
     config::{Deliver, KeySetting, RelaySetting},
     outage::{Change, Failure, OutageId, Recovery, UnixMs},
     relay::{Keyring, List, Listed, Receipt, Relays},
-    store::{Letter, ListState, ReceiptOrder, Taken, TakenList},
+    store::{Letter, ListState, ReceiptOrder, RefusedMail, Taken, TakenList},
 };
 use std::{fs, time::Duration};
 
@@ -221,4 +221,38 @@ async fn old_attempts_are_not_told_by_a_relay() {
     bed.store.put_addresses(vec![address("198.18.0.1", "a@example.net")]).await.unwrap();
     let taken = TakenList { tell_since: RECOVERED, ..taken(list(&["198.18.0.1"], 1), "1", &key) };
     assert_eq!(bed.store.take_list(taken, RECOVERED).await.unwrap(), Taken::New { letters: 0, untold: 1 });
+}
+
+#[tokio::test]
+async fn lists_are_counted_by_state() {
+    let key = Key::new();
+    let bed = Bed::with_outages(&[1, 2, 3]).await;
+    assert_eq!(bed.store.list_states().await.unwrap(), []);
+    bed.store.set_relays(key.relays(None, Deliver::Relay));
+    for id in [1, 2, 3] {
+        bed.store.apply(vec![wait(id, "198.18.0.1", SINCE), Change::Close(closing(&[id]))]).await.unwrap();
+    }
+    let list = list_in(&bed.letters().await[0], &key);
+    let receipt = Receipt::new(&list, &key.ring(), 1, 0, UnixMs::now());
+    bed.store.receive(receipt, UnixMs::now()).await.unwrap();
+    let states = [("delivered", 1), ("pending", 2)].map(|(state, lists)| (state.to_owned(), lists));
+    assert_eq!(bed.store.list_states().await.unwrap(), states);
+}
+
+#[tokio::test]
+async fn refused_mails_are_shown_latest_first() {
+    let bed = Bed::fresh();
+    let mails = [(1, "signature", Some("refused/1.eml")), (2, "too large", None), (3, "signature", None)];
+    let mails = mails.map(|(at, reason, file)| RefusedMail {
+        at: UnixMs(at),
+        reason: reason.to_owned(),
+        file: file.map(str::to_owned),
+    });
+    for mail in &mails {
+        bed.store.refuse(mail.clone()).await.unwrap();
+    }
+    let [first, second, third] = mails;
+    let bed = bed.reopened();
+    assert_eq!(bed.store.refused(2).await.unwrap(), [third.clone(), second.clone()]);
+    assert_eq!(bed.store.refused(9).await.unwrap(), [third, second, first]);
 }

@@ -1,5 +1,7 @@
 //! Several gateways on one store: their outages are one, each client is told once, and nobody who waited is forgotten.
 
+use std::time::Duration;
+
 use super::{Bed, RECOVERED, SINCE, address, client, closing, outage, service, wait};
 use crate::{
     outage::{Change, Failure, Outage, OutageId, Phase, Question, UnixMs},
@@ -221,4 +223,39 @@ async fn suspicions_that_came_to_nothing_are_forgotten_and_their_numbers_not_giv
     let left: Vec<_> = store.outages(true, 9).await.unwrap().into_iter().map(|record| record.outage.id.0).collect();
     assert_eq!(left, [5, 3, 2]);
     assert_eq!(store.restore().await.unwrap().next_outage, OutageId(6));
+}
+
+// proves: F-16
+#[tokio::test]
+async fn a_server_name_is_kept_by_the_number_of_the_gateway_that_found_it() {
+    let bed = Bed::fresh();
+    share(&bed.store, "a", 1, vec![Change::Put(seen_as(7))]).await;
+    let name = |gateway_name: &str, own: i64, name: &str| {
+        bed.store.set_shared_name(gateway(gateway_name), OutageId(own), name.to_owned())
+    };
+    name("b", 7, "wrong.example").await.unwrap();
+    name("a", 8, "wrong.example").await.unwrap();
+    assert_eq!(bed.store.outages(false, 9).await.unwrap()[0].server_name, None);
+    name("a", 7, "www.example").await.unwrap();
+    assert_eq!(bed.store.outages(false, 9).await.unwrap()[0].server_name.as_deref(), Some("www.example"));
+}
+
+#[tokio::test]
+async fn a_gateway_renews_and_gives_back_only_what_it_has_taken() {
+    let bed = with_addresses(&["10.0.0.1"]).await;
+    share(&bed.store, "a", 1, vec![Change::Put(seen_as(1)), wait(1, "10.0.0.1", SINCE)]).await;
+    share(&bed.store, "a", 2, vec![Change::Close(closing(&[1]))]).await;
+    let lease = Duration::from_secs(60);
+    let (end, later) = (RECOVERED + lease, RECOVERED + lease * 2);
+    bed.store.deliver_as(&gateway("a"), lease);
+    assert_eq!(bed.store.take_due(RECOVERED, 9, lease).await.unwrap().len(), 1);
+    bed.store.deliver_as(&gateway("b"), lease);
+    bed.store.release_leases().await.unwrap();
+    bed.store.renew_leases(later).await.unwrap();
+    assert_eq!(bed.store.next_due().await.unwrap(), Some(end), "it is the other one's");
+    bed.store.deliver_as(&gateway("a"), lease);
+    bed.store.renew_leases(later).await.unwrap();
+    assert_eq!(bed.store.next_due().await.unwrap(), Some(later));
+    bed.store.release_leases().await.unwrap();
+    assert_eq!(bed.store.take_due(RECOVERED, 9, lease).await.unwrap().len(), 1);
 }

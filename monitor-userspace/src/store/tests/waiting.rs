@@ -138,3 +138,16 @@ async fn learned_services_keep_their_latest_answer_until_they_are_forgotten() {
     assert_eq!(bed.store.forget_services(UnixMs(21)).await.unwrap(), 1);
     assert_eq!(bed.store.learned_services().await.unwrap(), [(service(1), UnixMs(30))]);
 }
+
+#[tokio::test]
+async fn a_client_waits_for_the_outages_on_whose_lists_it_is() {
+    let bed = Bed::with_outages(&[1, 2]).await;
+    bed.store.apply(vec![wait(1, "10.0.0.1", SINCE)]).await.unwrap();
+    for (outage, who, waits) in
+        [(1, "10.0.0.1", true), (1, "10.0.0.2", false), (2, "10.0.0.1", false), (9, "10.0.0.1", false)]
+    {
+        assert_eq!(bed.store.is_waiting(OutageId(outage), client(who)).await.unwrap(), waits, "{outage} {who}");
+    }
+    bed.store.apply(vec![Change::Discard { outage: OutageId(1), at: RECOVERED }]).await.unwrap();
+    assert!(!bed.store.is_waiting(OutageId(1), client("10.0.0.1")).await.unwrap());
+}
