@@ -187,3 +187,31 @@ fn in_clear_it_stays_on_this_machine() -> Result<()> {
     assert_eq!(posts[0]["valid"], true);
     Ok(())
 }
+
+// proves: B-1
+#[test]
+fn a_reload_takes_over_address_and_secret_and_a_mistake_leaves_both() -> Result<()> {
+    let story = Story::new()?;
+    let receiver = story.receiver()?;
+    let url = |path: &str| format!("https://{}/{path}", story.address());
+    let config = story.config_with(&url("old"), &story.certificate)?;
+    let secret = story.lab.folder().join("webhook.secret");
+    fs::write(&secret, format!("whsec_{}\n", "b".repeat(32)))?;
+    let daemon = Daemon::start(story.lab.gateway(), config)?;
+    let service = story.fail(&daemon)?;
+    let posts = wait_for_posts(&receiver, "the opening is posted", |posts| posts.len() == 1)?;
+    assert_eq!((&posts[0]["path"], &posts[0]["valid"]), (&"/old".into(), &false.into()), "{posts:#?}");
+    let reload = |path: &str, says: &str| {
+        daemon.write_config(story.config_with(&url(path), &story.certificate)?)?;
+        daemon.sighup()?;
+        wait_until(says, LIMIT, || daemon.log().contains(says)).with_context(|| daemon.log())
+    };
+    // The right secret, and an address that is none.
+    reload(" ", "not reloaded,")?;
+    reload("new", " reloaded\n")?;
+    let _nginx = HttpServer::start(story.lab.server(1), 80)?;
+    assert_eq!(story.lab.client(1).connect(None, service, LIMIT)?, Attempt::Connected);
+    let posts = wait_for_posts(&receiver, "the end is posted", |posts| posts.len() == 2)?;
+    assert_eq!((&posts[1]["path"], &posts[1]["valid"]), (&"/new".into(), &true.into()), "{posts:#?}");
+    Ok(())
+}
