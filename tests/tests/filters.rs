@@ -1,12 +1,12 @@
 //! Filters of the clsact qdisc in place of tcx links, as on kernels without tcx, among filters of others.
 
-use std::{fs, net::Ipv4Addr, time::Duration};
+use std::{fs, net::Ipv4Addr, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use lab::{
     Attempt, Cluster, Daemon, DaemonConfig, Host, HttpServer, Lab, Ways,
     cluster::{mode, settled},
-    wait_until,
+    curl, wait_until,
 };
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -140,5 +140,79 @@ fn the_gate_is_made_of_filters_where_there_is_no_tcx() -> Result<()> {
         assert!(!filters(cluster.host(1), "eth0", side)?.contains(name));
     }
     assert!(!daemons[0].pin_dir().exists());
+    Ok(())
+}
+
+// proves: F-21 F-25
+#[test]
+fn the_page_is_shown_by_filters_where_there_is_no_tcx_and_nothing_is_left_of_them() -> Result<()> {
+    let lab = Lab::new()?;
+    let (client, server, gateway) = (lab.client(1), lab.server(1), lab.gateway());
+    let config = DaemonConfig::new()
+        .set("standin.enabled", "true")
+        .text("recovery.probe", "200ms")
+        .text("recovery.probe_max", "300ms")
+        .text("recovery.probe_timeout", "500ms");
+    let mut daemon = Daemon::start(gateway, config)?;
+    let sides = gateway.interfaces();
+    let folder = |daemon: &Daemon<'_>, interface: &str| -> Result<PathBuf> {
+        Ok(daemon.pin_dir().join(format!("filter_rb_standin_{}", index(gateway, interface)?)))
+    };
+    for v6 in [false, true] {
+        // As if an earlier daemon had found no tcx.
+        ensure!(daemon.sigterm()?.success(), "{}", daemon.log());
+        for interface in sides {
+            fs::create_dir(folder(&daemon, interface)?)?;
+        }
+        daemon.launch()?;
+        let service = if v6 { server.service_v6(80) } else { server.service_v4(80) };
+        let url = format!("http://{service}/");
+        let shown = |status| curl(client, &[&url]).is_ok_and(|seen| seen.status == status);
+        let nginx = HttpServer::start(server, 80)?;
+        wait_until("the server answers", LIMIT, || shown(200))?;
+        daemon.wait_for(&["services"], LIMIT, |services| services.to_string().contains(&service.to_string()))?;
+        ensure!(!filters(gateway, &sides[0], "ingress")?.contains("rb_standin"), "nothing is failed");
+        drop(nginx);
+        assert_eq!(client.connect(None, service, LIMIT)?, Attempt::Refused);
+        wait_until("the page is shown", LIMIT, || shown(503))?;
+        for interface in sides {
+            ours(gateway, interface, "ingress", "rb_standin")?;
+        }
+        if v6 {
+            continue;
+        }
+        let _nginx = HttpServer::start(server, 80)?;
+        daemon.wait_for(&["outages"], LIMIT, |outages| outages.as_array().is_some_and(Vec::is_empty))?;
+        wait_until("the server is reached again", LIMIT, || shown(200))?;
+    }
+    // Killed, it leaves filters that steer nothing any more.
+    daemon.kill9()?;
+    ours(gateway, &sides[0], "ingress", "rb_standin")?;
+    wait_until("what arrives passes", LIMIT, || {
+        client.connect(None, server.service_v6(80), LIMIT).is_ok_and(|attempt| attempt == Attempt::Refused)
+    })?;
+    let output = daemon.ringback(&["cleanup"])?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && text.contains("filter_rb_standin_"), "{output:?}");
+    for interface in sides {
+        assert!(!filters(gateway, interface, "ingress")?.contains("rb_standin"));
+    }
+    assert!(!daemon.pin_dir().exists());
+    let rules = gateway.command("sh").args(["-c", "ip rule; ip -6 rule; ip route show table all"]).output()?;
+    assert!(!String::from_utf8_lossy(&rules.stdout).contains("7262"), "{rules:?}");
+    // A daemon that ends in order takes them along.
+    for interface in sides {
+        fs::create_dir_all(folder(&daemon, interface)?)?;
+    }
+    daemon.launch()?;
+    wait_until("the page is shown", LIMIT, || {
+        curl(client, &[&format!("http://{}/", server.service_v6(80))]).is_ok_and(|seen| seen.status == 503)
+    })?;
+    ours(gateway, &sides[0], "ingress", "rb_standin")?;
+    ensure!(daemon.sigterm()?.success(), "{}", daemon.log());
+    for interface in sides {
+        assert!(!filters(gateway, interface, "ingress")?.contains("rb_standin"));
+        assert!(!folder(&daemon, interface)?.exists());
+    }
     Ok(())
 }

@@ -145,11 +145,14 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         tasks.spawn("guards", async { Ok(run.await?) });
     }
     kernel.attach(&config.watch, &interfaces).await?;
+    if !config.standin.enabled {
+        kernel::remove_stand_in(&config.watch.pin_dir)?;
+    }
     let limits = Arc::new(page::Limits::new(&config.standin));
     let page = if page::is_wanted(&config.standin) {
         let maps = kernel.take_stand_in()?;
         if config.standin.enabled {
-            kernel.attach_stand_in(&interfaces)?;
+            kernel.attach_stand_in(&config.watch, &interfaces)?;
         }
         let surroundings = page::Surroundings {
             store: store.clone(),

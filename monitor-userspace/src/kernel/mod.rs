@@ -59,11 +59,11 @@ use crate::{
 pub struct Kernel {
     ebpf: Ebpf,
     log: Log,
+    /// The stand-in page's program; `None`: it is off. Dropped after the programs and before the lock, as it has pins.
+    stand_in: Option<standin::Steerer>,
     /// Held as long as the pins are used; `None` where nothing is pinned.
     lock: Option<PinLock>,
     attached: Vec<Attached>,
-    /// The stand-in page's program; `None`: it is off.
-    stand_in: Option<standin::Steerer>,
     clock: Clock,
     watched: Vec<WatchEntry>,
 }
@@ -89,8 +89,9 @@ impl Kernel {
 
     /// From here on the program of the stand-in page is put on these interfaces while a service is failed that has the
     /// page: what arrives for it is given to the page from when [`Kernel::take_stand_in`]'s maps say so.
-    pub fn attach_stand_in(&mut self, interfaces: &[String]) -> Result<(), KernelError> {
-        self.stand_in.get_or_insert_default().configure(&mut self.ebpf, interfaces)
+    pub fn attach_stand_in(&mut self, watch: &Watch, interfaces: &[String]) -> Result<(), KernelError> {
+        let steerer = self.stand_in.get_or_insert_with(|| standin::Steerer::new(&watch.pin_dir));
+        steerer.configure(&mut self.ebpf, interfaces)
     }
 
     /// Takes off the interfaces what nobody needs any more. To be called now and then.
@@ -164,7 +165,7 @@ impl Kernel {
         self.configure(watch)?;
         self.attach(watch, interfaces).await?;
         if self.stand_in.is_some() {
-            self.attach_stand_in(interfaces)?;
+            self.attach_stand_in(watch, interfaces)?;
         }
         Ok(())
     }
@@ -370,6 +371,11 @@ impl Kernel {
 
 fn key(service: Service) -> ServiceKey {
     ServiceKey::new(Addr::from(service.addr()), service.port())
+}
+
+/// Removes what a killed daemon's stand-in page has left on interfaces; the page is off.
+pub fn remove_stand_in(pin_dir: &Path) -> Result<(), KernelError> {
+    pins::remove_stand_in(pin_dir, &[])
 }
 
 /// Detaches everything and removes all pins. Returns what was removed.

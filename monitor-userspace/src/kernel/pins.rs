@@ -13,8 +13,12 @@ use super::{error::KernelError, tc};
 /// Begin of the name of the folder that stands for the filter that watches egress.
 const EGRESS_FILTER: &str = "filter_egress_";
 
+/// Of the one that stands for the filter of the stand-in page.
+const STAND_IN_FILTER: &str = "filter_rb_standin_";
+
 /// Begins of the names of all folders that stand for filters, which are followed by the interface's index, and the filters.
-const FILTERS: [(&str, TcAttachType, &str); 3] = [
+const FILTERS: [(&str, TcAttachType, &str); 4] = [
+    (STAND_IN_FILTER, TcAttachType::Ingress, program::STAND_IN),
     (EGRESS_FILTER, TcAttachType::Egress, program::EGRESS),
     ("filter_rb_gate_in_", TcAttachType::Ingress, program::GATE_IN),
     ("filter_rb_gate_out_", TcAttachType::Egress, program::GATE_OUT),
@@ -39,6 +43,21 @@ pub(super) fn egress_path(pin_dir: &Path, ifindex: u32) -> PathBuf {
 /// folders, nothing else.
 pub(super) fn filter_path(pin_dir: &Path, ifindex: u32) -> PathBuf {
     pin_dir.join(format!("{EGRESS_FILTER}{ifindex}"))
+}
+
+/// The same for the stand-in page's filter.
+pub(super) fn stand_in_path(pin_dir: &Path, ifindex: u32) -> PathBuf {
+    pin_dir.join(format!("{STAND_IN_FILTER}{ifindex}"))
+}
+
+/// Removes the stand-in page's filters and their folders, but for those in `kept`.
+pub(super) fn remove_stand_in(pin_dir: &Path, kept: &[PathBuf]) -> Result<(), KernelError> {
+    let found = present(pin_dir)?.into_iter().filter(|pin| is_stand_in(pin) && !kept.contains(pin));
+    found.into_iter().try_for_each(|pin| remove(&pin))
+}
+
+fn is_stand_in(pin: &Path) -> bool {
+    pin.file_name().unwrap_or_default().to_string_lossy().starts_with(STAND_IN_FILTER)
 }
 
 /// Makes such a folder.
@@ -68,7 +87,7 @@ pub(super) fn present(pin_dir: &Path) -> Result<Vec<PathBuf>, KernelError> {
         let entry = entry.map_err(|source| KernelError::Pin { what: "read", path: pin_dir.to_path_buf(), source })?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if is_attachment(&entry.path()) {
+        if is_attachment(&entry.path()) || is_stand_in(&entry.path()) {
             links.push(entry.path());
         } else if map::PINNED.contains(&name.as_ref()) {
             maps.push(entry.path());

@@ -2,24 +2,26 @@
 //!
 //! The program is on the interfaces only while a service is failed that has the page, and as long afterwards as connections to
 //! the page may be open: no frame passes it when all is well. Nothing of it is pinned: program and maps go with the process,
-//! and what arrives then passes as it did before.
+//! and what arrives then passes as it did before. Without tcx (before Linux 6.6) the program is a filter, which a killed process
+//! leaves behind: five seconds later it steers nothing any more, and the next start or `cleanup` removes it.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    path::{Path, PathBuf},
+};
 
 use aya::{
     Ebpf,
     maps::{Array, LpmTrie, MapData, MapError, lpm_trie::Key},
-    programs::{
-        LinkOrder, SchedClassifier, TcAttachType,
-        tc::{SchedClassifierLinkId, TcAttachOptions},
-    },
+    programs::{SchedClassifier, TcAttachType, tc::SchedClassifierLinkId},
 };
 use monitor_common::{Addr, STAND_IN_PORT, STAND_IN_TLS_PORT, STEERED_FOR_NS, StandIn, map, program};
 
 use super::{
-    attach::refused,
-    error::{KernelError, program_reason},
-    interface, watch_list,
+    error::KernelError,
+    interface, pins,
+    tc::{self, Place},
+    watch_list,
 };
 use crate::{
     config::ClientNet,
@@ -125,12 +127,13 @@ fn identity(key: &Key<Addr>) -> (u32, [u8; 16]) {
     (key.prefix_len(), addr.bytes)
 }
 
-/// Where the program is; the links are the process's, and go with it.
+/// Where the program is.
 type Links = HashMap<(String, u32), SchedClassifierLinkId>;
 
 /// Where the program is to be, and where it is.
-#[derive(Default)]
 pub(super) struct Steerer {
+    /// Where it is remembered which filters there are.
+    pin_dir: PathBuf,
     interfaces: Vec<String>,
     links: Links,
     /// Those that have the page.
@@ -139,11 +142,32 @@ pub(super) struct Steerer {
     recovered: Option<MonotonicNs>,
 }
 
+impl Drop for Steerer {
+    /// After the programs, which are off their interfaces by then.
+    fn drop(&mut self) {
+        if let Err(error) = pins::remove_stand_in(&self.pin_dir, &[]) {
+            tracing::error!(%error, "the stand-in page's filters are left: run `ringback cleanup`");
+        }
+    }
+}
+
 impl Steerer {
+    pub(super) fn new(pin_dir: &Path) -> Self {
+        Self {
+            pin_dir: pin_dir.to_path_buf(),
+            interfaces: Vec::new(),
+            links: Links::new(),
+            failed: HashSet::new(),
+            recovered: None,
+        }
+    }
+
     /// Takes these interfaces from here on. The program is put on each, so that what cannot be is known at once.
     pub(super) fn configure(&mut self, ebpf: &mut Ebpf, interfaces: &[String]) -> Result<(), KernelError> {
         self.interfaces = interfaces.to_vec();
-        attach(ebpf, &mut self.links, &self.interfaces)?;
+        self.attach(ebpf, &self.interfaces.clone())?;
+        let kept: Vec<_> = self.links.keys().map(|(_, index)| pins::stand_in_path(&self.pin_dir, *index)).collect();
+        pins::remove_stand_in(&self.pin_dir, &kept)?;
         self.rest(ebpf, MonotonicNs::now())
     }
 
@@ -153,7 +177,7 @@ impl Steerer {
             && self.failed.insert(service)
             && self.failed.len() == 1
         {
-            return attach(ebpf, &mut self.links, &self.interfaces);
+            return self.attach(ebpf, &self.interfaces.clone());
         }
         Ok(())
     }
@@ -167,18 +191,22 @@ impl Steerer {
 
     /// Takes the program off when nobody can need it any more.
     pub(super) fn rest(&mut self, ebpf: &mut Ebpf, now: MonotonicNs) -> Result<(), KernelError> {
-        if self.links.is_empty() || self.is_needed(now) { Ok(()) } else { attach(ebpf, &mut self.links, &[]) }
+        if self.links.is_empty() || self.is_needed(now) { Ok(()) } else { self.attach(ebpf, &[]) }
     }
 
     /// Whether a service is failed, or a connection to the page may still be open.
     fn is_needed(&self, now: MonotonicNs) -> bool {
         !self.failed.is_empty() || self.recovered.is_some_and(|since| now.0.saturating_sub(since.0) < STEERED_FOR_NS)
     }
+
+    /// Puts the program on these interfaces, and takes it off all others.
+    fn attach(&mut self, ebpf: &mut Ebpf, interfaces: &[String]) -> Result<(), KernelError> {
+        attach(ebpf, &mut self.links, &self.pin_dir, interfaces)
+    }
 }
 
-/// Puts the program on these interfaces, and takes it off all others. One that does not take it does not keep it from the
-/// others.
-fn attach(ebpf: &mut Ebpf, links: &mut Links, interfaces: &[String]) -> Result<(), KernelError> {
+/// One interface that does not take the program does not keep it from the others.
+fn attach(ebpf: &mut Ebpf, links: &mut Links, pin_dir: &Path, interfaces: &[String]) -> Result<(), KernelError> {
     let failed = |source| KernelError::program(program::STAND_IN, source);
     let program: &mut SchedClassifier = ebpf
         .program_mut(program::STAND_IN)
@@ -188,7 +216,7 @@ fn attach(ebpf: &mut Ebpf, links: &mut Links, interfaces: &[String]) -> Result<(
     let mut wanted = HashSet::new();
     let mut refusal = None;
     for name in interfaces {
-        match put_on(program, links, name) {
+        match put_on(program, links, pin_dir, name) {
             Ok(place) => drop(wanted.insert(place)),
             Err(error) => refusal = refusal.or(Some(error)),
         }
@@ -206,18 +234,28 @@ fn attach(ebpf: &mut Ebpf, links: &mut Links, interfaces: &[String]) -> Result<(
 }
 
 /// Puts the program on this interface unless it is there.
-fn put_on(program: &mut SchedClassifier, links: &mut Links, name: &str) -> Result<(String, u32), KernelError> {
-    let place = (name.to_owned(), interface::index(name)?);
-    if !links.contains_key(&place) {
-        // A program before ours that passes a packet would end the chain; ours only ends it for its own.
-        let order = TcAttachOptions::TcxOrder(LinkOrder::first());
-        let link = program.attach_with_options(name, TcAttachType::Ingress, order).map_err(|error| {
-            let reason = format!("{}; it needs tcx (Linux 6.6), or standin.enabled = false", program_reason(&error));
-            refused(name, "the stand-in page's tc ingress", reason)
-        })?;
-        links.insert(place.clone(), link);
+fn put_on(
+    program: &mut SchedClassifier,
+    links: &mut Links,
+    pin_dir: &Path,
+    name: &str,
+) -> Result<(String, u32), KernelError> {
+    let ifindex = interface::index(name)?;
+    let key = (name.to_owned(), ifindex);
+    if !links.contains_key(&key) {
+        // Before programs of others: one that passes a packet would end the chain. Ours only ends it for its own packets.
+        let place = Place {
+            program: program::STAND_IN,
+            how: "the stand-in page's tc ingress",
+            side: TcAttachType::Ingress,
+            interface: name,
+            ifindex,
+            link: PathBuf::new(),
+            filter: pins::stand_in_path(pin_dir, ifindex),
+        };
+        links.insert(key.clone(), tc::attach_for_now(program, &place)?);
     }
-    Ok(place)
+    Ok(key)
 }
 
 #[cfg(test)]
@@ -231,7 +269,7 @@ mod tests {
     /// F-25: connections that were opened before the recovery end properly.
     #[test]
     fn the_program_stays_until_no_connection_can_be_open() {
-        let mut steerer = Steerer::default();
+        let mut steerer = Steerer::new(std::path::Path::new("/nonexistent"));
         assert!(!steerer.is_needed(MonotonicNs(0)));
         let service = "10.0.2.7:80".parse().unwrap();
         steerer.failed.insert(service);

@@ -102,14 +102,31 @@ pub(super) async fn attach(program: &mut SchedClassifier, place: &Place<'_>) -> 
     Ok(TcMode::Clsact)
 }
 
+/// Attaches the program until it is detached or its process ends, by whatever way there is: a link that nothing pins, or a
+/// filter, which stays behind when the process is killed; the folder says so.
+pub(super) fn attach_for_now(
+    program: &mut SchedClassifier,
+    place: &Place<'_>,
+) -> Result<SchedClassifierLinkId, KernelError> {
+    if !place.filter.exists() {
+        let order = TcAttachOptions::TcxOrder(LinkOrder::first());
+        match program.attach_with_options(place.interface, place.side, order) {
+            Ok(id) => return Ok(id),
+            // As above.
+            Err(error) if errno(&error) == Some(libc::EINVAL) => {}
+            Err(error) => return Err(place.refused(program_reason(&error))),
+        }
+    }
+    add_clsact(place)?;
+    pins::remember_filter(&place.filter)?;
+    // What a killed daemon has left works on maps that nobody writes any more.
+    remove_filter(place.ifindex, place.side, place.program)?;
+    first(program, place).map_err(|error| place.refused(program_reason(&error)))
+}
+
 /// Makes the program a filter, in the place of an earlier daemon's or before those of others.
 async fn filter(program: &mut SchedClassifier, place: &Place<'_>) -> Result<SchedClassifierLinkId, KernelError> {
-    match tc::qdisc_add_clsact(place.interface) {
-        Ok(()) => {}
-        // It serves everyone's filters.
-        Err(TcError::NetlinkError(error)) if error.raw_os_error() == Some(libc::EEXIST) => {}
-        Err(error) => return Err(place.refused(deepest(&error))),
-    }
+    add_clsact(place)?;
     // Remembered before it is there: a daemon that is killed in between leaves nothing that nobody would find.
     pins::remember_filter(&place.filter)?;
     let found = find(place).await.map_err(|error| place.refused(deepest(&error)))?;
@@ -122,6 +139,16 @@ async fn filter(program: &mut SchedClassifier, place: &Place<'_>) -> Result<Sche
         None => first(program, place),
     };
     attached.map_err(|error| place.refused(program_reason(&error)))
+}
+
+/// Makes the qdisc that has the filters.
+fn add_clsact(place: &Place<'_>) -> Result<(), KernelError> {
+    match tc::qdisc_add_clsact(place.interface) {
+        Ok(()) => Ok(()),
+        // It serves everyone's filters.
+        Err(TcError::NetlinkError(error)) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
+        Err(error) => Err(place.refused(deepest(&error))),
+    }
 }
 
 /// Adds a filter before those of others as far as that goes.
