@@ -224,6 +224,10 @@ pub(super) fn check(config: &Config) -> Vec<(String, String)> {
         let what = format!("all guards together may hold {held} requests, at most {MAX_HELD} can be: lower max_held");
         mistakes.push(("guard".to_owned(), what));
     }
+    if !guards.is_empty() && !config.watch.egress {
+        let what = "is false, but guards go by this host's own answers: set it to true, or leave out [[guard]]";
+        mistakes.push(("watch.egress".to_owned(), what.to_owned()));
+    }
     for (index, guard) in guards.iter().enumerate() {
         let mut say = |key: &str, what: String| mistakes.push((format!("guard[{index}].{key}"), what));
         if guard.port == 0 {

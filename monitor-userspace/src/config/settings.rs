@@ -76,6 +76,9 @@ pub struct Watch {
     pub established: bool,
     /// How to attach: `auto` (native, else generic), `native`, `generic`.
     pub xdp: XdpPreference,
+    /// Look at what leaves too: this host's own answers, and those whose addresses it translates. Costs one TC program's run
+    /// per packet that is sent or forwarded.
+    pub egress: bool,
     /// Attempts that can be pending at the same time, per CPU; memory for them is taken at start.
     pub pending: u32,
     /// Where maps and links are pinned; on a BPF file system.
@@ -131,6 +134,7 @@ impl Default for Watch {
             client_ack: false,
             established: false,
             xdp: XdpPreference::Auto,
+            egress: true,
             pending: 1 << 17,
             pin_dir: PathBuf::from("/sys/fs/bpf/ringback"),
             shared: false,

@@ -1,7 +1,7 @@
 //! Attaching to interfaces: links that are pinned, so that they outlive the daemon, and that are taken over by the next
 //! one without a gap.
 
-use std::{collections::HashSet, path::Path};
+use std::{collections::HashSet, iter, path::Path};
 
 use aya::{
     Ebpf,
@@ -64,27 +64,14 @@ pub(super) async fn attach(
     let wanted: HashSet<_> = indexed
         .iter()
         .flat_map(|(_, index)| {
-            [pins::xdp_path(pin_dir, *index), pins::egress_path(pin_dir, *index), pins::filter_path(pin_dir, *index)]
+            let egress = [pins::egress_path(pin_dir, *index), pins::filter_path(pin_dir, *index)];
+            iter::once(pins::xdp_path(pin_dir, *index)).chain(egress.into_iter().filter(|_| watch.egress))
         })
         .collect();
     let mut attached = Vec::with_capacity(indexed.len());
     for (name, ifindex) in indexed {
         let mode = ingress(ebpf, watch, name, ifindex).await?;
-        let egress: &mut SchedClassifier = ebpf
-            .program_mut(program::EGRESS)
-            .ok_or(KernelError::ProgramMissing(program::EGRESS))?
-            .try_into()
-            .map_err(|source| KernelError::program(program::EGRESS, source))?;
-        let place = Place {
-            program: program::EGRESS,
-            how: "tc egress",
-            side: TcAttachType::Egress,
-            interface: name,
-            ifindex,
-            link: pins::egress_path(pin_dir, ifindex),
-            filter: pins::filter_path(pin_dir, ifindex),
-        };
-        let tc = tc::attach(egress, &place).await?;
+        let tc = if watch.egress { egress(ebpf, pin_dir, name, ifindex).await? } else { TcMode::Off };
         tracing::info!(interface = name, ?mode, ?tc, "watching");
         attached.push(Attached { name: name.clone(), ifindex, mode, tc });
     }
@@ -95,6 +82,24 @@ pub(super) async fn attach(
         }
     }
     Ok(attached)
+}
+
+async fn egress(ebpf: &mut Ebpf, pin_dir: &Path, name: &str, ifindex: u32) -> Result<TcMode, KernelError> {
+    let program: &mut SchedClassifier = ebpf
+        .program_mut(program::EGRESS)
+        .ok_or(KernelError::ProgramMissing(program::EGRESS))?
+        .try_into()
+        .map_err(|source| KernelError::program(program::EGRESS, source))?;
+    let place = Place {
+        program: program::EGRESS,
+        how: "tc egress",
+        side: TcAttachType::Egress,
+        interface: name,
+        ifindex,
+        link: pins::egress_path(pin_dir, ifindex),
+        filter: pins::filter_path(pin_dir, ifindex),
+    };
+    tc::attach(program, &place).await
 }
 
 async fn ingress(ebpf: &mut Ebpf, watch: &Watch, name: &str, ifindex: u32) -> Result<XdpMode, KernelError> {

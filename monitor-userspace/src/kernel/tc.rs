@@ -35,6 +35,8 @@ pub enum TcMode {
     Tcx,
     /// A filter of the `clsact` qdisc: before Linux 6.6.
     Clsact,
+    /// Not at all: `watch.egress` is false.
+    Off,
 }
 
 /// Which program is where, and what keeps it there.

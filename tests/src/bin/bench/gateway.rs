@@ -2,7 +2,7 @@
 //! only pass, with Ringback, and with connection tracking in its place.
 
 use std::{
-    env, fmt,
+    env, fmt, fs,
     io::{Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
@@ -16,7 +16,7 @@ use aya::{
     Ebpf,
     programs::{Xdp, xdp::XdpMode},
 };
-use lab::{Daemon, DaemonConfig, Host, Lab};
+use lab::{Daemon, DaemonConfig, Host, Lab, wait_until};
 use nix::{
     sched::{CpuSet, sched_setaffinity},
     unistd::Pid,
@@ -25,13 +25,19 @@ use nix::{
 use crate::report::median;
 
 /// Rounds; in each, every way of watching has its turn, and is compared with the one that only passes of the same round.
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 25;
 
 /// How long one measurement takes.
 const TIME: Duration = Duration::from_millis(500);
 
 /// Between attaching and measuring, for each way alike.
-const SETTLED: Duration = Duration::from_millis(1500);
+const SETTLED: Duration = Duration::from_millis(200);
+
+/// After the daemon's start: the kernel makes room for its tables and goes on moving memory about for some seconds.
+const STARTED: Duration = Duration::from_secs(10);
+
+/// Clients that connect at the same time.
+const AT_ONCE: usize = 16;
 
 /// Where the server of the measurement listens.
 const PORT: u16 = 8080;
@@ -42,6 +48,7 @@ enum Watching {
     Pass,
     Ringback,
     Conntrack,
+    PassAndConntrack,
 }
 
 impl fmt::Display for Watching {
@@ -51,20 +58,26 @@ impl fmt::Display for Watching {
             Self::Pass => "XDP that only passes",
             Self::Ringback => "Ringback",
             Self::Conntrack => "nf_conntrack",
+            Self::PassAndConntrack => "XDP that only passes, nf_conntrack",
         })
     }
 }
 
-const WAYS: [Watching; 4] = [Watching::Nothing, Watching::Pass, Watching::Ringback, Watching::Conntrack];
+const WAYS: [Watching; 5] =
+    [Watching::Nothing, Watching::Pass, Watching::Ringback, Watching::Conntrack, Watching::PassAndConntrack];
 
 pub(crate) fn run() -> Result<()> {
     let lab = Lab::builder().build()?;
+    // One for all rounds, as on a gateway: what its start costs the machine is not what it costs the traffic.
+    let daemon = Daemon::start(lab.gateway(), DaemonConfig::new())?;
+    detach(&daemon)?;
+    thread::sleep(STARTED);
     let mut results = WAYS.map(|_| (Vec::new(), Vec::new()));
     for round in 0..ROUNDS {
         // Each round begins with another: what warms up or cools down meets all of them.
         for turn in 0..WAYS.len() {
             let index = (round + turn) % WAYS.len();
-            let (connections, bytes) = measure(&lab, WAYS[index])?;
+            let (connections, bytes) = measure(&lab, &daemon, WAYS[index])?;
             results[index].0.push(connections);
             results[index].1.push(bytes);
         }
@@ -94,13 +107,42 @@ fn ratio(these: &[f64], those: &[f64]) -> f64 {
     median(these.iter().zip(those).map(|(this, that)| this / that).collect())
 }
 
-fn measure(lab: &Lab, way: Watching) -> Result<(f64, f64)> {
+fn measure(lab: &Lab, daemon: &Daemon<'_>, way: Watching) -> Result<(f64, f64)> {
     let gateway = lab.gateway();
-    let _pass = if way == Watching::Pass { Some(pass(gateway)?) } else { None };
-    let _daemon = if way == Watching::Ringback { Some(Daemon::start(gateway, DaemonConfig::new())?) } else { None };
-    let _tracking = if way == Watching::Conntrack { Some(Tracking::begin(gateway)?) } else { None };
+    let passing = matches!(way, Watching::Pass | Watching::PassAndConntrack);
+    let tracking = matches!(way, Watching::Conntrack | Watching::PassAndConntrack);
+    let _pass = if passing { Some(pass(gateway)?) } else { None };
+    if way == Watching::Ringback {
+        attach(daemon, gateway)?;
+    }
+    let _tracking = if tracking { Some(Tracking::begin(gateway)?) } else { None };
     thread::sleep(SETTLED);
-    Ok((connections(lab, PORT)?, throughput(lab, PORT + 1)?))
+    let measured = (connections(lab, PORT)?, throughput(lab, PORT + 1)?);
+    if way == Watching::Ringback {
+        detach(daemon)?;
+    }
+    Ok(measured)
+}
+
+/// Takes the daemon's programs off the interfaces; it does not notice.
+fn detach(daemon: &Daemon<'_>) -> Result<()> {
+    links(daemon)?.iter().try_for_each(|link| fs::remove_file(link).context("cannot remove a pinned link"))
+}
+
+/// Puts them there again.
+fn attach(daemon: &Daemon<'_>, gateway: &Host) -> Result<()> {
+    daemon.sighup()?;
+    let expected = 2 * gateway.interfaces().len();
+    wait_until("the programs are attached", Duration::from_secs(5), || {
+        links(daemon).is_ok_and(|links| links.len() == expected)
+    })
+}
+
+/// The pins that hold its programs on the interfaces.
+fn links(daemon: &Daemon<'_>) -> Result<Vec<PathBuf>> {
+    let pins = fs::read_dir(daemon.pin_dir())?.collect::<Result<Vec<_>, _>>()?;
+    let is_link = |pin: &fs::DirEntry| pin.file_name().to_string_lossy().starts_with("link_");
+    Ok(pins.iter().filter(|pin| is_link(pin)).map(fs::DirEntry::path).collect())
 }
 
 /// A program that only passes on each interface of the gateway; detached on drop.
@@ -150,36 +192,49 @@ fn stay_on(processor: usize) -> Result<()> {
     Ok(())
 }
 
-/// Connections per second that are opened and closed one after the other.
+/// Connections per second that several clients open and close, each one after the other: as many as the two processors can,
+/// so that neither waits to be woken.
 pub(crate) fn connections(lab: &Lab, port: u16) -> Result<f64> {
     let (client, server) = (lab.client(1), lab.server(1));
     let listener = server.enter(|| TcpListener::bind(("0.0.0.0", port)))??;
     let service: SocketAddr = server.service_v4(port);
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
-        scope.spawn(|| {
-            let _ = stay_on(1);
-            while !done.load(Ordering::Relaxed) {
-                drop(listener.accept());
-            }
-        });
-        let counted = client.enter(|| {
-            stay_on(0)?;
-            let begun = Instant::now();
-            let mut count = 0_u32;
-            while begun.elapsed() < TIME {
-                let mut stream = TcpStream::connect(service)?;
-                // The server closes first: its side keeps what TIME_WAIT there is.
-                let _ = stream.read(&mut [0; 1])?;
-                count += 1;
-            }
-            Ok::<_, anyhow::Error>(f64::from(count) / begun.elapsed().as_secs_f64())
-        });
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                let _ = stay_on(1);
+                while !done.load(Ordering::Relaxed) {
+                    drop(listener.accept());
+                }
+            });
+        }
+        let clients: Vec<_> =
+            (0..AT_ONCE).map(|_| scope.spawn(|| client.enter(|| one_after_the_other(service)))).collect();
+        let counted = clients
+            .into_iter()
+            .map(|client| client.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?)
+            .sum::<Result<f64>>();
         done.store(true, Ordering::Relaxed);
-        // Wakes the one that accepts.
-        let _ = client.enter(|| TcpStream::connect(service))?;
-        counted?
+        for _ in 0..AT_ONCE {
+            // Wakes one that accepts.
+            let _ = client.enter(|| TcpStream::connect(service))?;
+        }
+        counted
     })
+}
+
+/// Connections per second of one client.
+fn one_after_the_other(service: SocketAddr) -> Result<f64> {
+    stay_on(0)?;
+    let begun = Instant::now();
+    let mut count = 0_u32;
+    while begun.elapsed() < TIME {
+        let mut stream = TcpStream::connect(service)?;
+        // The server closes first: its side keeps what TIME_WAIT there is.
+        let _ = stream.read(&mut [0; 1])?;
+        count += 1;
+    }
+    Ok(f64::from(count) / begun.elapsed().as_secs_f64())
 }
 
 /// Bytes per second over one connection.
