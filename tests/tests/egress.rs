@@ -54,6 +54,7 @@ fn a_host_sees_its_own_answers_only_with_it_and_a_reload_switches_it() -> Result
     let lab = Lab::builder().build()?;
     let (client, server) = (lab.client(1), lab.server(1));
     let service = server.service_v4(80);
+    let config = |egress| config(egress).set("watch.servers", &format!("['{service}']"));
     let known = |services: &serde_json::Value| services.to_string().contains(&service.to_string());
     let daemon = Daemon::start(server, config(false))?;
     let _nginx = HttpServer::start(server, 80)?;

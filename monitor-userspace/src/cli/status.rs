@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     control::{CertificateLine, Health, Loss, SharedLine, StatusReport},
+    notify::phrase,
     outage::UnixMs,
     page::Validity,
     store::{ListRecord, ListState},
@@ -157,7 +158,8 @@ fn list_line(list: &ListRecord) -> String {
         (ListState::Expired, _) => "EXPIRED without a receipt".to_owned(),
         (ListState::Direct, _) => "no receipt: mailed from here".to_owned(),
     };
-    format!("List:      {} {}: {} clients to {}: {state}", utc(list.issued), list.service, list.clients, list.relay)
+    let clients = phrase::clients(list.clients);
+    format!("List:      {} {}: {clients} to {}: {state}", utc(list.issued), list.service, list.relay)
 }
 
 fn waiting(clients: u64) -> String {

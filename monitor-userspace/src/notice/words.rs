@@ -7,7 +7,11 @@ use std::{
 };
 
 use super::{Event, Subject, json, key};
-use crate::{notify::webhook, outage::UnixMs, store::Ready};
+use crate::{
+    notify::{phrase, webhook},
+    outage::UnixMs,
+    store::Ready,
+};
 
 /// Events that one message spells out; of more it says how many there are.
 const MOST: usize = 200;
@@ -89,10 +93,11 @@ fn outage(subject: &Subject, end: &str) -> String {
         None => service.addr().to_string(),
     };
     format!(
-        "Server:    {server}\nPort:      {}\nEvidence:  {evidence}\nSince:     {}\n{end}Waiting:   {clients} clients\n\
+        "Server:    {server}\nPort:      {}\nEvidence:  {evidence}\nSince:     {}\n{end}Waiting:   {}\n\
          Outage:    {outage}\n",
         service.port(),
         utc(*since),
+        phrase::clients(*clients),
     )
 }
 

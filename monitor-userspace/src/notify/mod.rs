@@ -19,7 +19,7 @@ mod maildir;
 mod message;
 mod outbox;
 mod pacing;
-mod phrase;
+pub(crate) mod phrase;
 mod placeholder;
 mod relay;
 pub mod sample;

@@ -29,6 +29,11 @@ pub(super) fn duration(language: Language, duration: Duration) -> String {
     }
 }
 
+/// `1 client`, `3 clients`: for operators, who read English.
+pub(crate) fn clients(count: u64) -> String {
+    format!("{count} client{}", if count == 1 { "" } else { "s" })
+}
+
 /// `3 times`.
 pub(super) fn attempts(language: Language, attempts: u64) -> String {
     match (language, attempts) {
@@ -84,5 +89,10 @@ mod tests {
             assert_eq!(duration(Language::En, Duration::from_secs(seconds)), english);
             assert_eq!(duration(Language::Ja, Duration::from_secs(seconds)), japanese);
         }
+    }
+
+    #[test]
+    fn one_client_is_not_clients() {
+        assert_eq!([0, 1, 2].map(clients), ["0 clients", "1 client", "2 clients"]);
     }
 }
