@@ -15,13 +15,16 @@ use std::{
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::{Daemon, DaemonConfig, Host, Lab, Wiring, knocking::Service, wait_until};
+use crate::{Daemon, DaemonConfig, FrameListener, Host, Lab, Wiring, knocking::Service, wait_until};
 
 /// More than any change of mode takes.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// The other ends of the second network.
 const BACK: [u8; 3] = [10, 8, 0];
+
+/// Its number in the IPv4 header.
+const UDP: u8 = 17;
 
 /// A lab of hosts that share addresses.
 #[derive(Debug)]
@@ -166,6 +169,25 @@ impl Cluster {
     pub fn heal(&self, port: &str) -> Result<()> {
         let bridge = if port.starts_with("back") { "br1" } else { "br0" };
         self.lab.switch().context("a switch")?.ip(&[format!("link set {port} master {bridge}")])
+    }
+
+    /// Hears the IPv4 packets that come to a host on the first network, for [`Cluster::replay`].
+    pub fn recorder(&self, number: u8) -> Result<FrameListener> {
+        self.host(number).frame_listener("eth0", 0x0800)
+    }
+
+    /// Sends a host what it has had before, as somebody on the switch could.
+    pub fn replay(&self, number: u8, frames: &[Vec<u8>]) -> Result<()> {
+        let socket = self.lab.switch().context("a switch")?.frame_socket(&format!("server{number}"))?;
+        for frame in frames {
+            let mut frame = frame.clone();
+            // Between namespaces a checksum is never completed; 0 says that there is none (RFC 768).
+            if frame.get(23) == Some(&UDP) && frame.len() > 42 {
+                frame[40..42].fill(0);
+            }
+            socket.send(&frame)?;
+        }
+        Ok(())
     }
 
     /// The MAC addresses that answer the client's ARP requests for an address.

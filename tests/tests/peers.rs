@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
 use anyhow::{Context as _, Result};
-use lab::{AppServer, Cluster, Daemon, HttpServer, Ways, wait_until};
+use lab::{AppServer, Cluster, Daemon, DatabaseLock, HttpServer, Ways, wait_until};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -278,6 +278,67 @@ fn a_restart_of_the_judge_tells_nothing_twice_and_forgets_no_outage() -> Result<
     assert_eq!(mails(&first, 2)?.len(), 2);
     second.launch()?;
     assert_eq!(mails(&first, 4)?, [told("host2", "back"), told("host2", "down")].concat());
+    Ok(())
+}
+
+// proves: O-4
+#[test]
+fn letters_that_the_store_does_not_take_are_written_when_it_does_and_once() -> Result<()> {
+    let cluster = Cluster::new(2)?;
+    let first = start(&cluster, 1, "")?;
+    let mut second = start(&cluster, 2, "")?;
+    sees(&first, "host2", "running")?;
+    let lock = DatabaseLock::take(&first)?;
+    second.kill9()?;
+    sees(&first, "host2", "down")?;
+    wait_until("the store refuses", 2 * LIMIT, || first.log().contains("letters about a peer are not written"))?;
+    lock.release()?;
+    assert_eq!(mails(&first, 2)?, told("host2", "down"));
+    second.launch()?;
+    assert_eq!(mails(&first, 4)?, [told("host2", "back"), told("host2", "down")].concat());
+    Ok(())
+}
+
+// proves: O-4
+#[test]
+fn clients_of_another_system_are_not_told() -> Result<()> {
+    let cluster = Cluster::new(2)?;
+    let client = cluster.client().v4();
+    let lines = format!("{WATCH}clients = ['{client}']\n");
+    let config = cluster.config(1, Ways::Front, &lines)?.address(client, "client@example.test");
+    let first =
+        Daemon::start(cluster.host(1), config.address([192, 0, 2, 7].into(), "client.of.another@example.test"))?;
+    let mut second = start(&cluster, 2, "")?;
+    sees(&first, "host2", "running")?;
+    second.kill9()?;
+    sees(&first, "host2", "down")?;
+    assert_eq!(mails(&first, 2)?, told("host2", "down"));
+    second.launch()?;
+    assert_eq!(mails(&first, 4)?, [told("host2", "back"), told("host2", "down")].concat());
+    Ok(())
+}
+
+// proves: O-3
+#[test]
+fn recorded_signals_of_a_dead_host_do_not_bring_it_back() -> Result<()> {
+    let cluster = Cluster::new(2)?;
+    let recorder = cluster.recorder(1)?;
+    let first = start(&cluster, 1, "")?;
+    let mut second = start(&cluster, 2, "")?;
+    sees(&first, "host2", "running")?;
+    std::thread::sleep(SEVERAL_JUDGEMENTS);
+    // From its start signal on.
+    let recording = recorder.heard();
+    assert!(recording.len() >= 10, "{}", recording.len());
+    second.kill9()?;
+    sees(&first, "host2", "down")?;
+    for _ in 0..5 {
+        cluster.replay(1, &recording)?;
+        std::thread::sleep(SEVERAL_JUDGEMENTS / 5);
+        assert_eq!(state_of(&first.json(&["peers"])?, "host2"), "down");
+    }
+    assert_eq!(mails(&first, 2)?, told("host2", "down"));
+    assert_eq!(first.json(&["peers"])?["peers"][0]["reachable"], false);
     Ok(())
 }
 

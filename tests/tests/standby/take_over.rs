@@ -1,4 +1,4 @@
-//! What everybody on the link hears of a take-over (H-4).
+//! What everybody on the link hears of a take-over (H-4), and whom nobody believes.
 
 use std::{
     thread,
@@ -6,10 +6,10 @@ use std::{
 };
 
 use anyhow::Result;
-use lab::{Owners, Ways};
+use lab::{Cluster, Knocking, Owners, Ways, cluster::settled};
 use ringback::standby::announce;
 
-use super::{BEAT, GONE, asker, for_both_families};
+use super::{BEAT, GONE, LIMIT, WORST, alone, asker, for_both_families, v4};
 
 /// Between an announcement and its repetition.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -56,4 +56,29 @@ fn claims(frame: &[u8], address: std::net::IpAddr) -> bool {
         std::net::IpAddr::V4(v4) => frame.get(28..32) == Some(&v4.octets()),
         std::net::IpAddr::V6(v6) => frame.get(54) == Some(&136) && frame.get(62..78) == Some(&v6.octets()),
     }
+}
+
+// proves: H-2 H-3
+#[test]
+fn recorded_beats_of_a_dead_host_keep_nobody_from_taking_over() -> Result<()> {
+    let _alone = alone();
+    let cluster = Cluster::new(2)?.share(&Cluster::shared())?;
+    let daemons = cluster.start(Ways::Front, BEAT)?;
+    let knocking = Knocking::start(cluster.client(), v4().into())?;
+    knocking.answered_by("server1", LIMIT)?;
+    let recorder = cluster.recorder(2)?;
+    thread::sleep(Duration::from_secs(1));
+    let recording = recorder.heard();
+    assert!(recording.len() >= 15, "{}", recording.len());
+    let begin = Instant::now();
+    cluster.host(1).link_down()?;
+    while begin.elapsed() < 2 * GONE + AGAIN {
+        cluster.replay(2, &recording)?;
+        thread::sleep(Duration::from_millis(20));
+    }
+    settled(&daemons[1..], 1).map_err(|error| error.context("alone, and active"))?;
+    let gap = knocking.gap(begin)?;
+    assert!(gap < WORST, "{gap:?}");
+    assert_eq!(knocking.latest().as_deref(), Some("server2"));
+    Ok(())
 }

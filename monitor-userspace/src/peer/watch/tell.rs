@@ -60,23 +60,32 @@ impl Teller {
     /// Runs until the thread of the heartbeats has ended.
     pub(in crate::peer) async fn run(mut self, mut happened: UnboundedReceiver<Event>) {
         while let Some(event) = happened.recv().await {
-            let result = match &event {
-                Event::Mode { group, mode, why, before, at } => {
-                    tracing::info!(group, mode = mode.word(), why = why.words(), "standby");
-                    self.moved(group, (*before, *mode), *why, *at).await
+            Self::journal(&event);
+            while let Err(error) = self.write_about(&event).await {
+                if happened.is_closed() {
+                    tracing::error!(%error, "letters about a peer are not written; the next start tries again");
+                    break;
                 }
-                Event::Notice { peer, notice, at, since } => {
-                    match notice {
-                        Told::Down => tracing::warn!(peer, "the peer is down"),
-                        Told::Recovered => tracing::info!(peer, "the peer is back"),
-                    }
-                    self.peer(peer, *notice, *at, *since).await
-                }
-            };
-            if let Err(error) = result {
-                tracing::error!(%error, "letters about a peer are not written; the next start tries again");
+                tracing::error!(%error, "letters about a peer are not written; trying again");
                 tokio::time::sleep(RETRY).await;
             }
+        }
+    }
+
+    fn journal(event: &Event) {
+        match event {
+            Event::Mode { group, mode, why, .. } => {
+                tracing::info!(group, mode = mode.word(), why = why.words(), "standby");
+            }
+            Event::Notice { peer, notice: Told::Down, .. } => tracing::warn!(peer, "the peer is down"),
+            Event::Notice { peer, notice: Told::Recovered, .. } => tracing::info!(peer, "the peer is back"),
+        }
+    }
+
+    async fn write_about(&mut self, event: &Event) -> Result<(), StoreError> {
+        match event {
+            Event::Mode { group, mode, why, before, at } => self.moved(group, (*before, *mode), *why, *at).await,
+            Event::Notice { peer, notice, at, since } => self.peer(peer, *notice, *at, *since).await,
         }
     }
 
@@ -119,12 +128,13 @@ impl Teller {
         if !told || self.mailed.get(group).is_some_and(|mailed| mailed.elapsed() < QUIET) {
             return Ok(());
         }
-        self.mailed.insert(group.to_owned(), Instant::now());
         let admins = self.settings.iter().filter(|setting| setting.standby).flat_map(|setting| &setting.admin);
         let recipients = admins.map(|mail| Recipient::admin(mail)).collect();
         let event = format!("group {group} {} {} {}", self.own, mode.word(), at.0);
         let write = |language| moved(group, &self.own, mode, why, language);
-        self.write(&event, recipients, at, write).await
+        self.write(&event, recipients, at, write).await?;
+        self.mailed.insert(group.to_owned(), Instant::now());
+        Ok(())
     }
 
     /// One letter per person, whatever the number of machines.
