@@ -115,14 +115,7 @@ fn malformed<T>() -> Option<T> {
 #[inline(always)]
 fn wanted(tcp: &Tcp, side: Side) -> Option<u8> {
     let guard = guard::of(tcp, side);
-    let concerns_us = if side == Side::Ingress { concerns_us(tcp.flags) } else { is_an_answer(tcp.flags) };
-    (guard != 0 || concerns_us || established::are_followed()).then_some(guard)
-}
-
-/// All that is evidence where it leaves: a SYN was seen when it arrived, or is this host's own.
-#[inline(always)]
-const fn is_an_answer(flags: u8) -> bool {
-    flags & (SYN | RST) != 0 && flags & ACK != 0
+    (guard != 0 || concerns_us(tcp.flags) || established::are_followed()).then_some(guard)
 }
 
 /// Whether these flags say something of an attempt.

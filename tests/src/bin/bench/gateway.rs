@@ -47,6 +47,7 @@ enum Watching {
     Nothing,
     Pass,
     Ringback,
+    Arriving,
     Conntrack,
     PassAndConntrack,
 }
@@ -57,14 +58,21 @@ impl fmt::Display for Watching {
             Self::Nothing => "nothing attached",
             Self::Pass => "XDP that only passes",
             Self::Ringback => "Ringback",
+            Self::Arriving => "Ringback, watch.egress = false",
             Self::Conntrack => "nf_conntrack",
             Self::PassAndConntrack => "XDP that only passes, nf_conntrack",
         })
     }
 }
 
-const WAYS: [Watching; 5] =
-    [Watching::Nothing, Watching::Pass, Watching::Ringback, Watching::Conntrack, Watching::PassAndConntrack];
+const WAYS: [Watching; 6] = [
+    Watching::Nothing,
+    Watching::Pass,
+    Watching::Ringback,
+    Watching::Arriving,
+    Watching::Conntrack,
+    Watching::PassAndConntrack,
+];
 
 pub(crate) fn run() -> Result<()> {
     let lab = Lab::builder().build()?;
@@ -112,13 +120,14 @@ fn measure(lab: &Lab, daemon: &Daemon<'_>, way: Watching) -> Result<(f64, f64)> 
     let passing = matches!(way, Watching::Pass | Watching::PassAndConntrack);
     let tracking = matches!(way, Watching::Conntrack | Watching::PassAndConntrack);
     let _pass = if passing { Some(pass(gateway)?) } else { None };
-    if way == Watching::Ringback {
-        attach(daemon, gateway)?;
+    let ours = matches!(way, Watching::Ringback | Watching::Arriving);
+    if ours {
+        attach(daemon, gateway, way == Watching::Ringback)?;
     }
     let _tracking = if tracking { Some(Tracking::begin(gateway)?) } else { None };
     thread::sleep(SETTLED);
     let measured = (connections(lab, PORT)?, throughput(lab, PORT + 1)?);
-    if way == Watching::Ringback {
+    if ours {
         detach(daemon)?;
     }
     Ok(measured)
@@ -129,10 +138,11 @@ fn detach(daemon: &Daemon<'_>) -> Result<()> {
     links(daemon)?.iter().try_for_each(|link| fs::remove_file(link).context("cannot remove a pinned link"))
 }
 
-/// Puts them there again.
-fn attach(daemon: &Daemon<'_>, gateway: &Host) -> Result<()> {
+/// Puts them there again, with the one for what leaves or without it.
+fn attach(daemon: &Daemon<'_>, gateway: &Host, egress: bool) -> Result<()> {
+    daemon.write_config(DaemonConfig::new().set("watch.egress", &egress.to_string()))?;
     daemon.sighup()?;
-    let expected = 2 * gateway.interfaces().len();
+    let expected = (1 + usize::from(egress)) * gateway.interfaces().len();
     wait_until("the programs are attached", Duration::from_secs(5), || {
         links(daemon).is_ok_and(|links| links.len() == expected)
     })
