@@ -92,8 +92,7 @@ impl Sharing {
         let linked = has_link(&self.settings.interface);
         let mut away = false;
         for group in &mut self.groups {
-            // First: what was claimed until now was claimed in the mode until now.
-            group.defend(now, &self.outside);
+            let was_active = group.is_active();
             let mut stalled = false;
             group.step(now, &mut self.outside, |machine| {
                 let (turn, was_away) = machine.turn(now);
@@ -101,6 +100,9 @@ impl Sharing {
                 turn
             });
             away |= stalled;
+            // What was claimed until now was claimed in the mode until now. Who was away has lost the right to answer: others
+            // may have taken over meanwhile.
+            group.defend(now, was_active && group.is_active(), &self.outside);
             let fit = linked && group.vouch.works();
             group.step(now, &mut self.outside, |machine| machine.set_fit(now, fit));
         }
@@ -117,7 +119,7 @@ impl Sharing {
 
     /// A way to another host works again: caches behind it may be old.
     pub(crate) fn way_returned(&mut self, now: MonotonicNs) {
-        for group in self.groups.iter_mut().filter(|group| group.machine.mode() == Mode::Active) {
+        for group in self.groups.iter_mut().filter(|group| group.is_active()) {
             group.announce(now, &self.outside);
         }
     }
@@ -171,7 +173,7 @@ impl Sharing {
         for group in &mut self.groups {
             let name = group.setting.name.clone();
             // Without a name: all that this host is active for.
-            if wanted.map_or(group.machine.mode() == Mode::Active, |wanted| wanted == name) {
+            if wanted.map_or(group.is_active(), |wanted| wanted == name) {
                 let turn = group.machine.hand_over(now).map_err(|error| HandOverError::Refused(name.clone(), error))?;
                 group.carry_out(Mode::Active, turn, now, &mut self.outside);
                 done.push(name);
@@ -194,6 +196,10 @@ impl Sharing {
 }
 
 impl Group {
+    fn is_active(&self) -> bool {
+        self.machine.mode() == Mode::Active
+    }
+
     /// Gives the machine its turn and carries out what comes of it.
     fn step(&mut self, now: MonotonicNs, outside: &mut Outside, turn: impl FnOnce(&mut Machine) -> Turn) {
         let before = self.machine.mode();
@@ -223,9 +229,9 @@ impl Group {
     }
 
     /// Answers claims of others.
-    fn defend(&mut self, now: MonotonicNs, outside: &Outside) {
+    fn defend(&mut self, now: MonotonicNs, active: bool, outside: &Outside) {
         let claimed = self.claimed(&outside.gate);
-        if self.defence.look(now, self.machine.mode() == Mode::Active, claimed.count) {
+        if self.defence.look(now, active, claimed.count) {
             let by = mac(claimed.latest);
             tracing::warn!(
                 group = self.setting.name,

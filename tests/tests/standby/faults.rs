@@ -84,6 +84,8 @@ fn a_daemon_that_was_stopped_finds_another_active_and_takes_nothing_back() -> Re
         assert!(gap < WORST, "{gap:?}");
         let log = daemons[0].log();
         assert!(log.contains("did not run for longer"), "{log}");
+        // What the other has claimed meanwhile is its right.
+        assert!(!log.contains("announcing again"), "{log}");
         Ok(())
     })
 }
