@@ -93,7 +93,7 @@ impl Exchange {
             if let Some(sharing) = &mut self.sharing {
                 sharing.repeat(now);
             }
-            self.wait()?;
+            self.wait(now)?;
         }
     }
 
@@ -246,16 +246,16 @@ impl Exchange {
         }
     }
 
-    fn wait(&mut self) -> io::Result<()> {
-        let now = MonotonicNs::now();
+    /// Until there is something to do. `turn`: up to when the time has been looked at; what is due since then is not past.
+    fn wait(&mut self, turn: MonotonicNs) -> io::Result<()> {
         let sharing = self.sharing.iter().flat_map(|sharing| {
             // A peer that falls silent is noticed when it is, not at the next beat.
             let gone = self.hosts.iter().filter_map(|host| host.heard).map(|at| at + sharing.gone_after());
-            sharing.due().chain(gone.filter(|at| *at > now))
+            sharing.due().chain(gone.filter(|at| *at > turn))
         });
         let watched = self.hosts.iter().filter_map(|host| host.watched.as_ref().map(Watched::due));
-        let until = sharing.chain(watched).fold(now + IDLE, Ord::min);
-        let pause = Duration::from_nanos(until.0.saturating_sub(now.0));
+        let until = sharing.chain(watched).fold(turn + IDLE, Ord::min);
+        let pause = Duration::from_nanos(until.0.saturating_sub(MonotonicNs::now().0));
         let mut waited: Vec<_> = self.paths.descriptors().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         waited.push(PollFd::new(self.wake.as_fd(), PollFlags::POLLIN));
         match ppoll(&mut waited, Some(TimeSpec::from_duration(pause)), None) {
