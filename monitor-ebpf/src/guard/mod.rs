@@ -6,27 +6,29 @@
 //!
 //! A SYN passes while a connection that was checked healthy is open, or the last result still counts. Otherwise it is
 //! held: the frame goes to the daemon, which puts it back or refuses it. When the daemon gives no sign of life, or has
-//! not decided in time, the client's own repetition of the SYN is decided here, by the guard's rule.
+//! not decided in time, the client's own repetition of the SYN is decided here, by the guard's rule. `handshake` remembers
+//! the SYNs that pass; `daemon` hands over what is held and takes the answers.
+
+mod daemon;
+mod handshake;
 
 use aya_ebpf::{
-    bindings::{BPF_NOEXIST, xdp_md},
-    helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns, bpf_xdp_load_bytes},
+    bindings::BPF_NOEXIST,
+    helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns},
 };
 use monitor_common::{
-    Addr, Counter, DEAD_AFTER_NS, Flow, GuardCounts, GuardFlags, GuardOp, GuardRecordKind, GuardRequest, GuardRule,
-    HANDSHAKES, Handshake, HandshakeFlags, HeldSyn, LONGEST_FRAME, OpenFlow, ServiceFlags, ServiceKey, ServiceState,
-    flow_hash,
+    Counter, DEAD_AFTER_NS, Flow, GuardCounts, GuardFlags, GuardRecordKind, GuardRule, HandshakeFlags, HeldSyn,
+    OpenFlow,
 };
 
+pub(crate) use self::daemon::{apply, hand_over};
+use self::handshake::{ends_handshake, handshake, hash, passed};
 use crate::{
     atomic,
     counters::count,
     decide::Side,
-    frame::{Frame, Tcp},
-    maps::{
-        RB_GUARD_COUNTS, RB_GUARD_LIFE, RB_GUARD_PORTS, RB_GUARD_RING, RB_GUARDS, RB_HANDSHAKES, RB_HELD, RB_OPEN,
-        RB_SERVICES, RB_SETTINGS,
-    },
+    frame::Tcp,
+    maps::{RB_GUARD_COUNTS, RB_GUARD_LIFE, RB_GUARD_PORTS, RB_GUARD_RING, RB_GUARDS, RB_HELD, RB_OPEN},
     segment::{ACK, FIN, RST, SYN, Segment},
 };
 
@@ -215,16 +217,6 @@ fn answered(Guarded { segment, flow, .. }: Guarded<'_>, rule: &GuardRule) -> Pas
     if alive(unsafe { bpf_ktime_get_coarse_ns() }) { Passage::Hidden } else { Passage::Goes }
 }
 
-/// Whether an ACK that arrived acknowledges the SYN/ACK of a handshake in its place, and follows its SYN.
-#[inline(always)]
-fn ends_handshake(segment: &Segment) -> bool {
-    handshake(&segment.src, segment.source).is_some_and(|known| {
-        known.flags & HandshakeFlags::ANSWERED != 0
-            && segment.ack == known.isn.wrapping_add(1)
-            && segment.seq == known.seq.wrapping_add(1)
-    })
-}
-
 /// The ACK that ends a handshake opens the connection.
 #[inline(always)]
 fn established(Guarded { segment, flow, guard }: Guarded<'_>, rule: &GuardRule, counts: &mut GuardCounts) -> Passage {
@@ -286,124 +278,5 @@ fn forget(flow: &Flow, counts: &mut GuardCounts) {
     if RB_HELD.remove(flow).is_ok() {
         // SAFETY: a live map value.
         unsafe { atomic::add(&raw mut counts.held, u64::MAX) };
-    }
-}
-
-/// Remembers a SYN that passes.
-#[inline(always)]
-fn passed(flow: &Flow, hash: u64, seq: u32, flags: u32) {
-    if let Some(place) = handshake(&flow.client, flow.client_port) {
-        // A repetition: what is known of its answer stays.
-        if place.hash != hash || place.seq != seq {
-            *place = Handshake { hash, seq, isn: 0, flags, _pad: 0 };
-        }
-    }
-}
-
-/// Where the handshake of this client's port is, or another's that came later: its hash says whose. Every ACK asks for its
-/// place, so that is found by one multiplication; what two flows that share it lose is one count.
-#[inline(always)]
-fn handshake<'map>(client: &Addr, port: u16) -> Option<&'map mut Handshake> {
-    const BITS: u32 = HANDSHAKES.trailing_zeros();
-    let settings = RB_SETTINGS.get(0)?;
-    let [low, high] = client.halves();
-    let place = (low ^ high ^ u64::from(port)).wrapping_mul(settings.hash_seed | 1) >> (u64::BITS - BITS);
-    let place = RB_HANDSHAKES.get_ptr_mut(place as u32)?;
-    // SAFETY: a live map value.
-    Some(unsafe { &mut *place })
-}
-
-#[inline(always)]
-fn hash(flow: &Flow) -> Option<u64> {
-    let settings = RB_SETTINGS.get(0)?;
-    Some(flow_hash(settings.hash_seed, flow.client, flow.server, flow.client_port, flow.server_port))
-}
-
-/// Gives a held frame to the daemon, which reads for itself whose it is. When the ring is full the SYN stays held until its
-/// time is up.
-#[inline(always)]
-pub(crate) fn hand_over(ctx: *mut xdp_md, frame: &Frame) {
-    // SAFETY: the context is valid for the whole run of the program.
-    let ifindex = unsafe { (*ctx).ingress_ifindex };
-    let length = frame.length();
-    if length == 0 || length > LONGEST_FRAME {
-        return;
-    }
-    let Some(mut entry) = RB_GUARD_RING.reserve(0) else { return count(Counter::RingFull) };
-    let record = entry.as_mut_ptr();
-    // The verifier's way to see that 1 <= length <= LONGEST_FRAME.
-    let length = ((length as u32).wrapping_sub(1) & (LONGEST_FRAME as u32 - 1)) + 1;
-    // SAFETY: reserved for this record; the helper writes at most as many bytes as there are.
-    let loaded = unsafe {
-        (*record).at_ns = bpf_ktime_get_ns();
-        (*record).ifindex = ifindex;
-        (*record).length = length;
-        (*record).kind = GuardRecordKind::HELD;
-        (*record).guard = 0;
-        bpf_xdp_load_bytes(ctx, 0, (&raw mut (*record).frame).cast(), length)
-    };
-    if loaded == 0 {
-        entry.submit(0);
-    } else {
-        entry.discard(0);
-    }
-}
-
-/// Carries out the daemon's word on one connection. Returns 0, or 1 when there was nothing to do.
-#[inline(always)]
-pub(crate) fn apply(frame: &Frame) -> i32 {
-    let Some(request) = frame.copy::<GuardRequest>(GuardRequest::OFFSET) else { return 1 };
-    let Some(counts) = RB_GUARD_COUNTS.get_ptr_mut(request.guard) else { return 1 };
-    // SAFETY: a live map value; shared words are changed by atomic operations or written whole.
-    let counts = unsafe { &mut *counts };
-    let flow = request.flow;
-    match request.op {
-        GuardOp::ADMIT | GuardOp::PASS | GuardOp::REFUSE | GuardOp::FORGET => {
-            let Some(held) = RB_HELD.get_ptr(&flow) else { return 1 };
-            // SAFETY: a live map value.
-            if unsafe { (*held).seq } != request.seq {
-                return 1;
-            }
-            if request.op == GuardOp::ADMIT || request.op == GuardOp::PASS {
-                let Some(hash) = hash(&flow) else { return 1 };
-                let flags = if request.op == GuardOp::ADMIT { HandshakeFlags::CHECKED } else { 0 };
-                passed(&flow, hash, request.seq, flags);
-            }
-            if request.op == GuardOp::REFUSE {
-                may_fail(&flow);
-            }
-            forget(&flow, counts);
-        }
-        GuardOp::HEALTHY => {
-            let Some(open) = RB_OPEN.get_ptr_mut(&flow) else { return 1 };
-            // SAFETY: a live map value; only this program, which runs once at a time, writes this field.
-            unsafe {
-                if (*open).checked == 0 {
-                    (*open).checked = 1;
-                    atomic::add(&raw mut counts.open, 1);
-                }
-            }
-        }
-        GuardOp::OVER => over(&flow, counts),
-        GuardOp::CORRECT => {
-            // SAFETY: a live map value.
-            unsafe { atomic::add(&raw mut counts.open, i64::from(request.seq.cast_signed()).cast_unsigned()) };
-        }
-        _ => return 1,
-    }
-    0
-}
-
-/// A guarded service is listed: it may have an outage though it never answered.
-#[inline(always)]
-fn may_fail(flow: &Flow) {
-    let key = ServiceKey::new(flow.server, flow.server_port);
-    match RB_SERVICES.get_ptr_mut(&key) {
-        // SAFETY: a live map value; the field is read and written whole, as in `mark`.
-        Some(service) => unsafe { (*service).flags |= ServiceFlags::LISTED },
-        None => {
-            let service = ServiceState { flags: ServiceFlags::LISTED, ..ServiceState::default() };
-            let _ = RB_SERVICES.insert(&key, &service, u64::from(BPF_NOEXIST));
-        }
     }
 }
