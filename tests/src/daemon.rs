@@ -204,6 +204,13 @@ pub fn learn(daemon: &Daemon<'_>, client: &Host, service: SocketAddr) -> Result<
     daemon.wait_for(&["services"], READY_WITHIN, |services| services.to_string().contains(&service)).map(drop)
 }
 
+/// What `ringback status --json` says of one counter of the kernel's.
+#[must_use]
+pub fn counter(status: &Value, reason: &str) -> u64 {
+    let counters = status["counters"].as_array().into_iter().flatten();
+    counters.filter(|counter| counter["reason"] == reason).find_map(|counter| counter["count"].as_u64()).unwrap_or(0)
+}
+
 /// `RINGBACK_BIN`, else the program beside the test in cargo's target folder.
 pub fn program() -> Result<PathBuf> {
     if let Some(binary) = env::var_os("RINGBACK_BIN") {

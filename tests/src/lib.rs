@@ -47,7 +47,7 @@ pub use authority::{Authority, Certificate};
 pub use browser::{Browser, Look};
 pub use cluster::{Cluster, Ways};
 pub use curl::{Seen, curl};
-pub use daemon::{Daemon, learn, program};
+pub use daemon::{Daemon, counter, learn, program};
 pub use daemon_config::DaemonConfig;
 pub use database_lock::DatabaseLock;
 pub use flood::Flood;

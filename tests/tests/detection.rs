@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Result;
-use lab::{Attempt, Daemon, DaemonConfig, Host, HttpServer, Lab, Wiring, learn};
+use lab::{Attempt, Daemon, DaemonConfig, Host, HttpServer, Lab, Wiring, counter, learn};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(15);
@@ -125,12 +125,6 @@ fn retransmissions_are_one_attempt_and_a_second_client_joins_at_once() -> Result
     assert_eq!(joined["outage"], waiting["outage"], "{joined:#}");
     assert_eq!(daemon.status()?["outages"].as_array().map(Vec::len), Some(1));
     Ok(())
-}
-
-fn counter(status: &Value, name: &str) -> u64 {
-    let counters = status["counters"].as_array();
-    let found = counters.and_then(|counters| counters.iter().find(|counter| counter["reason"] == name));
-    found.and_then(|counter| counter["count"].as_u64()).unwrap_or(0)
 }
 
 // proves: F-9
