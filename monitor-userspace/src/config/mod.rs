@@ -12,6 +12,7 @@ mod load;
 mod notice;
 mod parse;
 mod peers;
+mod recovery;
 mod relay;
 #[cfg(test)]
 mod sample_tests;

@@ -9,6 +9,7 @@ mod metrics;
 mod peers;
 mod report;
 mod socket;
+mod status;
 
 pub use api::{Context, metrics_router, router};
 pub use client::{Client, ClientError};

@@ -1,0 +1,155 @@
+//! What `status`, the metrics and `health` say: gathered from the core, the store and who counts.
+
+use super::{
+    api::{Context, MOST},
+    report::{CertificateLine, Health, InterfaceLine, Loss, OutageLine, SharedLine, StatusReport},
+};
+use crate::{
+    outage::UnixMs,
+    page::Validity,
+    relay::Courier,
+    store::{ListState, OutageRecord, StoreError},
+};
+
+/// Lists and refused mails, the latest.
+const LISTS: u32 = 10;
+const REFUSED: u32 = 10;
+
+/// Gathers it.
+pub(super) async fn report(context: &Context) -> Result<StatusReport, StoreError> {
+    let core = context.core.borrow().clone();
+    let store = context.within_reach().await;
+    let outages: Vec<_> = store.outages(false, MOST).await?.into_iter().map(line).collect();
+    let outbox = store.outbox_counts().await?;
+    let losses: Vec<_> = core
+        .counters
+        .iter()
+        .filter(|(counter, count)| counter.is_loss() && *count > 0)
+        .map(|(counter, count)| Loss { reason: counter.word().to_owned(), count: *count })
+        .chain(
+            (core.unreadable_events > 0)
+                .then(|| Loss { reason: "events_unreadable".to_owned(), count: core.unreadable_events }),
+        )
+        .collect();
+    let mut problems = Vec::new();
+    if let Some(error) = &core.store_error {
+        problems.push(format!("the store does not take changes: {error}"));
+    }
+    if let Some(error) = outbox.last_error.as_ref().filter(|_| outbox.retrying > 0) {
+        problems.push(format!("{} mails wait for another try: {error}", outbox.retrying));
+    }
+    if outbox.dead > 0 {
+        problems.push(format!("{} mails were given up", outbox.dead));
+    }
+    if context.watches && core.interfaces.is_empty() {
+        problems.push("no interface is watched".to_owned());
+    }
+    if let Some(error) = context.mailbox.as_ref().and_then(Courier::error) {
+        problems.push(format!("the mailbox cannot be read: {error}"));
+    }
+    let certificates = context.certificates.as_ref().map(certificate_lines).unwrap_or_default();
+    let now = UnixMs::now();
+    for line in certificates.iter().filter(|line| Validity::of(line.ends, now) == Validity::Ended) {
+        problems
+            .push(format!("the certificate {} has expired: its names do not get the stand-in page", line.certificate));
+    }
+    let shared = shared_line(context).await?;
+    if let Some(shared) = &shared
+        && let Some(reason) = &shared.cut_off
+    {
+        problems.push(format!(
+            "the shared database is out of reach ({reason}); {} changes are kept here and shared when it is back",
+            shared.kept
+        ));
+    }
+    let lists = store.lists(LISTS).await?;
+    let refused = store.refused(REFUSED).await?;
+    let overdue = lists.iter().filter(|list| list.state == ListState::Expired).count();
+    if overdue > 0 {
+        problems.push(format!("{overdue} lists were sent to relays that gave no receipt"));
+    }
+    let loss = |(reason, count): (String, u64)| Loss { reason, count };
+    let mailbox = context.mailbox.iter().flat_map(|courier| courier.counters().words());
+    Ok(StatusReport {
+        list_states: store.list_states().await?.into_iter().map(loss).collect(),
+        mailbox: mailbox.map(|(word, count)| loss((word.to_owned(), count))).collect(),
+        notices_waiting: store.notices_waiting().await?,
+        lists,
+        refused,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started: context.started,
+        now,
+        certificates,
+        health: if problems.is_empty() { Health::Ok } else { Health::Degraded },
+        problems,
+        interfaces: core
+            .interfaces
+            .iter()
+            .map(|attached| InterfaceLine { name: attached.name.clone(), xdp: attached.mode, tc: attached.tc })
+            .collect(),
+        waiting_clients: outages.iter().map(|outage| outage.clients).sum(),
+        outages,
+        losses,
+        dead_letters: if outbox.dead > 0 { store.dead_letters(10).await? } else { Vec::new() },
+        outbox,
+        services: core.services as u64,
+        counters: core
+            .counters
+            .iter()
+            .map(|(counter, count)| Loss { reason: counter.word().to_owned(), count: *count })
+            .collect(),
+        ignored: core.tally,
+        snmp: context.snmp.as_ref().map(|counters| snmp_lines(counters)).unwrap_or_default(),
+        page: context.page.as_ref().map(|counters| page_lines(counters)).unwrap_or_default(),
+        answers_seen: core.answers_seen,
+        shared,
+    })
+}
+
+async fn shared_line(context: &Context) -> Result<Option<SharedLine>, StoreError> {
+    let Some(shared) = &context.shared else { return Ok(None) };
+    let (kept, oldest_kept) = shared.local.spool_length().await?;
+    let state = shared.state.borrow().clone();
+    Ok(Some(SharedLine {
+        cut_off_since: state.cut_off.as_ref().map(|(since, _)| *since),
+        cut_off: state.cut_off.map(|(_, reason)| reason),
+        kept,
+        oldest_kept,
+        gateways: state.gateways,
+    }))
+}
+
+fn snmp_lines(counters: &crate::recovery::snmp::Counters) -> Vec<Loss> {
+    counters.words().into_iter().map(|(word, count)| Loss { reason: word.to_owned(), count }).collect()
+}
+
+fn page_lines(counters: &crate::page::Counters) -> Vec<Loss> {
+    counters.words().map(|(word, count)| Loss { reason: word.to_owned(), count }).collect()
+}
+
+fn certificate_lines(certificates: &crate::page::CertificateEnds) -> Vec<CertificateLine> {
+    let line =
+        |(file, ends): (std::path::PathBuf, UnixMs)| CertificateLine { certificate: file.display().to_string(), ends };
+    certificates.get().into_iter().map(line).collect()
+}
+
+/// One outage, for people.
+pub(super) fn line(record: OutageRecord) -> OutageLine {
+    OutageLine {
+        outage: record.outage.id,
+        service: record.outage.service,
+        server_name: record.server_name,
+        phase: record.ended.is_none().then_some(record.outage.phase),
+        evidence: record.outage.evidence,
+        level: record.outage.level,
+        since: record.outage.since,
+        latest: record.outage.latest,
+        failures: record.outage.failures,
+        clients: record.clients,
+        ended: record.ended,
+        ended_by: record
+            .ended
+            .map(|_| record.recovery.map_or_else(|| "discarded".to_owned(), |recovery| recovery.word().to_owned())),
+        letters: record.letters,
+    }
+}
