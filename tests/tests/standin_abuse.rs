@@ -276,6 +276,8 @@ fn ten_thousand_idle_connections_keep_nobody_from_the_page() -> Result<()> {
     // One client alone gets no more than its share.
     let greedy = visitor.enter(|| (0..40).map(|_| connect(visitor.v4(), service)).collect::<Result<Vec<_>>>())??;
     wait_until("the greedy one is limited", LIMIT, || count(&daemon, "client_limit").is_ok_and(|count| count >= 8))?;
+    // Behind its address may be others, who wait for nothing.
+    assert_eq!(curl(visitor, &[&url(service, "/")])?.status, 503);
     let end = Instant::now() + LIMIT;
     for socket in held.into_iter().chain(greedy) {
         let mut stream = TcpStream::from(socket);

@@ -23,7 +23,7 @@ counters! {
     NotKept = "not_kept",
     /// The request was too long, too slow or no form.
     BadRequest = "bad_request",
-    /// The client had as many connections as one may have.
+    /// The oldest of as many connections as one client may have made room for another of it.
     ClientLimit = "client_limit",
     /// The oldest of as many connections as all may have made room for another.
     Displaced = "displaced",

@@ -1,10 +1,10 @@
 //! How much one client, and one mail address, may ask: of the page, and of the control API.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     net::{IpAddr, Ipv6Addr},
     num::NonZeroU32,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -15,7 +15,7 @@ use super::counters::Count;
 use crate::config::StandIn;
 
 /// Connections of one client at the same time: a browser opens six to a server.
-const PER_CLIENT: u32 = 32;
+const PER_CLIENT: usize = 32;
 
 /// One address may be typed this often within an hour, by whomever.
 const PER_MAIL: NonZeroU32 = NonZeroU32::new(5).expect("not zero");
@@ -33,21 +33,20 @@ pub struct Limits {
 
 #[derive(Default)]
 struct Connections {
-    /// What ends each of them, by age: numbers rise.
-    open: BTreeMap<u64, CancellationToken>,
+    /// Whose each of them is, and what ends it, by age: numbers rise.
+    open: BTreeMap<u64, (IpAddr, CancellationToken)>,
     next: u64,
-    by_client: HashMap<IpAddr, u32>,
+    by_client: HashMap<IpAddr, BTreeSet<u64>>,
 }
 
 /// A connection that counts until it is dropped.
 pub(super) struct Counted {
     limits: Arc<Limits>,
     number: u64,
-    client: IpAddr,
     /// Cancelled when a newer one needs its place.
     pub(super) displaced: CancellationToken,
-    /// It took the place of an older one.
-    pub(super) displaces: bool,
+    /// It took the place of an older one: of its own client, or of all.
+    pub(super) displaces: Option<Count>,
 }
 
 impl Limits {
@@ -83,39 +82,63 @@ impl Limits {
         self.mails.check_key(&mail.to_lowercase()).is_ok()
     }
 
-    /// Room for one more connection, or which limit it is beyond. When all places are taken the oldest is ended: a page is
+    /// Counts one more connection. When its client has its share, or all places are taken, the oldest is ended: a page is
     /// served in a moment, so whoever holds a place for long either hides behind slowness or listens to the stream, and
-    /// comes again.
-    pub(super) fn connection(self: &Arc<Self>, client: IpAddr) -> Result<Counted, Count> {
+    /// comes again. Nobody is turned away: behind one address there may be a whole office.
+    pub(super) fn connection(self: &Arc<Self>, client: IpAddr) -> Counted {
         let client = block(client);
-        // A thread that panicked has counted at most one connection too many.
-        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = connections.by_client.get(&client).copied().unwrap_or_default();
-        if own >= PER_CLIENT {
-            return Err(Count::ClientLimit);
-        }
-        let mut displaces = false;
-        while connections.open.len() >= self.most {
-            let Some((_, oldest)) = connections.open.pop_first() else { break };
-            oldest.cancel();
-            displaces = true;
-        }
+        let mut connections = self.connections();
+        let displaces = if connections.by_client.get(&client).is_some_and(|own| own.len() >= PER_CLIENT) {
+            connections.end_oldest_of(client);
+            Some(Count::ClientLimit)
+        } else if connections.open.len() >= self.most {
+            connections.end_oldest();
+            Some(Count::Displaced)
+        } else {
+            None
+        };
         let (number, displaced) = (connections.next, CancellationToken::new());
         connections.next += 1;
-        connections.open.insert(number, displaced.clone());
-        connections.by_client.insert(client, own + 1);
-        Ok(Counted { limits: Arc::clone(self), number, client, displaced, displaces })
+        connections.open.insert(number, (client, displaced.clone()));
+        connections.by_client.entry(client).or_default().insert(number);
+        Counted { limits: Arc::clone(self), number, displaced, displaces }
+    }
+
+    fn connections(&self) -> MutexGuard<'_, Connections> {
+        // A thread that panicked has counted at most one connection too many.
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connections {
+    fn end_oldest(&mut self) {
+        if let Some(oldest) = self.open.keys().next().copied() {
+            self.end(oldest);
+        }
+    }
+
+    fn end_oldest_of(&mut self, client: IpAddr) {
+        if let Some(oldest) = self.by_client.get(&client).and_then(BTreeSet::first).copied() {
+            self.end(oldest);
+        }
+    }
+
+    /// Its place is free at once, though its task may need a moment to end.
+    fn end(&mut self, number: u64) {
+        let Some((client, displaced)) = self.open.remove(&number) else { return };
+        displaced.cancel();
+        if let Entry::Occupied(mut own) = self.by_client.entry(client) {
+            own.get_mut().remove(&number);
+            if own.get().is_empty() {
+                own.remove();
+            }
+        }
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let mut connections = self.limits.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        connections.open.remove(&self.number);
-        match connections.by_client.get_mut(&self.client) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => drop(connections.by_client.remove(&self.client)),
-        }
+        self.limits.connections().end(self.number);
     }
 }
 
@@ -134,21 +157,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_client_takes_no_more_than_its_share_whatever_address_of_its_network_it_uses() {
-        let limits = Arc::new(Limits::new(&StandIn { answers: 2, connections: 33, ..StandIn::default() }));
+    fn one_client_answers_no_more_than_its_share_whatever_address_of_its_network_it_uses() {
+        let limits = Arc::new(Limits::new(&StandIn { answers: 2, ..StandIn::default() }));
         let addr = |text: &str| text.parse::<IpAddr>().unwrap();
         assert!(limits.may_answer(addr("2001:db8::1")) && limits.may_answer(addr("2001:db8::2")));
         assert!(!limits.may_answer(addr("2001:db8::3")));
         assert!(limits.may_answer(addr("2001:db8:0:1::1")));
-        let held: Vec<_> = (0..PER_CLIENT).map(|_| limits.connection(addr("10.0.0.1")).unwrap()).collect();
-        assert_eq!(limits.connection(addr("10.0.0.1")).err(), Some(Count::ClientLimit));
-        let _other = limits.connection(addr("10.0.0.2")).unwrap();
-        assert!(held.iter().all(|held| !held.displaced.is_cancelled()));
-        let _newest = limits.connection(addr("10.0.0.3")).unwrap();
-        let displaced: Vec<_> = held.iter().map(|held| held.displaced.is_cancelled()).collect();
-        assert!(displaced[0] && !displaced[1..].contains(&true), "all together have a limit too: {displaced:?}");
+    }
+
+    #[test]
+    fn the_oldest_connection_makes_room_of_its_own_client_or_of_all() {
+        let limits = Arc::new(Limits::new(&StandIn { connections: 34, ..StandIn::default() }));
+        let addr = |text: &str| text.parse::<IpAddr>().unwrap();
+        let connect = |from: &str| limits.connection(addr(from));
+        let ended = |held: &[Counted]| -> Vec<_> {
+            held.iter().enumerate().filter(|(_, held)| held.displaced.is_cancelled()).map(|(at, _)| at).collect()
+        };
+        let mut held: Vec<_> =
+            [connect("10.0.0.2")].into_iter().chain((0..PER_CLIENT).map(|_| connect("10.0.0.1"))).collect();
+        assert!(held.iter().all(|held| held.displaces.is_none()));
+        held.push(connect("10.0.0.1"));
+        assert_eq!(
+            (ended(&held), held[33].displaces),
+            (vec![1], Some(Count::ClientLimit)),
+            "its own, though not the oldest"
+        );
+        held.push(connect("10.0.0.3"));
+        assert_eq!((ended(&held), held[34].displaces), (vec![1], None));
+        held.push(connect("10.0.0.3"));
+        assert_eq!((ended(&held), held[35].displaces), (vec![0, 1], Some(Count::Displaced)), "the oldest of all");
         drop(held);
-        assert!(limits.connection(addr("10.0.0.1")).is_ok());
+        let connections = limits.connections();
+        assert!(connections.open.is_empty() && connections.by_client.is_empty());
     }
 
     #[test]

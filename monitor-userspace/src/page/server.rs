@@ -70,16 +70,9 @@ pub(super) async fn accept(
             sleep(PAUSE).await;
             continue;
         };
-        // Dropped, it is closed: better than one that waits for room.
-        let counted = match context.limits.connection(client.ip()) {
-            Ok(counted) => counted,
-            Err(limit) => {
-                context.counters.count(limit);
-                continue;
-            }
-        };
-        if counted.displaces {
-            context.counters.count(Count::Displaced);
+        let counted = context.limits.connection(client.ip());
+        if let Some(limit) = counted.displaces {
+            context.counters.count(limit);
         }
         let Ok(local) = stream.local_addr() else { continue };
         let service = (!is_own).then(|| Service::new(local.ip(), local.port()));
