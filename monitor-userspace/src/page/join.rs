@@ -19,9 +19,6 @@ use crate::{
     outage::{OutageId, Service},
 };
 
-/// Outages that are looked through.
-const MOST: u32 = 10_000;
-
 /// What is posted. The client is whoever posts it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,18 +55,16 @@ pub(super) async fn join(
     let Some(service) = asked.service.or(peers.service) else {
         return (StatusCode::BAD_REQUEST, "say which service: {\"service\": \"192.0.2.7:443\"}\n").into_response();
     };
-    let outages = match context.store.outages(false, MOST).await {
-        Ok(outages) => outages,
+    let outage = match context.store.open_outage(service).await {
+        Ok(Some(outage)) => outage,
+        Ok(None) => return (StatusCode::NOT_FOUND, "no outage of that service is known\n").into_response(),
         Err(error) => {
             tracing::warn!(%error, "outages cannot be read");
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
         }
     };
-    let Some(outage) = outages.iter().map(|record| record.outage).find(|outage| outage.service == service) else {
-        return (StatusCode::NOT_FOUND, "no outage of that service is known\n").into_response();
-    };
     let mail = asked.mail.as_deref().map(str::trim);
-    let wish = context.desk().wish(peers.client, (outage.id, service), mail, asked.language).await;
+    let wish = context.desk().wish(peers.client, (outage, service), mail, asked.language).await;
     context.counters.count(match wish {
         Wish::Granted => Count::Registered,
         Wish::NotAnAddress => Count::NotAnAddress,
@@ -77,7 +72,7 @@ pub(super) async fn join(
         Wish::NotListed | Wish::NotKept => Count::NotKept,
     });
     match wish {
-        Wish::Granted => Json(Listed { outage: outage.id }).into_response(),
+        Wish::Granted => Json(Listed { outage }).into_response(),
         Wish::NotAnAddress => (StatusCode::UNPROCESSABLE_ENTITY, "that is no mail address\n").into_response(),
         Wish::TooOften => (StatusCode::TOO_MANY_REQUESTS, "too often: try again in a while\n").into_response(),
         Wish::NotListed => (StatusCode::CONFLICT, "not listed: say at which mail address\n").into_response(),

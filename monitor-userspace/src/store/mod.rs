@@ -227,6 +227,11 @@ impl Store {
         self.database.read(move |conn| tables::outages::list(conn, ended, limit)).await
     }
 
+    /// The outage of this service that goes on.
+    pub async fn open_outage(&self, service: Service) -> Result<Option<OutageId>, StoreError> {
+        self.database.read(move |conn| tables::outages::open_of(conn, service)).await
+    }
+
     /// Waiting clients of one outage or of all, by outage and address.
     pub async fn waiting(&self, outage: Option<OutageId>, limit: u32) -> Result<Vec<WaitingClient>, StoreError> {
         self.database.read(move |conn| tables::outages::waiting(conn, outage, limit)).await

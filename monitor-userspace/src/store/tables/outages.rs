@@ -1,12 +1,12 @@
 //! Outages and waiting lists as they are read: by the machine at start, by people at any time.
 
-use crate::store::sql::{Connection, Error, Row};
+use crate::store::sql::{Connection, Error, OptionalExtension as _, Row};
 
 use super::{
     super::{OutageRecord, Restored, StoreError, WaitingClient},
-    columns::{count, service},
+    columns::{Address, count, service},
 };
-use crate::outage::{ClientAddr, Outage, OutageId, Phase};
+use crate::outage::{ClientAddr, Outage, OutageId, Phase, Service};
 
 pub(in crate::store) fn restore(conn: &Connection) -> Result<Restored, StoreError> {
     let outages = conn
@@ -78,6 +78,14 @@ pub(in crate::store) fn list(conn: &Connection, ended: bool, limit: u32) -> Resu
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The outage of this service that is not over.
+pub(in crate::store) fn open_of(conn: &Connection, service: Service) -> Result<Option<OutageId>, StoreError> {
+    Ok(conn
+        .prepare_cached("SELECT id FROM outage WHERE server = ?1 AND port = ?2 AND ended IS NULL")?
+        .query_row((Address(service.addr()), service.port()), |row| row.get(0))
+        .optional()?)
 }
 
 pub(in crate::store) fn is_waiting(

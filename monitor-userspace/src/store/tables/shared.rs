@@ -8,7 +8,7 @@ use std::{collections::HashMap, time::Duration};
 use super::{
     changes,
     closing::{self, Late},
-    columns::{Address, count, number},
+    columns::{count, number},
     outages,
 };
 use crate::{
@@ -214,11 +214,7 @@ impl<'a> Translator<'a> {
         {
             return Ok(row.id);
         }
-        let there: Option<OutageId> = self
-            .conn
-            .prepare_cached("SELECT id FROM outage WHERE server = ?1 AND port = ?2 AND ended IS NULL")?
-            .query_row((Address(service.addr()), service.port()), |row| row.get(0))
-            .optional()?;
+        let there = outages::open_of(self.conn, service)?;
         if let Some(there) = there.filter(|there| self.ended.get(there).is_none_or(Option::is_none)) {
             return Ok(there);
         }

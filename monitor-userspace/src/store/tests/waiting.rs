@@ -151,3 +151,13 @@ async fn a_client_waits_for_the_outages_on_whose_lists_it_is() {
     bed.store.apply(vec![Change::Discard { outage: OutageId(1), at: RECOVERED }]).await.unwrap();
     assert!(!bed.store.is_waiting(OutageId(1), client("10.0.0.1")).await.unwrap());
 }
+
+#[tokio::test]
+async fn a_service_has_its_outage_until_that_is_over() {
+    let bed = Bed::with_outages(&[1, 2]).await;
+    assert_eq!(bed.store.open_outage(service(2)).await.unwrap(), Some(OutageId(2)));
+    assert_eq!(bed.store.open_outage(service(3)).await.unwrap(), None);
+    bed.store.apply(vec![Change::Discard { outage: OutageId(2), at: RECOVERED }]).await.unwrap();
+    assert_eq!(bed.store.open_outage(service(2)).await.unwrap(), None);
+    assert_eq!(bed.store.open_outage(service(1)).await.unwrap(), Some(OutageId(1)));
+}
