@@ -134,7 +134,10 @@ impl<O: Outbox> OutboxWorker<O> {
                 Ok(instant) => instant,
                 Err(StoreError::Closed) => return Err(StoreError::Closed),
                 Err(error) => {
-                    tracing::error!(%error, "outbox");
+                    // Who shares the database says so.
+                    if !matches!(error, StoreError::Unreachable(_)) {
+                        tracing::error!(%error, "outbox");
+                    }
                     Instant::now() + STORE_PAUSE
                 }
             };

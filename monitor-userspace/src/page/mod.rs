@@ -59,7 +59,7 @@ use crate::{
     kernel::{StandInMaps, StandInTargets},
     outage::UnixMs,
     recovery::Reported,
-    store::Store,
+    store::{Store, StoreError},
 };
 
 /// Between two looks at what is failed.
@@ -222,12 +222,13 @@ impl Page {
                 }
             }
             if let Some((context, _)) = &view {
-                match context.look().await {
-                    Ok(()) if !context.view.is_empty() && now >= on_record => {
+                match look_again(context, &in_force.settings, now >= on_record).await {
+                    Ok(Some(clients)) => {
                         on_record = now + ON_RECORD;
-                        self.maps.set_on_record(&on_record::of(context, &in_force.settings).await?)?;
+                        self.maps.set_on_record(&clients)?;
                     }
-                    Ok(()) => {}
+                    // Who shares the database says so.
+                    Ok(None) | Err(StoreError::Unreachable(_)) => {}
                     Err(error) => tracing::warn!(%error, "the page cannot see what is failed"),
                 }
                 if now >= forget {
@@ -307,6 +308,20 @@ async fn first_look(context: &Context, cancel: &CancellationToken) -> Option<Vec
             () = cancel.cancelled() => return None,
             () = tokio::time::sleep(LOOK) => {}
         }
+    }
+}
+
+/// Looks at what is failed; says, when that is due and anything is, whom the page is not for.
+async fn look_again(
+    context: &Context,
+    settings: &StandIn,
+    on_record_is_due: bool,
+) -> Result<Option<Vec<(ClientNet, bool)>>, StoreError> {
+    context.look().await?;
+    if on_record_is_due && !context.view.is_empty() {
+        on_record::of(context, settings).await.map(Some)
+    } else {
+        Ok(None)
     }
 }
 
