@@ -1,0 +1,170 @@
+//! The end of a turn: what it led to is in the store first, and acted on then.
+//!
+//! In: a [`Turn`]. Out: one transaction; letters that are due, marks in the kernel, probes, questions, and an answer to those who
+//! waited for the commit.
+
+use std::{
+    collections::{HashMap, HashSet},
+    pin::pin,
+    time::Duration,
+};
+
+use anyhow::{Result, bail};
+use tokio::time::timeout;
+
+use super::{BATCH, Core, Turn};
+use crate::{
+    outage::{Actions, Change, Mark, MonotonicNs, Observation, Phase, Service},
+    store::{Applied, Store},
+};
+
+/// Events that are read while a transaction runs; as many as the kernel keeps notes, by which they are found again after a
+/// kill -9. The rest stays in the ring buffer.
+const BACKLOG: usize = 65_536;
+
+/// Pause before a transaction that failed is tried again. Events wait in the ring buffer meanwhile.
+const RETRY: Duration = Duration::from_secs(1);
+
+impl Core {
+    /// Commits, then acts.
+    pub(super) async fn finish(&mut self, mut turn: Turn) -> Result<()> {
+        loop {
+            let Turn { actions, learned, committed, seen, failed, questions } = turn;
+            if !learned.is_empty() {
+                self.retry(|store| {
+                    let learned = learned.clone();
+                    async move { store.learn(learned).await }
+                })
+                .await?;
+            }
+            if !actions.changes.is_empty() || !seen.is_empty() {
+                self.announce(&actions);
+                let changes = actions.changes;
+                let applied: Applied = self
+                    .retry(|store| {
+                        let (changes, seen) = (changes.clone(), seen.clone());
+                        async move { store.apply_seen(changes, seen).await }
+                    })
+                    .await?;
+                if applied.letters > 0 {
+                    tracing::info!(letters = applied.letters, untold = applied.untold, "people are told");
+                    self.wiring.letters.notify_one();
+                }
+            }
+            for waiter in committed {
+                // Whoever waited may have given up; the observation is committed all the same.
+                let _ = waiter.send(());
+            }
+            self.kernel.commit(self.newest)?;
+            for question in questions {
+                // Full: so much is silent that the first few answers will do.
+                let _ = self.wiring.questions.try_send(question);
+            }
+            turn = self.act(&actions.marks, &actions.probes, &failed)?;
+            if turn.actions == Actions::default() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Marks and probes. Answers that slipped in between make another turn (design rule 7).
+    fn act(
+        &mut self,
+        marks: &[Mark],
+        probes: &[Service],
+        failed: &HashMap<Service, (MonotonicNs, u32)>,
+    ) -> Result<Turn> {
+        let mut again = Turn::default();
+        for mark in marks {
+            if let Err(error) = self.kernel.mark(*mark) {
+                // The outage is in the store; without the mark, further SYNs are found failed by their time-out.
+                tracing::error!(?mark, %error, "the kernel does not take the mark");
+                continue;
+            }
+            if let Mark::Failed(service) = mark
+                && let Some((seen, answers)) = failed.get(service).or(self.doubted.get(service))
+                && let Some(answer) = self.kernel.answer_since(*service, *seen, *answers)?
+            {
+                let at = self.kernel.clock().unix(answer);
+                self.observe(Observation::Answered { service: *service, client: None, at }, &mut again);
+            }
+        }
+        for service in probes.iter().filter(|service| !self.is_guarded(**service)) {
+            // Full: the machine asks again at the next interval.
+            let _ = self.wiring.probes.try_send(*service);
+        }
+        Ok(again)
+    }
+
+    /// Does it until it works: nothing that was observed is given up, and the ring buffer holds what comes meanwhile.
+    ///
+    /// # Errors
+    /// The daemon is to stop and the store takes no changes. The next start finds in the kernel what is not committed.
+    async fn retry<T, F, E>(&mut self, mut action: impl FnMut(Store) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: std::fmt::Display,
+    {
+        loop {
+            let work = action(self.store.clone());
+            match self.reading_on(work).await {
+                Ok(done) => {
+                    if self.store_error.take().is_some() {
+                        tracing::info!("the store takes changes again");
+                    }
+                    return Ok(done);
+                }
+                Err(error) if self.stopping.is_cancelled() => {
+                    bail!("the store does not take changes ({error}); what is not in it is noted in the kernel");
+                }
+                Err(error) => {
+                    let said = error.to_string();
+                    // Once, not each second: the journal may be on the same full disk.
+                    if self.store_error.as_ref() != Some(&said) {
+                        tracing::error!("the store does not take changes; trying again: {said}");
+                        self.store_error = Some(said);
+                        self.publish();
+                    }
+                    let _ = timeout(RETRY, self.stopping.cancelled()).await;
+                }
+            }
+        }
+    }
+
+    /// Keeps the ring buffer from filling while `work` takes its time: a recovery that a million clients wait for takes
+    /// seconds.
+    async fn reading_on<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            let room = BACKLOG.saturating_sub(self.backlog.len()).min(BATCH);
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                Ok(events) = self.events.batch(room), if room > 0 => self.backlog.extend(events),
+            }
+        }
+    }
+
+    /// Says in the log what opens and closes, and has the names of new outages' servers looked up.
+    fn announce(&self, actions: &Actions) {
+        let mut opened: HashSet<Service> = actions
+            .marks
+            .iter()
+            .filter_map(|mark| if let Mark::Failed(service) = mark { Some(*service) } else { None })
+            .collect();
+        for change in &actions.changes {
+            match change {
+                Change::Put(outage) if outage.phase == Phase::Open && opened.remove(&outage.service) => {
+                    tracing::info!(outage = %outage.id, service = %outage.service, evidence = %outage.evidence, "outage");
+                    // Full: the name is looked up when the first letter is written.
+                    let _ = self.wiring.opened.try_send((outage.id, outage.service));
+                }
+                Change::Close(closing) => {
+                    tracing::info!(outages = ?closing.outages, evidence = %closing.evidence, "recovered");
+                }
+                Change::Discard { outage, .. } => tracing::info!(%outage, "outage discarded"),
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What is done each second, minute and hour: services are counted and kept, what `status` shows is published.
+
+use anyhow::Result;
+use monitor_common::{Counter, ServiceFlags, ServiceState};
+
+use super::{Core, Turn};
+use crate::{
+    kernel::Kernel,
+    outage::{Service, UnixMs},
+};
+
+/// Between two looks through the kernel's table of services.
+const SWEEP_SECONDS: u64 = 60;
+
+/// Between two notes in the store of when learned services last answered; a multiple of [`SWEEP_SECONDS`].
+const KEEP_SECONDS: u64 = 3600;
+
+impl Core {
+    pub(super) fn every_second(&mut self, turn: &mut Turn) {
+        self.seconds += 1;
+        self.kernel.adjust_clock();
+        self.kernel.flush_log();
+        self.doubted.retain(|service, _| self.machine.asks_about(*service));
+        if self.seconds.is_multiple_of(SWEEP_SECONDS) {
+            match self.sweep_services() {
+                Ok(answers) => turn.learned.extend(answers),
+                Err(error) => tracing::error!(%error, "services cannot be looked through"),
+            }
+            if let Err(error) = self.kernel.rest() {
+                tracing::error!(%error, "the stand-in page's program stays where nobody needs it");
+            }
+        }
+        if !self.answers_seen
+            && let Err(error) = self.look_for_answers()
+        {
+            tracing::error!(%error, "counters cannot be read");
+        }
+        self.publish();
+    }
+
+    /// Counts the services, makes room for new ones, and once an hour returns the latest answers for the store.
+    pub(super) fn sweep_services(&mut self) -> Result<Vec<(Service, UnixMs)>> {
+        let services = self.kernel.services()?;
+        let surplus = Kernel::surplus(&services);
+        for service in &surplus {
+            self.kernel.forget(*service)?;
+        }
+        if !surplus.is_empty() {
+            tracing::warn!(
+                forgotten = surplus.len(),
+                "the table of services was nearly full; those that answered longest ago are forgotten"
+            );
+        }
+        let answered = |state: &ServiceState| state.flags & ServiceFlags::ANSWERED != 0;
+        self.services = services.iter().filter(|(_, _, state)| answered(state)).count() - surplus.len();
+        if !self.seconds.is_multiple_of(KEEP_SECONDS) {
+            return Ok(Vec::new());
+        }
+        let since = std::mem::replace(&mut self.kept_until, UnixMs::now());
+        let answered = services.into_iter().filter_map(|(service, answered, _)| Some((service, answered?)));
+        Ok(answered.filter(|(_, answered)| *answered >= since).collect())
+    }
+
+    pub(super) fn look_for_answers(&mut self) -> Result<()> {
+        let counters = self.kernel.counters()?;
+        self.answers_seen |= counters.iter().any(|(counter, count)| *counter == Counter::Answers && *count > 0);
+        Ok(())
+    }
+
+    /// Publishes what `status` and the metrics show.
+    pub(super) fn publish(&self) {
+        let counters = self.kernel.counters().unwrap_or_default();
+        self.wiring.state.send_modify(|state| {
+            state.interfaces = self.kernel.attached().to_vec();
+            state.counters = counters;
+            state.services = self.services;
+            state.unreadable_events = self.events.unreadable;
+            state.tally = self.machine.tally();
+            state.answers_seen = self.answers_seen;
+            state.store_error.clone_from(&self.store_error);
+        });
+    }
+}
