@@ -69,9 +69,19 @@ impl<'lab> Authority<'lab> {
 
     /// A server's certificate that is good until then.
     pub fn certify_until(&self, file: &str, names: &str, end: SystemTime) -> Result<Certificate> {
-        let end = format!("@{}", end.duration_since(UNIX_EPOCH)?.as_secs());
-        let date = self.host.command("date").args(["--utc", "--date", &end, "+%Y%m%d%H%M%SZ"]).output()?;
-        self.dated(file, names, "20200101000000Z", String::from_utf8(date.stdout)?.trim())
+        self.dated(file, names, "20200101000000Z", &self.date(end)?)
+    }
+
+    /// A server's certificate that is good from then on.
+    pub fn certify_from(&self, file: &str, names: &str, begin: SystemTime) -> Result<Certificate> {
+        self.dated(file, names, &self.date(begin)?, "20990101000000Z")
+    }
+
+    /// As openssl writes it.
+    fn date(&self, at: SystemTime) -> Result<String> {
+        let at = format!("@{}", at.duration_since(UNIX_EPOCH)?.as_secs());
+        let date = self.host.command("date").args(["--utc", "--date", &at, "+%Y%m%d%H%M%SZ"]).output()?;
+        Ok(String::from_utf8(date.stdout)?.trim().to_owned())
     }
 
     fn dated(&self, file: &str, names: &str, start: &str, end: &str) -> Result<Certificate> {

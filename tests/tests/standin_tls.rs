@@ -219,6 +219,44 @@ fn a_reload_takes_a_renewed_certificate_and_keeps_the_old_one_when_it_is_broken(
 
 // proves: F-21 F-29
 #[test]
+fn a_certificate_whose_time_has_not_come_is_none_until_then() -> Result<()> {
+    let lab = Lab::builder().build()?;
+    let (client, server) = (lab.client(1), lab.server(1));
+    // As above: for the frames that XDP sends back.
+    let _pass = client.xdp_pass(lab::host::INTERFACE)?;
+    let authority = Authority::new(lab.gateway(), "authority")?;
+    // Whole seconds, as in certificates.
+    let begin = (SystemTime::now() + Duration::from_secs(12)).duration_since(UNIX_EPOCH)?.as_secs();
+    let begin = UNIX_EPOCH + Duration::from_secs(begin);
+    let early = authority.certify_from("www", &format!("DNS:{NAME}"), begin)?;
+    let service = server.service_v4(443);
+    let nginx = HttpServer::start(server, 443)?;
+    // The start goes on: everything else works.
+    let daemon = Daemon::start(lab.gateway(), config(&early, "").text("standin.other_ports", "reset"))?;
+    learn(&daemon, client, service)?;
+    drop(nginx);
+    assert_eq!(client.connect(None, service, LIMIT)?, Attempt::Refused);
+    daemon.wait_for(&["status"], LIMIT, |status| status["waiting_clients"] == 1)?;
+    assert_eq!(client.connect(None, service, LIMIT)?, Attempt::Refused, "its port is another port");
+    let file = early.certificate.display().to_string();
+    wait_until("it is said", LIMIT, || daemon.log().contains(&format!("standin.tls: {file} is not valid before ")))?;
+    let status = String::from_utf8_lossy(&daemon.ringback(&["status"])?.stdout).into_owned();
+    assert!(status.contains(&format!("PROBLEM:   the certificate {file} is not valid yet")), "{status}");
+    let check = daemon.ringback(&["check"])?;
+    let said = String::from_utf8_lossy(&check.stderr).into_owned();
+    assert!(check.status.code() == Some(2) && said.contains("www.pem is not valid before "), "{said}");
+    assert!(SystemTime::now() < begin, "too slow to see it before its time");
+
+    let url = format!("https://{NAME}/");
+    let shown = || https(client, &authority, service, NAME, &[&url]).is_ok_and(|seen| seen.status == 503);
+    wait_until("the page is shown without a reload", LIMIT, shown)?;
+    assert!(SystemTime::now() >= begin);
+    assert_eq!(daemon.status()?["health"], "ok");
+    Ok(())
+}
+
+// proves: F-21 F-29
+#[test]
 fn a_certificate_that_expires_is_announced_and_then_none() -> Result<()> {
     const GOOD_FOR: Duration = Duration::from_secs(15);
     let lab = Lab::builder().build()?;

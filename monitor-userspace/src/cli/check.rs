@@ -16,7 +16,7 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         let config = context.config()?;
-        if let Some((key, what)) = page::ended_certificate(&config.standin) {
+        if let Some((key, what)) = page::bad_certificate(&config.standin) {
             return Err(Failure::usage(config::mistake(context.path(), key, what).to_string()));
         }
         let interfaces = daemon::interfaces(&config).map_err(|error| Failure::usage(format!("{error:#}")))?;

@@ -125,7 +125,7 @@ fn page_line(counts: &[Loss]) -> Option<String> {
 fn certificate_line(line: &CertificateLine, now: UnixMs) -> Option<String> {
     let left = lasting(line.ends.since(now));
     let file = &line.certificate;
-    (Validity::of(line.ends, now) == Validity::EndsSoon)
+    (line.lifetime().validity(now) == Validity::EndsSoon)
         .then(|| format!("PAGE:      {file} expires in {left} ({}): renew it", utc(line.ends)))
 }
 

@@ -59,8 +59,8 @@ pub struct Context {
     pub guards: watch::Receiver<Vec<GuardLine>>,
     /// Counters of the stand-in page, if it is on.
     pub page: Option<Arc<crate::page::Counters>>,
-    /// When its certificates end.
-    pub certificates: Option<crate::page::CertificateEnds>,
+    /// When its certificates are good.
+    pub certificates: Option<crate::page::CertificateLifetimes>,
     /// When the daemon started.
     pub started: UnixMs,
     /// How much one client may ask for.

@@ -9,6 +9,7 @@ use crate::{
     kernel::{TcMode, XdpMode},
     notify::{AddressEntry, Origin},
     outage::{ClientAddr, Failure, Level, OutageId, Phase, Service, Tally, UnixMs},
+    page::Lifetime,
     store::{DeadLetter, GatewayRecord, ListRecord, OutboxCounts, RefusedMail},
 };
 
@@ -88,8 +89,18 @@ pub enum Health {
 pub struct CertificateLine {
     /// Its file.
     pub certificate: String,
-    /// The last moment that it is good for; afterwards its names have no page.
+    /// The first moment that it is good for; before, its names have no page.
+    pub begins: UnixMs,
+    /// The last moment that it is good for; afterwards they have none either.
     pub ends: UnixMs,
+}
+
+impl CertificateLine {
+    /// When it is good.
+    #[must_use]
+    pub const fn lifetime(&self) -> Lifetime {
+        Lifetime { begins: self.begins, ends: self.ends }
+    }
 }
 
 /// A count and its reason.

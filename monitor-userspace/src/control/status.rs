@@ -1,12 +1,14 @@
 //! What `status`, the metrics and `health` say: gathered from the core, the store and who counts.
 
+use std::path::PathBuf;
+
 use super::{
     api::{Context, MOST},
     report::{CertificateLine, Health, InterfaceLine, Loss, OutageLine, SharedLine, StatusReport},
 };
 use crate::{
     outage::UnixMs,
-    page::Validity,
+    page::{CertificateLifetimes, Lifetime, Validity},
     relay::Courier,
     store::{ListState, OutageRecord, StoreError},
 };
@@ -49,9 +51,13 @@ pub(super) async fn report(context: &Context) -> Result<StatusReport, StoreError
     }
     let certificates = context.certificates.as_ref().map(certificate_lines).unwrap_or_default();
     let now = UnixMs::now();
-    for line in certificates.iter().filter(|line| Validity::of(line.ends, now) == Validity::Ended) {
-        problems
-            .push(format!("the certificate {} has expired: its names do not get the stand-in page", line.certificate));
+    for line in &certificates {
+        let what = match line.lifetime().validity(now) {
+            Validity::NotYet => "is not valid yet: is the clock right? Until then",
+            Validity::Ended => "has expired:",
+            Validity::EndsSoon | Validity::Good => continue,
+        };
+        problems.push(format!("the certificate {} {what} its names do not get the stand-in page", line.certificate));
     }
     let shared = shared_line(context).await?;
     if let Some(shared) = &shared
@@ -127,9 +133,12 @@ fn page_lines(counters: &crate::page::Counters) -> Vec<Loss> {
     counters.words().map(|(word, count)| Loss { reason: word.to_owned(), count }).collect()
 }
 
-fn certificate_lines(certificates: &crate::page::CertificateEnds) -> Vec<CertificateLine> {
-    let line =
-        |(file, ends): (std::path::PathBuf, UnixMs)| CertificateLine { certificate: file.display().to_string(), ends };
+fn certificate_lines(certificates: &CertificateLifetimes) -> Vec<CertificateLine> {
+    let line = |(file, lifetime): (PathBuf, Lifetime)| CertificateLine {
+        certificate: file.display().to_string(),
+        begins: lifetime.begins,
+        ends: lifetime.ends,
+    };
     certificates.get().into_iter().map(line).collect()
 }
 

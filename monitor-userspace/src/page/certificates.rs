@@ -1,6 +1,6 @@
 //! The operator's certificates: for which servers and names the page can stand in over TLS.
 //!
-//! One whose time is over is none: who asks for its names gets what names without a certificate get.
+//! One whose time is over, or has not come, is none: who asks for its names gets what names without a certificate get.
 
 use std::{
     fs, io,
@@ -19,10 +19,9 @@ use tokio_rustls::rustls::{
     server::ParsedCertificate,
 };
 
-use super::expiry::Validity;
+use super::expiry::Lifetime;
 use crate::{
     config::{ClientNet, StandInTls},
-    notify::utc_and_local,
     outage::UnixMs,
 };
 
@@ -37,8 +36,8 @@ struct Entry {
     servers: Vec<ClientNet>,
     file: PathBuf,
     leaf: CertificateDer<'static>,
-    /// The last moment of the chain's first certificate to end.
-    ends: UnixMs,
+    /// When all certificates of the chain are good.
+    lifetime: Lifetime,
     tls: Arc<ServerConfig>,
 }
 
@@ -51,9 +50,9 @@ impl Certificates {
         settings.iter().enumerate().map(entry).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Each file, and the last moment that it is good for.
-    pub(super) fn ends(&self) -> impl Iterator<Item = (&Path, UnixMs)> {
-        self.0.iter().map(|entry| (entry.file.as_path(), entry.ends))
+    /// Each file, and when it is good.
+    pub(super) fn lifetimes(&self) -> impl Iterator<Item = (&Path, Lifetime)> {
+        self.0.iter().map(|entry| (entry.file.as_path(), entry.lifetime))
     }
 
     /// The servers that there is a certificate for, as networks.
@@ -81,7 +80,7 @@ impl Certificates {
 
     fn in_time(&self) -> impl Iterator<Item = &Entry> {
         let now = UnixMs::now();
-        self.0.iter().filter(move |entry| Validity::of(entry.ends, now) != Validity::Ended)
+        self.0.iter().filter(move |entry| entry.lifetime.validity(now).is_good())
     }
 }
 
@@ -105,12 +104,15 @@ impl Entry {
         if fs::metadata(&setting.key).is_ok_and(|metadata| metadata.mode() & 0o007 != 0) {
             return Err(in_key(format!("{shown} can be read by everybody: chmod 640 {shown}")));
         }
-        let ends = chain.iter().filter_map(end).min().unwrap_or(UnixMs(i64::MAX));
+        let lifetime = Lifetime {
+            begins: chain.iter().filter_map(begin).max().unwrap_or(UnixMs(0)),
+            ends: chain.iter().filter_map(end).min().unwrap_or(UnixMs(i64::MAX)),
+        };
         let tls = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
             .map_err(|error| in_key(format!("{shown} does not go with {}: {error}", file.display())))?;
-        Ok(Self { servers: setting.servers.clone(), file: file.clone(), leaf, ends, tls: Arc::new(tls) })
+        Ok(Self { servers: setting.servers.clone(), file: file.clone(), leaf, lifetime, tls: Arc::new(tls) })
     }
 
     fn is_for(&self, server: IpAddr) -> bool {
@@ -134,16 +136,21 @@ fn unreadable(file: &Path, kind: &str, error: &pem::Error) -> String {
     }
 }
 
-/// Whether a browser would refuse the certificate from the first moment on, and why. The path to an authority is not looked
+/// Whether a browser would refuse the certificate at any time, and why. The path to an authority is not looked
 /// at: it is the client's to judge. Without one, the check of everything else still comes first.
 fn refused(leaf: &CertificateDer<'_>) -> Option<String> {
     match judged(leaf, UnixTime::now()) {
-        Ok(CertificateError::NotValidYetContext { not_before, .. }) => {
-            Some(format!("is not valid before {}: is the clock right?", utc_and_local(unix(not_before))))
-        }
         Ok(CertificateError::BadEncoding) => Some("is not a certificate: its encoding is wrong".to_owned()),
         Ok(_) => None,
         Err(error) => Some(format!("is not a certificate: {error}")),
+    }
+}
+
+/// The first moment of its time.
+fn begin(certificate: &CertificateDer<'_>) -> Option<UnixMs> {
+    match judged(certificate, UnixTime::since_unix_epoch(Duration::ZERO)) {
+        Ok(CertificateError::NotValidYetContext { not_before, .. }) => Some(unix(not_before)),
+        _ => None,
     }
 }
 
@@ -168,12 +175,4 @@ fn judged(certificate: &CertificateDer<'_>, at: UnixTime) -> Result<CertificateE
 
 fn unix(at: UnixTime) -> UnixMs {
     UnixMs(i64::try_from(at.as_secs()).unwrap_or(i64::MAX / 1000).saturating_mul(1000))
-}
-
-/// What is said of a certificate, behind its file's name.
-pub(super) fn words(validity: Validity, ends: UnixMs) -> String {
-    match validity {
-        Validity::Ended => format!("has expired at {}: renew it", utc_and_local(ends)),
-        Validity::EndsSoon | Validity::Good => format!("expires at {}: renew it", utc_and_local(ends)),
-    }
 }

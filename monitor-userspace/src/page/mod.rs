@@ -5,8 +5,9 @@
 //! and never shows anything of another client.
 //!
 //! `steering` has the kernel deliver the packets here, `listeners` takes the connections, `server` speaks HTTP within
-//! limits, over `tls` where there are `certificates` (`expiry` says when those end), `routes` answers, `answer`, `join` and `desk` keep what was asked for,
-//! `view` knows what is failed, `on_record` whom the page is for. `in_force` is what a reload replaces.
+//! limits, over `tls` where there are `certificates` (`expiry` says when those are good), `routes` answers, `answer`, `join`
+//! and `desk` keep what was asked for, `view` knows what is failed, `on_record` whom the page is for. `in_force` is what a
+//! reload replaces.
 
 mod answer;
 mod certificates;
@@ -49,7 +50,7 @@ use self::{
 pub use self::{
     counters::Counters,
     desk::{Desk, Wish},
-    expiry::Validity,
+    expiry::{Lifetime, Validity},
     limits::Limits,
     steering::remove as remove_steering,
 };
@@ -122,25 +123,26 @@ pub(crate) fn check(settings: &StandIn) -> Result<(), (String, String)> {
     InForce::load(settings, Language::default()).map(drop).map_err(|(key, what)| (format!("standin.{key}"), what))
 }
 
-/// The first certificate whose time is over: the key, and what is wrong. No mistake of the configuration: everything else
+/// The first certificate that is not good now: the key, and what is wrong. No mistake of the configuration: everything else
 /// works, so only `check` stumbles over it.
-pub(crate) fn ended_certificate(settings: &StandIn) -> Option<(String, String)> {
+pub(crate) fn bad_certificate(settings: &StandIn) -> Option<(String, String)> {
     let certificates = Certificates::load(&settings.tls).ok()?;
-    let mut ends = certificates.ends().enumerate();
-    let (index, (file, ends)) = ends.find(|(_, (_, ends))| Validity::of(*ends, UnixMs::now()) == Validity::Ended)?;
+    let now = UnixMs::now();
+    let (index, (file, lifetime)) =
+        certificates.lifetimes().enumerate().find(|(_, (_, lifetime))| !lifetime.validity(now).is_good())?;
     let key = format!("standin.tls[{index}].certificate");
-    Some((key, format!("{} {}", file.display(), certificates::words(Validity::Ended, ends))))
+    Some((key, format!("{} {}", file.display(), lifetime.words(lifetime.validity(now)))))
 }
 
-/// When the certificates in force end.
+/// When the certificates in force are good.
 #[derive(Clone)]
-pub struct CertificateEnds(watch::Receiver<Arc<InForce>>);
+pub struct CertificateLifetimes(watch::Receiver<Arc<InForce>>);
 
-impl CertificateEnds {
-    /// Each file, and the last moment that it is good for.
+impl CertificateLifetimes {
+    /// Each file, and when it is good.
     #[must_use]
-    pub fn get(&self) -> Vec<(PathBuf, UnixMs)> {
-        self.0.borrow().certificates.ends().map(|(file, ends)| (file.to_owned(), ends)).collect()
+    pub fn get(&self) -> Vec<(PathBuf, Lifetime)> {
+        self.0.borrow().certificates.lifetimes().map(|(file, lifetime)| (file.to_owned(), lifetime)).collect()
     }
 }
 
@@ -187,10 +189,10 @@ impl Page {
         Arc::clone(&self.counters)
     }
 
-    /// When its certificates end.
+    /// When its certificates are good.
     #[must_use]
-    pub fn certificates(&self) -> CertificateEnds {
-        CertificateEnds(self.in_force.subscribe())
+    pub fn certificates(&self) -> CertificateLifetimes {
+        CertificateLifetimes(self.in_force.subscribe())
     }
 
     /// Serves until `cancel`; then lets open connections end, and removes the routing.
@@ -277,14 +279,12 @@ impl Page {
     }
 }
 
-/// Says which certificates end, or have ended.
+/// Says which certificates end, have ended, or have not begun.
 fn remind(reminder: &mut Reminder, certificates: &Certificates) {
-    let ends: Vec<_> = certificates.ends().collect();
-    let times: Vec<_> = ends.iter().map(|(_, ends)| *ends).collect();
-    for (index, validity) in reminder.look(&times, UnixMs::now()) {
-        let (file, ends) = ends[index];
-        let shown = if validity == Validity::Ended { "; its names do not get the page any more" } else { "" };
-        tracing::warn!("standin.tls: {} {}{shown}", file.display(), certificates::words(validity, ends));
+    let (files, lifetimes): (Vec<_>, Vec<_>) = certificates.lifetimes().unzip();
+    for (index, validity) in reminder.look(&lifetimes, UnixMs::now()) {
+        let shown = if validity.is_good() { "" } else { "; its names do not get the page" };
+        tracing::warn!("standin.tls: {} {}{shown}", files[index].display(), lifetimes[index].words(validity));
     }
 }
 
