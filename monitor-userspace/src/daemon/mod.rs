@@ -7,6 +7,7 @@ mod core;
 mod relay;
 mod share;
 mod state;
+mod stores;
 mod supervise;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -18,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 pub use self::core::Command;
 use self::{
     core::{Core, Wiring},
-    share::{Arrival, Sharer},
+    share::Sharer,
+    stores::Stores,
     supervise::Tasks,
 };
 pub use relay::run as relay;
@@ -35,7 +37,7 @@ use crate::{
     page::{self, Page},
     peer,
     recovery::{probe, signal::Signals},
-    store::{Location, Store},
+    store::Store,
 };
 
 /// Observations of recovery that wait for the core; senders wait when it is full.
@@ -66,37 +68,7 @@ pub fn interfaces(config: &Config) -> Result<Vec<String>> {
 pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     let interfaces = interfaces(&config)?;
     let socket = control::listen(&config.control.socket).await?;
-    let database = config.database().map_err(anyhow::Error::msg)?;
-    let (store, absence) = Store::at_or_later(&database)?;
-    // Of several gateways each commits in a file of its own first.
-    let (local, gateway) = match database {
-        Location::File(_) => (store.clone(), None),
-        Location::Server(_) => {
-            let local = Store::open(&config.spool())?;
-            local.spool();
-            let gateway = local.gateway(share::host_name()).await.context("reading this gateway's name")?;
-            store.deliver_as(&gateway, config.store.lease);
-            local.prune(UnixMs::now().before(HISTORY)).await.context("forgetting old outages")?;
-            (local, Some(gateway))
-        }
-    };
-    store.set_letter_lifetime(config.notify.lifetime);
-    let arrival = Arrival { addresses: config.address_entries(UnixMs::now()), history: HISTORY };
-    let arrived = match absence {
-        Some(error) => Err(error.into()),
-        None => arrival.settle_in(&store, gateway.is_some().then_some(&local)).await,
-    };
-    let cut_off = match arrived {
-        Ok(()) => None,
-        // What comes after the connection is no reason either not to watch: the reason is in `status` until it is gone.
-        Err(error) if gateway.is_some() => {
-            let said = share::reason(&error);
-            tracing::error!("started without the shared database; what happens is kept here until it is there: {said}");
-            local.replace_config_addresses(arrival.addresses.clone()).await.context("writing the address book")?;
-            Some((UnixMs::now(), said))
-        }
-        Err(error) => return Err(error),
-    };
+    let Stores { store, local, gateway, cut_off, arrival } = Stores::open(&config).await?;
     let mut delivery = Delivery::new(&config.notify, &config.store.state_dir)?;
     if let Some(own_url) = config.standin.own_url.as_ref().filter(|_| config.standin.enabled) {
         let links = page::Links::new(own_url, &config.store.state_dir).context("the key of the stand-in page")?;
@@ -141,8 +113,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     // unchecked, however long attaching takes.
     let (guards, guard_lines) = supervise::guards(&config, &local, &mut kernel, &reports).await?;
     if let Some(guards) = guards {
-        let run = guards.run(feeding.clone());
-        tasks.spawn("guards", async { Ok(run.await?) });
+        tasks.spawn("guards", guards.run(feeding.clone()));
     }
     kernel.attach(&config.watch, &interfaces).await?;
     if !config.standin.enabled {
@@ -177,7 +148,6 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         book: store.clone(),
     };
     let core = Core::start(&config, kernel, events, local.clone(), wiring).await?;
-    let arrival = cut_off.is_some().then_some(arrival);
     let (sharing, sharing_view) = watch::channel(Sharing { cut_off, ..Sharing::default() });
 
     let context = control::Context {
@@ -207,47 +177,32 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         tasks.spawn("metrics", supervise::serve(listener, router, feeding.clone()));
     }
     if let (Some(answers), Some(heartbeats)) = (answers, &heartbeats) {
-        let run = answers.run(heartbeats.peers.clone(), feeding.clone());
-        tasks.spawn("answers about peers", async {
-            run.await;
-            Ok(())
-        });
+        tasks.spawn_sure("answers about peers", answers.run(heartbeats.peers.clone(), feeding.clone()));
     }
     if let Some(heartbeats) = heartbeats {
         tasks.spawn("heartbeats", heartbeats.run(feeding.clone()));
     }
     if let Some(signals) = signals {
-        let run = signals.run(feeding.clone());
-        tasks.spawn("signals", async { Ok(run.await?) });
+        tasks.spawn("signals", signals.run(feeding.clone()));
     }
     if let Some(snmp) = snmp {
-        let run = snmp.run(feeding.clone());
-        tasks.spawn("SNMP manager", async { Ok(run.await?) });
+        tasks.spawn("SNMP manager", snmp.run(feeding.clone()));
     }
     let stands_in = page.is_some();
     if let Some(page) = page {
         tasks.spawn("stand-in page", page.run(feeding.clone()));
     }
     let sharer_reports = reports.clone();
-    let run = probe::run(probe_queue, reports, config.recovery.probe_timeout, feeding.clone());
-    tasks.spawn("probes", async {
-        run.await;
-        Ok(())
-    });
+    let probing = probe::run(probe_queue, reports, config.recovery.probe_timeout, feeding.clone());
+    tasks.spawn_sure("probes", probing);
     let named = supervise::Named { store: store.clone(), gateway: gateway.clone() };
-    let run = supervise::name_servers(opened_queue, Arc::clone(delivery.names()), named, feeding.clone());
-    tasks.spawn("names", async {
-        run.await;
-        Ok(())
-    });
+    let naming = supervise::name_servers(opened_queue, Arc::clone(delivery.names()), named, feeding.clone());
+    tasks.spawn_sure("names", naming);
     tasks.spawn("lists and notices", relay::settle(store.clone(), Arc::clone(&letters), telling.clone()));
     if let Some(courier) = courier {
         let receipts = relay::receipts(&config, &store, &courier)?;
-        let run = crate::relay::watch(courier, config.mailbox.poll, Arc::default(), receipts, feeding.clone());
-        tasks.spawn("mailbox", async {
-            run.await;
-            Ok(())
-        });
+        let watching = crate::relay::watch(courier, config.mailbox.poll, Arc::default(), receipts, feeding.clone());
+        tasks.spawn_sure("mailbox", watching);
     }
     let sharing_ends = CancellationToken::new();
     if let Some(gateway) = gateway {
@@ -266,8 +221,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         };
         tasks.spawn("shared database", sharer.run(sharing_ends.clone()));
     }
-    let run = OutboxWorker::new(store.clone(), Arc::clone(&delivery), letters).run(telling.clone());
-    tasks.spawn("outbox", async { Ok(run.await?) });
+    tasks.spawn("outbox", OutboxWorker::new(store.clone(), Arc::clone(&delivery), letters).run(telling.clone()));
 
     supervise::ready();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");

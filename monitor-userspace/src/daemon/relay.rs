@@ -86,18 +86,12 @@ pub async fn run(config: Config) -> Result<()> {
         tasks.spawn("metrics", supervise::serve(listener, router, fetching.clone()));
     }
     if let Some(snmp) = snmp {
-        let run = snmp.run(fetching.clone());
-        tasks.spawn("SNMP manager", async { Ok(run.await?) });
+        tasks.spawn("SNMP manager", snmp.run(fetching.clone()));
     }
-    let run = at_traps(reported, command_queue, Arc::clone(&look), store.clone(), fetching.clone());
-    tasks.spawn("traps", run);
-    let run = relay::watch(courier, poll, look, station, fetching.clone());
-    tasks.spawn("mailbox", async {
-        run.await;
-        Ok(())
-    });
-    let run = OutboxWorker::new(store.clone(), delivery, letters).run(telling.clone());
-    tasks.spawn("outbox", async { Ok(run.await?) });
+    let taking = at_traps(reported, command_queue, Arc::clone(&look), store.clone(), fetching.clone());
+    tasks.spawn("traps", taking);
+    tasks.spawn_sure("mailbox", relay::watch(courier, poll, look, station, fetching.clone()));
+    tasks.spawn("outbox", OutboxWorker::new(store.clone(), delivery, letters).run(telling.clone()));
 
     supervise::ready();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "relay started");

@@ -32,8 +32,22 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
-    pub(super) fn spawn(&mut self, name: &'static str, task: impl Future<Output = Result<()>> + Send + 'static) {
-        self.running.spawn(async move { (name, task.await.with_context(|| format!("the {name} task"))) });
+    pub(super) fn spawn<E>(&mut self, name: &'static str, task: impl Future<Output = Result<(), E>> + Send + 'static)
+    where
+        E: Into<anyhow::Error>,
+    {
+        self.running.spawn(async move {
+            let ended = task.await.map_err(Into::into);
+            (name, ended.with_context(|| format!("the {name} task")))
+        });
+    }
+
+    /// One that cannot fail.
+    pub(super) fn spawn_sure(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.running.spawn(async move {
+            task.await;
+            (name, Ok(()))
+        });
     }
 
     /// The next task that ends.
