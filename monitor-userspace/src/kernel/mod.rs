@@ -16,26 +16,27 @@ mod guards;
 mod interface;
 mod lock;
 mod log;
+mod marks;
 mod object;
 mod pins;
 mod services;
 mod standin;
 mod strays;
+mod table;
 mod tc;
 mod test_run;
 mod trial;
 mod watch_list;
+mod watched;
 
 use std::path::Path;
 
 use aya::{
     Ebpf,
-    maps::{HashMap, LpmTrie, MapData, PerCpuArray},
+    maps::{MapData, PerCpuArray},
     programs::{SchedClassifier, TestRun as _, TestRunOptions},
 };
-use monitor_common::{
-    Addr, Counter, HostState, MarkRequest, ServiceFlags, ServiceKey, ServiceState, WatchRule, map, program,
-};
+use monitor_common::{Counter, map, program};
 
 pub use attach::{Attached, XdpMode};
 pub use clock::Clock;
@@ -52,7 +53,7 @@ pub use watch_list::watch_rules;
 use self::{lock::PinLock, log::Log, object::Purpose};
 use crate::{
     config::{Watch, WatchEntry},
-    outage::{Mark, MonotonicNs, Service, UnixMs},
+    outage::MonotonicNs,
 };
 
 /// The loaded programs and their maps.
@@ -187,102 +188,9 @@ impl Kernel {
         self.clock = Clock::now();
     }
 
-    /// Makes known what had answered before a restart of the machine (design rule 3).
-    pub fn remember_services(&mut self, learned: impl IntoIterator<Item = Service>) -> Result<(), KernelError> {
-        for service in learned {
-            let request = MarkRequest { key: key(service), failed_ns: 0, set: ServiceFlags::ANSWERED, clear: 0 };
-            if self.service(service)?.is_none() {
-                self.run(program::MARK, &request.frame())?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Tells the programs what is failed and what is not.
-    pub fn mark(&mut self, mark: Mark) -> Result<(), KernelError> {
-        match mark {
-            Mark::Failed(service) => {
-                if let Some(stand_in) = &mut self.stand_in
-                    && let Err(error) = stand_in.failed(&mut self.ebpf, service)
-                {
-                    tracing::error!(%service, %error, "the stand-in page is not shown to everybody");
-                }
-                self.mark_service(service, MonotonicNs::now().0)
-            }
-            Mark::Recovered(service) => {
-                if let Some(stand_in) = &mut self.stand_in {
-                    stand_in.recovered(service);
-                }
-                self.mark_service(service, 0)
-            }
-            Mark::HostFailed(host) => {
-                let state = HostState::default();
-                self.hosts()?.insert(Addr::from(host), state, 0).map_err(|source| KernelError::map(map::HOSTS, source))
-            }
-            Mark::HostRecovered(host) => match self.hosts()?.remove(&Addr::from(host)) {
-                Ok(()) | Err(aya::maps::MapError::KeyNotFound) => Ok(()),
-                Err(source) => Err(KernelError::map(map::HOSTS, source)),
-            },
-        }
-    }
-
-    fn mark_service(&mut self, service: Service, failed_ns: u64) -> Result<(), KernelError> {
-        // The mark makes an entry for a service that never answered: it must not lose that it is listed.
-        let listed = watch_list::standing(&self.watched, service) == Some(true);
-        let set = if listed { ServiceFlags::LISTED } else { 0 };
-        let request = MarkRequest { key: key(service), failed_ns, set, clear: 0 };
-        match self.run(program::MARK, &request.frame())? {
-            0 => Ok(()),
-            _ => Err(KernelError::ServicesFull(service)),
-        }
-    }
-
     /// Passes on what the programs have to say; seldom anything.
     pub fn flush_log(&mut self) {
         self.log.flush();
-    }
-
-    /// The services to forget so that new ones find room: when less than an eighth of the table is free, those whose last
-    /// answer is the oldest, until a quarter is. What is failed or listed stays.
-    #[must_use]
-    pub fn surplus(services: &[(Service, Option<UnixMs>, ServiceState)]) -> Vec<Service> {
-        services::surplus(services, map::SERVICES_ENTRIES)
-    }
-
-    /// When the service last answered, if it did so after `seen`, or after it had answered `answers` times.
-    pub fn answer_since(
-        &self,
-        service: Service,
-        seen: MonotonicNs,
-        answers: u32,
-    ) -> Result<Option<MonotonicNs>, KernelError> {
-        let since = |state: &ServiceState| state.answers != answers || state.last_answer_ns >= seen.0;
-        let state = self.service(service)?.filter(|state| state.last_answer_ns != 0 && since(state));
-        Ok(state.map(|state| MonotonicNs(state.last_answer_ns)))
-    }
-
-    /// Every service in the kernel's table, with the time of its last answer on this path.
-    pub fn services(&self) -> Result<Vec<(Service, Option<UnixMs>, ServiceState)>, KernelError> {
-        let services = self.services_map()?;
-        services
-            .iter()
-            .map(|entry| {
-                let (key, state) = entry.map_err(|source| KernelError::map(map::SERVICES, source))?;
-                let answered = (state.last_answer_ns != 0).then(|| self.clock.unix(MonotonicNs(state.last_answer_ns)));
-                Ok((services::service(&key), answered, state))
-            })
-            .collect()
-    }
-
-    /// Forgets a service that is not failed, to make room.
-    pub fn forget(&mut self, service: Service) -> Result<(), KernelError> {
-        let map = self.ebpf.map_mut(map::SERVICES).ok_or(KernelError::MapMissing(map::SERVICES))?;
-        let mut services: HashMap<&mut MapData, ServiceKey, ServiceState> =
-            map.try_into().map_err(|source| KernelError::map(map::SERVICES, source))?;
-        match services.remove(&key(service)) {
-            Ok(()) | Err(aya::maps::MapError::KeyNotFound) => Ok(()),
-            Err(source) => Err(KernelError::map(map::SERVICES, source)),
-        }
     }
 
     /// Every counter, summed over the CPUs.
@@ -300,61 +208,6 @@ impl Kernel {
             .collect()
     }
 
-    fn put_watch_list(&mut self, watch: &Watch) -> Result<(), KernelError> {
-        let rules = watch_rules(&watch.servers)?;
-        self.watched.clone_from(&watch.servers);
-        let map = self.ebpf.map_mut(map::WATCH).ok_or(KernelError::MapMissing(map::WATCH))?;
-        let mut trie: LpmTrie<&mut MapData, Addr, WatchRule> =
-            map.try_into().map_err(|source| KernelError::map(map::WATCH, source))?;
-        let wanted: Vec<_> = rules.into_iter().map(|(net, rule)| (watch_list::key(net), rule)).collect();
-        let present: Vec<_> =
-            trie.keys().collect::<Result<_, _>>().map_err(|source| KernelError::map(map::WATCH, source))?;
-        for (key, rule) in &wanted {
-            trie.insert(key, *rule, 0).map_err(|source| KernelError::map(map::WATCH, source))?;
-        }
-        for key in present {
-            if !wanted.iter().any(|(other, _)| watch_list::same(other, &key)) {
-                trie.remove(&key).map_err(|source| KernelError::map(map::WATCH, source))?;
-            }
-        }
-        self.follow_watch_list(watch)
-    }
-
-    /// Services that are not watched any more are forgotten; those that are listed now, or no longer, say so.
-    fn follow_watch_list(&mut self, watch: &Watch) -> Result<(), KernelError> {
-        for (service, _, state) in self.services()? {
-            match watch_list::standing(&watch.servers, service) {
-                None if state.failed_ns == 0 => self.forget(service)?,
-                None => {}
-                Some(listed) => {
-                    let flag = ServiceFlags::LISTED;
-                    let (set, clear) = if listed { (flag, 0) } else { (0, flag) };
-                    let request = MarkRequest { key: key(service), failed_ns: state.failed_ns, set, clear };
-                    self.run(program::MARK, &request.frame())?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn service(&self, service: Service) -> Result<Option<ServiceState>, KernelError> {
-        match self.services_map()?.get(&key(service), 0) {
-            Ok(state) => Ok(Some(state)),
-            Err(aya::maps::MapError::KeyNotFound) => Ok(None),
-            Err(source) => Err(KernelError::map(map::SERVICES, source)),
-        }
-    }
-
-    fn services_map(&self) -> Result<HashMap<&MapData, ServiceKey, ServiceState>, KernelError> {
-        let map = self.ebpf.map(map::SERVICES).ok_or(KernelError::MapMissing(map::SERVICES))?;
-        map.try_into().map_err(|source| KernelError::map(map::SERVICES, source))
-    }
-
-    fn hosts(&mut self) -> Result<HashMap<&mut MapData, Addr, HostState>, KernelError> {
-        let map = self.ebpf.map_mut(map::HOSTS).ok_or(KernelError::MapMissing(map::HOSTS))?;
-        map.try_into().map_err(|source| KernelError::map(map::HOSTS, source))
-    }
-
     /// Runs a program that is never attached. Returns what it returned.
     fn run(&self, name: &'static str, frame: &[u8]) -> Result<u32, KernelError> {
         let program: &SchedClassifier = self
@@ -367,10 +220,6 @@ impl Kernel {
         let result = program.test_run(options).map_err(|source| KernelError::program(name, source))?;
         Ok(result.return_value)
     }
-}
-
-fn key(service: Service) -> ServiceKey {
-    ServiceKey::new(Addr::from(service.addr()), service.port())
 }
 
 /// Removes what a killed daemon's stand-in page has left on interfaces; the page is off.

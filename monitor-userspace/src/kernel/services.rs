@@ -2,13 +2,18 @@
 
 use std::net::IpAddr;
 
-use monitor_common::{ServiceFlags, ServiceKey, ServiceState};
+use monitor_common::{Addr, ServiceFlags, ServiceKey, ServiceState};
 
 use crate::outage::{Service, UnixMs};
 
 /// The service that a key names.
 pub(super) fn service(key: &ServiceKey) -> Service {
     Service::new(IpAddr::from(key.addr), key.port)
+}
+
+/// The key of a service.
+pub(super) fn key(service: Service) -> ServiceKey {
+    ServiceKey::new(Addr::from(service.addr()), service.port())
 }
 
 /// When less than an eighth of the table is free: those whose last answer is the oldest, until a quarter is. What is

@@ -1,0 +1,64 @@
+//! What the programs are told: which services and hosts are failed, and which services had answered before.
+
+use aya::maps::{HashMap, MapData};
+use monitor_common::{Addr, HostState, MarkRequest, ServiceFlags, map, program};
+
+use super::{Kernel, error::KernelError, services::key, watch_list};
+use crate::outage::{Mark, MonotonicNs, Service};
+
+impl Kernel {
+    /// Makes known what had answered before a restart of the machine (design rule 3).
+    pub fn remember_services(&mut self, learned: impl IntoIterator<Item = Service>) -> Result<(), KernelError> {
+        for service in learned {
+            let request = MarkRequest { key: key(service), failed_ns: 0, set: ServiceFlags::ANSWERED, clear: 0 };
+            if self.service(service)?.is_none() {
+                self.run(program::MARK, &request.frame())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the programs what is failed and what is not.
+    pub fn mark(&mut self, mark: Mark) -> Result<(), KernelError> {
+        match mark {
+            Mark::Failed(service) => {
+                if let Some(stand_in) = &mut self.stand_in
+                    && let Err(error) = stand_in.failed(&mut self.ebpf, service)
+                {
+                    tracing::error!(%service, %error, "the stand-in page is not shown to everybody");
+                }
+                self.mark_service(service, MonotonicNs::now().0)
+            }
+            Mark::Recovered(service) => {
+                if let Some(stand_in) = &mut self.stand_in {
+                    stand_in.recovered(service);
+                }
+                self.mark_service(service, 0)
+            }
+            Mark::HostFailed(host) => {
+                let state = HostState::default();
+                self.hosts()?.insert(Addr::from(host), state, 0).map_err(|source| KernelError::map(map::HOSTS, source))
+            }
+            Mark::HostRecovered(host) => match self.hosts()?.remove(&Addr::from(host)) {
+                Ok(()) | Err(aya::maps::MapError::KeyNotFound) => Ok(()),
+                Err(source) => Err(KernelError::map(map::HOSTS, source)),
+            },
+        }
+    }
+
+    fn mark_service(&mut self, service: Service, failed_ns: u64) -> Result<(), KernelError> {
+        // The mark makes an entry for a service that never answered: it must not lose that it is listed.
+        let listed = watch_list::standing(&self.watched, service) == Some(true);
+        let set = if listed { ServiceFlags::LISTED } else { 0 };
+        let request = MarkRequest { key: key(service), failed_ns, set, clear: 0 };
+        match self.run(program::MARK, &request.frame())? {
+            0 => Ok(()),
+            _ => Err(KernelError::ServicesFull(service)),
+        }
+    }
+
+    fn hosts(&mut self) -> Result<HashMap<&mut MapData, Addr, HostState>, KernelError> {
+        let map = self.ebpf.map_mut(map::HOSTS).ok_or(KernelError::MapMissing(map::HOSTS))?;
+        map.try_into().map_err(|source| KernelError::map(map::HOSTS, source))
+    }
+}
