@@ -28,7 +28,7 @@ const FEWER: usize = 20;
 const BEAT: &str = "50ms";
 const ADVERT_INT: &str = "0.05";
 
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// After a take-over: everything repeated is said, and the host that returned is heard.
 const CALM: Duration = Duration::from_millis(1500);
@@ -169,6 +169,7 @@ fn gaps(cluster: &Cluster, program: &mut impl Program, address: IpAddr, fault: F
         let returned = Instant::now();
         end(cluster, program, fault, number)?;
         thread::sleep(CALM);
+        wait_until("the service answers again", LIMIT, || !knocking.since(returned).is_empty())?;
         gaps.returned.push(milliseconds(knocking.gap(returned)?));
         eprint!("\rstandby: {fault:?}, {} of {count}", done + 1);
     }
