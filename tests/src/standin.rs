@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use crate::{Attempt, Daemon, DaemonConfig, Host, Seen, curl, wait_until};
+use crate::{Attempt, Daemon, DaemonConfig, Host, HttpServer, Lab, Seen, curl, learn, wait_until};
 
 const LIMIT: Duration = Duration::from_secs(15);
 
@@ -31,6 +31,16 @@ pub fn fail(client: &Host, service: SocketAddr) -> Result<()> {
     let attempt = client.connect(None, service, LIMIT)?;
     ensure!(attempt == Attempt::Refused, "{service} does not refuse: {attempt:?}");
     wait_until("the page is shown", LIMIT, || curl(client, &[&url(service, "/")]).is_ok_and(|seen| seen.status == 503))
+}
+
+/// A daemon on the gateway that stands in for a service of server1: it has answered once, and refuses now.
+pub fn failed<'lab>(lab: &'lab Lab, client: &Host, service: SocketAddr, config: DaemonConfig) -> Result<Daemon<'lab>> {
+    let nginx = HttpServer::start(lab.server(1), service.port())?;
+    let daemon = Daemon::start(lab.gateway(), config)?;
+    learn(&daemon, client, service)?;
+    drop(nginx);
+    fail(client, service)?;
+    Ok(daemon)
 }
 
 /// The value of a hidden field or attribute of the form.

@@ -3,31 +3,15 @@
 use std::{env, fs, net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result};
-use lab::{Attempt, Browser, Daemon, DaemonConfig, HttpServer, Lab, Look, wait_until};
+use lab::{
+    Browser, Daemon, HttpServer, Lab, Look,
+    standin::{config, failed},
+    wait_until,
+};
 use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(15);
 const MAIL: &str = "sato@example.test";
-
-/// A daemon that stands in for the server, which has just failed.
-fn failed<'lab>(lab: &'lab Lab, service: SocketAddr) -> Result<Daemon<'lab>> {
-    let config = DaemonConfig::new()
-        .text("watch.syn_timeout", "500ms")
-        .set("standin.enabled", "true")
-        .text("recovery.probe", "200ms")
-        .text("recovery.probe_max", "300ms")
-        .text("recovery.probe_timeout", "500ms");
-    let (client, server) = (lab.client(1), lab.server(1));
-    let nginx = HttpServer::start(server, service.port())?;
-    let daemon = Daemon::start(lab.gateway(), config)?;
-    assert_eq!(client.connect(None, service, LIMIT)?, Attempt::Connected);
-    daemon.wait_for(&["services"], LIMIT, |services| services.to_string().contains(&service.to_string()))?;
-    drop(nginx);
-    wait_until("the page stands in", LIMIT, || {
-        client.connect(None, service, LIMIT).is_ok_and(|attempt| attempt == Attempt::Connected)
-    })?;
-    Ok(daemon)
-}
 
 fn is_at(browser: &Browser<'_>, url: &str, text: &str) -> bool {
     browser.url().is_ok_and(|at| at == url) && browser.text().is_ok_and(|seen| seen.contains(text))
@@ -39,7 +23,7 @@ fn mails(daemon: &Daemon<'_>) -> Result<Vec<Option<String>>> {
 
 /// From the form to the real site and the mail, with whatever brings the browser there.
 fn tell_me(lab: &Lab, service: SocketAddr, look: Look, moves_within: Duration) -> Result<()> {
-    let daemon = failed(lab, service)?;
+    let daemon = failed(lab, lab.client(1), service, config())?;
     // Without the port, which is HTTP's own.
     let url = format!("http://{}/shop?item=7", service.to_string().trim_end_matches(":80"));
     let browser = Browser::start(lab.client(1), look)?;
@@ -144,7 +128,7 @@ fn picture(browser: &Browser<'_>, name: &str) -> Result<()> {
 fn the_page_is_right_on_a_phone_in_the_dark_for_screen_readers_and_in_japanese() -> Result<()> {
     let lab = Lab::builder().build()?;
     let service = lab.server(1).service_v4(80);
-    let _daemon = failed(&lab, service)?;
+    let _daemon = failed(&lab, lab.client(1), service, config())?;
     let url = format!("http://{}/", service.ip());
     let desk = Browser::start(lab.client(1), Look::default())?;
     desk.open(&url)?;

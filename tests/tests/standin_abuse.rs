@@ -9,8 +9,8 @@ use std::{
 
 use anyhow::{Result, ensure};
 use lab::{
-    Daemon, Host, HttpServer, Lab, Seen, curl, learn,
-    standin::{config, count, fail, field, url},
+    Host, HttpServer, Lab, Seen, curl,
+    standin::{config, count, failed, field, url},
     wait_until,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -25,12 +25,8 @@ const MAIL: &str = "sato@example.test";
 fn an_answer_is_taken_only_from_who_was_asked_and_not_without_end() -> Result<()> {
     let lab = Lab::builder().clients(2).build()?;
     let (client, other, server) = (lab.client(1), lab.client(2), lab.server(1));
-    let nginx = HttpServer::start(server, 80)?;
     let service = server.service_v4(80);
-    let daemon = Daemon::start(lab.gateway(), config().set("standin.answers", "3"))?;
-    learn(&daemon, client, service)?;
-    drop(nginx);
-    fail(client, service)?;
+    let daemon = failed(&lab, client, service, config().set("standin.answers", "3"))?;
     let page = curl(client, &[&url(service, "/")])?;
     let token = field(&page.body, "token")?;
     let to = url(service, "/.ringback/answer");
@@ -66,14 +62,10 @@ fn an_answer_is_taken_only_from_who_was_asked_and_not_without_end() -> Result<()
 fn an_address_that_is_known_gets_the_same_answer_and_one_mail() -> Result<()> {
     let lab = Lab::builder().clients(3).build()?;
     let (one, two, server) = (lab.client(1), lab.client(2), lab.server(1));
-    let nginx = HttpServer::start(server, 80)?;
     let service = server.service_v4(80);
     let config =
         |forget: &str| config().text("standin.forget", forget).address(lab.client(3).v4(), "boss@example.test");
-    let mut daemon = Daemon::start(lab.gateway(), config("30days"))?;
-    learn(&daemon, one, service)?;
-    drop(nginx);
-    fail(one, service)?;
+    let mut daemon = failed(&lab, one, service, config("30days"))?;
     let type_in = |client: &Host, mail: &str| {
         let page = curl(client, &[&url(service, "/")])?;
         let token = format!("token={}", field(&page.body, "token")?);
@@ -193,12 +185,8 @@ impl Endless {
 fn slow_and_endless_requests_are_ended_and_others_are_served_meanwhile() -> Result<()> {
     let lab = Lab::builder().clients(2).build()?;
     let (attacker, visitor, server) = (lab.client(1), lab.client(2), lab.server(1));
-    let nginx = HttpServer::start(server, 80)?;
     let service = server.service_v4(80);
-    let daemon = Daemon::start(lab.gateway(), config())?;
-    learn(&daemon, attacker, service)?;
-    drop(nginx);
-    fail(attacker, service)?;
+    let daemon = failed(&lab, attacker, service, config())?;
     thread::scope(|scope| {
         let attacks: Vec<_> = ENDLESS
             .iter()
@@ -246,12 +234,8 @@ fn ten_thousand_idle_connections_keep_nobody_from_the_page() -> Result<()> {
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     let lab = Lab::builder().clients(3).addresses_per_client(250).build()?;
     let (visitor, server) = (lab.client(3), lab.server(1));
-    let nginx = HttpServer::start(server, 80)?;
     let service = server.service_v4(80);
-    let daemon = Daemon::start(lab.gateway(), config())?;
-    learn(&daemon, visitor, service)?;
-    drop(nginx);
-    fail(visitor, service)?;
+    let daemon = failed(&lab, visitor, service, config())?;
     let begin = Instant::now();
     let mut held = Vec::new();
     for number in [1, 2] {

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use lab::{
     Attempt, Daemon, HttpServer, Lab, curl, learn,
-    standin::{answer, closed, config, fail, url},
+    standin::{answer, closed, config, fail, failed, url},
     wait_until,
 };
 use serde_json::Value;
@@ -15,14 +15,10 @@ use super::{LIMIT, MAIL, mails};
 fn no_is_kept_and_a_later_yes_counts() -> Result<()> {
     let lab = Lab::builder().clients(3).build()?;
     let (declines, reconsiders, silent, server) = (lab.client(1), lab.client(2), lab.client(3), lab.server(1));
-    let nginx = HttpServer::start(server, 80)?;
     let service = server.service_v4(80);
     let config = config().text("standin.ask", "everyone");
     let config = config.address(declines.v4(), MAIL).address(silent.v4(), "silent@example.test");
-    let daemon = Daemon::start(lab.gateway(), config)?;
-    learn(&daemon, declines, service)?;
-    drop(nginx);
-    fail(declines, service)?;
+    let daemon = failed(&lab, declines, service, config)?;
     let done = answer(declines, service, "no", "")?;
     assert!(done.status == 200 && done.body.contains("You will not get a mail"), "{done:?}");
     assert_eq!(answer(reconsiders, service, "no", "")?.status, 200);

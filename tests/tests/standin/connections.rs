@@ -9,8 +9,8 @@ use std::{
 
 use anyhow::Result;
 use lab::{
-    Daemon, Host, HttpServer, Lab, curl, learn,
-    standin::{config, fail, url},
+    Host, HttpServer, Lab, curl,
+    standin::{config, failed, url},
     wait_until,
 };
 use socket2::{Domain, Socket, Type};
@@ -39,12 +39,8 @@ fn a_connection_ends_in_order_after_the_recovery_and_the_next_one_reaches_the_se
     for v6 in [false, true] {
         let lab = Lab::builder().build()?;
         let (client, server) = (lab.client(1), lab.server(1));
-        let nginx = HttpServer::start(server, 80)?;
         let service = if v6 { server.service_v6(80) } else { server.service_v4(80) };
-        let daemon = Daemon::start(lab.gateway(), config())?;
-        learn(&daemon, client, service)?;
-        drop(nginx);
-        fail(client, service)?;
+        let daemon = failed(&lab, client, service, config())?;
         let outages = daemon.json(&["outages"])?;
         let wait = url(service, &format!("/.ringback/wait?outage={}", outages[0]["outage"]));
         let mut early = client.enter(|| TcpStream::connect_timeout(&service, LIMIT))??;
@@ -82,12 +78,8 @@ fn a_client_that_uses_its_port_again_is_served_again() -> Result<()> {
     for v6 in [false, true] {
         let lab = Lab::builder().build()?;
         let (client, server) = (lab.client(1), lab.server(1));
-        let nginx = HttpServer::start(server, 80)?;
         let service = if v6 { server.service_v6(80) } else { server.service_v4(80) };
-        let daemon = Daemon::start(lab.gateway(), config())?;
-        learn(&daemon, client, service)?;
-        drop(nginx);
-        fail(client, service)?;
+        let _daemon = failed(&lab, client, service, config())?;
         for visit in 1..=3 {
             let begin = Instant::now();
             let page = client.enter(|| {

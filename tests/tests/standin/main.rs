@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use lab::{
-    Daemon, HttpServer, Lab, curl, learn,
-    standin::{answer, closed, config, fail, url},
+    Daemon, HttpServer, Lab, curl,
+    standin::{answer, closed, config, failed, url},
     wait_until,
 };
 use serde_json::Value;
@@ -28,12 +28,8 @@ fn the_page_is_seen_at_the_servers_own_address_and_the_mail_comes_at_the_recover
     for v6 in [false, true] {
         let lab = Lab::builder().build()?;
         let (client, server) = (lab.client(1), lab.server(1));
-        let nginx = HttpServer::start(server, 80)?;
         let service = if v6 { server.service_v6(80) } else { server.service_v4(80) };
-        let daemon = Daemon::start(lab.gateway(), config().text("watch.remember", "known"))?;
-        learn(&daemon, client, service)?;
-        drop(nginx);
-        fail(client, service)?;
+        let daemon = failed(&lab, client, service, config().text("watch.remember", "known"))?;
         let page = curl(client, &[&url(service, "/shop?item=7")])?;
         assert_eq!(page.status, 503, "{page:?}");
         assert!(page.body.contains(&format!("{} cannot be reached", service.ip())), "{}", page.body);
@@ -65,12 +61,8 @@ fn the_page_is_seen_at_the_servers_own_address_and_the_mail_comes_at_the_recover
 fn programs_browsers_and_languages_each_get_what_they_understand() -> Result<()> {
     let lab = Lab::builder().build()?;
     let (client, server) = (lab.client(1), lab.server(1));
-    let nginx = HttpServer::start(server, 80)?;
     let service = server.service_v4(80);
-    let daemon = Daemon::start(lab.gateway(), config())?;
-    learn(&daemon, client, service)?;
-    drop(nginx);
-    fail(client, service)?;
+    let _daemon = failed(&lab, client, service, config())?;
     let at = url(service, "/api/items");
     for args in [&["--header", "Accept: application/json"][..], &["--request", "POST", "--data", "x=1"]] {
         let seen = curl(client, &[args, &[&at]].concat())?;

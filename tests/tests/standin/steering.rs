@@ -4,7 +4,7 @@ use anyhow::Result;
 use aya::programs::{SchedClassifier, TcAttachType};
 use lab::{
     Attempt, Daemon, Host, HttpServer, Lab, curl, learn,
-    standin::{closed, config, fail, url},
+    standin::{closed, config, fail, failed, url},
     wait_until,
 };
 
@@ -92,13 +92,9 @@ fn the_routing_goes_on_every_way_out_and_what_arrives_then_passes() -> Result<()
 fn a_reload_brings_the_page_to_further_interfaces_and_takes_it_from_others() -> Result<()> {
     let lab = Lab::builder().clients(2).build()?;
     let (one, two, server) = (lab.client(1), lab.client(2), lab.server(1));
-    let nginx = HttpServer::start(server, 80)?;
     let service = server.service_v4(80);
     let on = |interfaces: &str| config().set("watch.interfaces", interfaces);
-    let daemon = Daemon::start(lab.gateway(), on("['client1', 'server1']"))?;
-    learn(&daemon, one, service)?;
-    drop(nginx);
-    fail(one, service)?;
+    let daemon = failed(&lab, one, service, on("['client1', 'server1']"))?;
     assert_eq!(two.connect(None, service, LIMIT)?, Attempt::Refused);
     daemon.write_config(on("['client2', 'server1']"))?;
     daemon.sighup()?;
