@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Result};
 
 use crate::{Host, wait_until};
 
@@ -102,14 +102,14 @@ impl Knocking {
         wait_until(&format!("{name} answers"), limit, || self.latest().as_deref() == Some(name))
     }
 
-    /// The longest time without an answer from `begin` on.
-    pub fn gap(&self, begin: Instant) -> Result<Duration> {
+    /// The longest time without an answer from `begin` until now.
+    #[must_use]
+    pub fn gap(&self, begin: Instant) -> Duration {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let before = answers.iter().rev().find(|(at, _)| *at <= begin).map_or(begin, |(at, _)| *at);
-        let mut times: Vec<_> = answers.iter().map(|(at, _)| *at).filter(|at| *at > begin).collect();
-        ensure!(!times.is_empty(), "no answer since");
-        times.insert(0, before);
-        Ok(times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default())
+        let after = answers.iter().map(|(at, _)| *at).filter(|at| *at > begin);
+        let times: Vec<_> = [before].into_iter().chain(after).chain([Instant::now()]).collect();
+        times.windows(2).map(|pair| pair[1].duration_since(pair[0])).max().unwrap_or_default()
     }
 }
 

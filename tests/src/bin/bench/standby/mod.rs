@@ -163,18 +163,26 @@ fn gaps(cluster: &Cluster, program: &mut impl Program, address: IpAddr, fault: F
         if fault == Fault::OneWay {
             thread::sleep(CALM);
         } else {
-            wait_until("another host answers", LIMIT, || knocking.latest().is_some_and(|latest| latest != active))?;
+            let other = || knocking.latest().is_some_and(|latest| latest != active);
+            patiently(wait_until("another host answers", LIMIT, other));
         }
-        gaps.failed.push(milliseconds(knocking.gap(failed)?));
+        gaps.failed.push(milliseconds(knocking.gap(failed)));
         let returned = Instant::now();
         end(cluster, program, fault, number)?;
         thread::sleep(CALM);
-        wait_until("the service answers again", LIMIT, || !knocking.since(returned).is_empty())?;
-        gaps.returned.push(milliseconds(knocking.gap(returned)?));
+        patiently(wait_until("the service answers again", LIMIT, || !knocking.since(returned).is_empty()));
+        gaps.returned.push(milliseconds(knocking.gap(returned)));
         eprint!("\rstandby: {fault:?}, {} of {count}", done + 1);
     }
     eprintln!();
     Ok(gaps)
+}
+
+/// A host that stays away is a gap like others, and the longest: the table goes on.
+fn patiently(answered: Result<()>) {
+    if let Err(error) = answered {
+        eprintln!("\n{error:#}");
+    }
 }
 
 fn fail(cluster: &Cluster, program: &mut impl Program, fault: Fault, host: u8) -> Result<()> {
