@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result};
+use anyhow::Result;
 
 use crate::{Host, wait_until};
 
