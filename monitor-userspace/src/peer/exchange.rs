@@ -201,6 +201,10 @@ impl Exchange {
                 groups: Vec::clone(&groups),
                 status,
             };
+            // Stopped since the turn began: what it found is no longer so, and the next turn knows.
+            if self.sharing.as_ref().is_some_and(|sharing| sharing.was_away(now)) {
+                return;
+            }
             if let Err(error) = self.paths.send(path, &wire::seal(&message, &self.secret)) {
                 tracing::trace!(%path, %error, "a heartbeat was not sent");
             }

@@ -4,6 +4,8 @@
 //! addresses. Out: this host's beats, the kernel's gate, announcements, [`Event`]s. Blocking, and quick: the thread of the
 //! heartbeats runs it.
 
+use std::time::Duration;
+
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
@@ -35,6 +37,13 @@ struct Outside {
     gate: Gate,
     announcer: Announcer,
     events: UnboundedSender<Event>,
+    gone_after: Duration,
+}
+
+impl Outside {
+    fn was_away(&self, turn: MonotonicNs) -> bool {
+        MonotonicNs::now() >= turn + self.gone_after
+    }
 }
 
 struct Group {
@@ -78,13 +87,18 @@ impl Sharing {
             }
         };
         let groups = settings.group.iter().map(group).collect();
-        let outside = Outside { gate, announcer, events };
+        let outside = Outside { gate, announcer, events, gone_after: settings.gone_after() };
         Self { settings: settings.clone(), own: own.to_owned(), outside, groups, next_beat: now }
     }
 
     /// Silence of this length means that a host is gone.
-    pub(crate) fn gone_after(&self) -> std::time::Duration {
+    pub(crate) fn gone_after(&self) -> Duration {
         self.settings.gone_after()
+    }
+
+    /// Whether this host was stopped since the turn that began at `turn`, for so long that others may have taken over.
+    pub(crate) fn was_away(&self, turn: MonotonicNs) -> bool {
+        self.outside.was_away(turn)
     }
 
     /// Time has passed. Says whether this host was stopped meanwhile.
@@ -151,7 +165,7 @@ impl Sharing {
         for group in &mut self.groups {
             if group.announce_again.is_some_and(|at| at <= now) {
                 group.announce_again = None;
-                group.say_whose(&self.outside);
+                group.say_whose(now, &self.outside);
             }
         }
     }
@@ -238,7 +252,7 @@ impl Group {
                 by,
                 "another host has claimed a shared address; announcing again"
             );
-            self.say_whose(outside);
+            self.say_whose(now, outside);
         }
     }
 
@@ -253,11 +267,15 @@ impl Group {
 
     /// Now, and once more: a frame may be lost.
     fn announce(&mut self, now: MonotonicNs, outside: &Outside) {
-        self.say_whose(outside);
+        self.say_whose(now, outside);
         self.announce_again = Some(now + PAUSE);
     }
 
-    fn say_whose(&self, outside: &Outside) {
+    fn say_whose(&self, now: MonotonicNs, outside: &Outside) {
+        // As with beats: who was stopped in the middle of a turn claims nothing by it.
+        if outside.was_away(now) {
+            return;
+        }
         if let Err(error) = outside.announcer.announce(&self.setting.addresses) {
             tracing::warn!(group = self.setting.name, %error, "an announcement was not sent");
         }
