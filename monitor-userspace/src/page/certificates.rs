@@ -136,8 +136,8 @@ fn unreadable(file: &Path, kind: &str, error: &pem::Error) -> String {
     }
 }
 
-/// Whether a browser would refuse the certificate at any time, and why. The path to an authority is not looked
-/// at: it is the client's to judge. Without one, the check of everything else still comes first.
+/// Whether a browser would refuse the certificate at any time, and why. The path to an authority is not looked at: it is the
+/// client's to judge. Without one, the check of everything else still comes first.
 fn refused(leaf: &CertificateDer<'_>) -> Option<String> {
     match judged(leaf, UnixTime::now()) {
         Ok(CertificateError::BadEncoding) => Some("is not a certificate: its encoding is wrong".to_owned()),

@@ -10,6 +10,15 @@ use super::{
     settings,
 };
 
+/// Settings with a user and this password.
+fn with_login(server: &ScriptedServer, password: &tempfile::NamedTempFile) -> config::Notify {
+    config::Notify {
+        smtp_user: Some("me".to_owned()),
+        smtp_password_file: Some(password.path().to_owned()),
+        ..settings(server.addr)
+    }
+}
+
 fn password(text: &str) -> tempfile::NamedTempFile {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     writeln!(file, "{text}").unwrap();
@@ -22,10 +31,8 @@ async fn starttls_is_used_when_offered_and_the_password_goes_over_it() {
     let password = password("right");
     let settings = config::Notify {
         smtp: Some(format!("smtp://localhost:{}", server.addr.port())),
-        smtp_user: Some("me".to_owned()),
-        smtp_password_file: Some(password.path().to_owned()),
         smtp_ca_file: Some("tests/smtp/ca.pem".into()),
-        ..settings(server.addr)
+        ..with_login(&server, &password)
     };
     let post = Post::start(&settings, [sample::letter(1)]);
     post.finished().await;
@@ -50,13 +57,10 @@ async fn a_certificate_that_nobody_vouches_for_gets_neither_password_nor_mail() 
         let password = password("right");
         let settings = config::Notify {
             smtp: Some(format!("{url}://localhost:{}", server.addr.port())),
-            smtp_user: Some("me".to_owned()),
-            smtp_password_file: Some(password.path().to_owned()),
-            ..settings(server.addr)
+            ..with_login(&server, &password)
         };
         let post = Post::start(&settings, [sample::letter(1)]);
-        post.outbox.until("put off", |outbox| !outbox.row(1).put_off().is_empty()).await;
-        let row = post.outbox.row(1);
+        let row = post.put_off().await;
         assert!(row.put_off()[0].contains("TLS"), "{row:?}");
         assert!(server.taken().is_empty());
         post.stop().await;
@@ -68,8 +72,7 @@ async fn required_encryption_that_is_not_offered_sends_nothing() {
     let server = ScriptedServer::start(Encryption::Never, []).await;
     let settings = config::Notify { smtp: Some(format!("smtp+starttls://{}", server.addr)), ..settings(server.addr) };
     let post = Post::start(&settings, [sample::letter(1)]);
-    post.outbox.until("put off", |outbox| !outbox.row(1).put_off().is_empty()).await;
-    assert!(post.outbox.row(1).put_off()[0].contains("no STARTTLS offered"));
+    assert!(post.put_off().await.put_off()[0].contains("no STARTTLS offered"));
     assert!(server.taken().is_empty());
     post.stop().await;
 }
@@ -93,14 +96,8 @@ async fn tls_from_the_start_carries_many_mails_quickly() {
 async fn a_wrong_password_keeps_the_letters_and_says_so() {
     let server = ScriptedServer::start(Encryption::Never, []).await;
     let password = password("wrong");
-    let settings = config::Notify {
-        smtp_user: Some("me".to_owned()),
-        smtp_password_file: Some(password.path().to_owned()),
-        ..settings(server.addr)
-    };
-    let post = Post::start(&settings, [sample::letter(1)]);
-    post.outbox.until("put off", |outbox| !outbox.row(1).put_off().is_empty()).await;
-    let row = post.outbox.row(1);
+    let post = Post::start(&with_login(&server, &password), [sample::letter(1)]);
+    let row = post.put_off().await;
     assert!(row.put_off()[0].contains("login refused") && row.dead().is_none(), "{row:?}");
     assert!(!row.put_off()[0].contains("wrong"), "{row:?}");
     post.stop().await;

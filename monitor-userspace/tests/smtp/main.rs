@@ -71,6 +71,12 @@ impl Post {
         self.outbox.until("no letter is open", |outbox| outbox.open() == 0).await;
     }
 
+    /// The first letter, once the server has not taken it.
+    async fn put_off(&self) -> memory_outbox::Row {
+        self.outbox.until("put off", |outbox| !outbox.row(1).put_off().is_empty()).await;
+        self.outbox.row(1)
+    }
+
     async fn stop(self) {
         self.cancel.cancel();
         self.task.await.unwrap().unwrap();

@@ -26,6 +26,14 @@ fn start<'a>(cluster: &'a Cluster, number: u8, more: &str) -> Result<Daemon<'a>>
     Daemon::start(cluster.host(number), config.address(cluster.client().v4(), "client@example.test"))
 }
 
+/// Two hosts that watch each other, both running.
+fn pair(cluster: &Cluster) -> Result<(Daemon<'_>, Daemon<'_>)> {
+    let (first, second) = (start(cluster, 1, "")?, start(cluster, 2, "")?);
+    sees(&first, "host2", "running")?;
+    sees(&second, "host1", "running")?;
+    Ok((first, second))
+}
+
 fn state_of(report: &Value, peer: &str) -> String {
     let line = report["peers"].as_array().into_iter().flatten().find(|line| line["name"] == peer);
     line.and_then(|line| line["watch"]["state"].as_str()).unwrap_or("absent").to_owned()
@@ -54,10 +62,7 @@ fn told(peer: &str, word: &str) -> [(String, String); 2] {
 #[test]
 fn a_killed_peer_is_down_and_its_return_a_recovery_each_told_once() -> Result<()> {
     let cluster = Cluster::new(2)?;
-    let first = start(&cluster, 1, "")?;
-    let mut second = start(&cluster, 2, "")?;
-    sees(&first, "host2", "running")?;
-    sees(&second, "host1", "running")?;
+    let (first, mut second) = pair(&cluster)?;
     second.kill9()?;
     sees(&first, "host2", "down")?;
     assert_eq!(mails(&first, 2)?, told("host2", "down"));
@@ -77,9 +82,7 @@ fn a_killed_peer_is_down_and_its_return_a_recovery_each_told_once() -> Result<()
 #[test]
 fn an_orderly_end_is_not_down() -> Result<()> {
     let cluster = Cluster::new(2)?;
-    let first = start(&cluster, 1, "")?;
-    let mut second = start(&cluster, 2, "")?;
-    sees(&first, "host2", "running")?;
+    let (first, mut second) = pair(&cluster)?;
     assert!(second.sigterm()?.success());
     sees(&first, "host2", "end")?;
     std::thread::sleep(SEVERAL_JUDGEMENTS);

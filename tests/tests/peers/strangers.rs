@@ -5,16 +5,14 @@ use std::fs;
 use anyhow::Result;
 use lab::{Cluster, wait_until};
 
-use super::{LIMIT, SEVERAL_JUDGEMENTS, mails, sees, start, state_of, told};
+use super::{LIMIT, SEVERAL_JUDGEMENTS, mails, pair, sees, state_of, told};
 
 // proves: O-3
 #[test]
 fn recorded_signals_of_a_dead_host_do_not_bring_it_back() -> Result<()> {
     let cluster = Cluster::new(2)?;
     let recorder = cluster.recorder(1)?;
-    let first = start(&cluster, 1, "")?;
-    let mut second = start(&cluster, 2, "")?;
-    sees(&first, "host2", "running")?;
+    let (first, mut second) = pair(&cluster)?;
     std::thread::sleep(SEVERAL_JUDGEMENTS);
     // From its start signal on.
     let recording = recorder.heard();
@@ -34,9 +32,7 @@ fn recorded_signals_of_a_dead_host_do_not_bring_it_back() -> Result<()> {
 #[test]
 fn a_peer_with_another_secret_is_not_heard() -> Result<()> {
     let cluster = Cluster::new(2)?;
-    let first = start(&cluster, 1, "")?;
-    let mut second = start(&cluster, 2, "")?;
-    sees(&first, "host2", "running")?;
+    let (first, mut second) = pair(&cluster)?;
     assert!(second.sigterm()?.success());
     sees(&first, "host2", "end")?;
     fs::write(cluster.host(2).folder().join("heartbeat.secret"), "another secret of as many letters\n")?;

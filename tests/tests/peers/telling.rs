@@ -4,15 +4,13 @@ use anyhow::{Context as _, Result};
 use lab::{Cluster, Daemon, DatabaseLock, Ways, wait_until};
 use serde_json::Value;
 
-use super::{LIMIT, SEVERAL_JUDGEMENTS, WATCH, mails, sees, start, told};
+use super::{LIMIT, SEVERAL_JUDGEMENTS, WATCH, mails, pair, sees, start, told};
 
 // proves: O-2 O-4
 #[test]
 fn a_restart_of_the_judge_tells_nothing_twice_and_forgets_no_outage() -> Result<()> {
     let cluster = Cluster::new(2)?;
-    let mut first = start(&cluster, 1, "")?;
-    let mut second = start(&cluster, 2, "")?;
-    sees(&first, "host2", "running")?;
+    let (mut first, mut second) = pair(&cluster)?;
     second.kill9()?;
     sees(&first, "host2", "down")?;
     mails(&first, 2)?;
@@ -30,9 +28,7 @@ fn a_restart_of_the_judge_tells_nothing_twice_and_forgets_no_outage() -> Result<
 #[test]
 fn letters_that_the_store_does_not_take_are_written_when_it_does_and_once() -> Result<()> {
     let cluster = Cluster::new(2)?;
-    let first = start(&cluster, 1, "")?;
-    let mut second = start(&cluster, 2, "")?;
-    sees(&first, "host2", "running")?;
+    let (first, mut second) = pair(&cluster)?;
     let lock = DatabaseLock::take(&first)?;
     second.kill9()?;
     sees(&first, "host2", "down")?;
