@@ -62,5 +62,6 @@ mod user {
     }
 
     // SAFETY: `repr(C)`, plain bytes, no padding (size asserted above).
+    #[cfg(feature = "aya")]
     unsafe impl aya::Pod for Addr {}
 }

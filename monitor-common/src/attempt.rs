@@ -50,7 +50,9 @@ const _: () = assert!(size_of::<Cursor>() == 128);
 #[cfg(feature = "user")]
 mod user {
     // SAFETY: `repr(C)`, integers only, no implicit padding (size asserted above).
+    #[cfg(feature = "aya")]
     unsafe impl aya::Pod for super::Cursor {}
     // SAFETY: as above.
+    #[cfg(feature = "aya")]
     unsafe impl aya::Pod for super::Attempt {}
 }

@@ -33,7 +33,9 @@ pub const GATE_ENTRIES: usize = 256;
 #[cfg(feature = "user")]
 mod user {
     // SAFETY: `repr(C)`, integers only, no implicit padding (size asserted above).
+    #[cfg(feature = "aya")]
     unsafe impl aya::Pod for super::GateState {}
     // SAFETY: as above.
+    #[cfg(feature = "aya")]
     unsafe impl aya::Pod for super::Claims {}
 }

@@ -225,17 +225,24 @@ const _: () = assert!(size_of::<GuardRecord>() == 64 + LONGEST_FRAME);
 
 #[cfg(feature = "user")]
 mod user {
-    use super::{Flow, GuardCounts, GuardRequest, GuardRule, HeldSyn, OpenFlow};
+    use super::GuardRequest;
+    #[cfg(feature = "aya")]
+    use super::{Flow, GuardCounts, GuardRule, HeldSyn, OpenFlow};
 
     // SAFETY: `repr(C)`, integers only, no implicit padding (sizes asserted above).
+    #[cfg(feature = "aya")]
     unsafe impl aya::Pod for Flow {}
     // SAFETY: as above.
+    #[cfg(feature = "aya")]
     unsafe impl aya::Pod for GuardRule {}
     // SAFETY: as above.
+    #[cfg(feature = "aya")]
     unsafe impl aya::Pod for GuardCounts {}
     // SAFETY: as above.
+    #[cfg(feature = "aya")]
     unsafe impl aya::Pod for HeldSyn {}
     // SAFETY: as above.
+    #[cfg(feature = "aya")]
     unsafe impl aya::Pod for OpenFlow {}
 
     impl GuardRequest {

@@ -60,9 +60,12 @@ pub struct HostState {
 #[cfg(feature = "user")]
 mod user {
     // SAFETY: `repr(C)`, integers only, no implicit padding (sizes asserted above).
+    #[cfg(feature = "aya")]
     unsafe impl aya::Pod for super::NoteKey {}
     // SAFETY: as above.
+    #[cfg(feature = "aya")]
     unsafe impl aya::Pod for super::Note {}
     // SAFETY: as above.
+    #[cfg(feature = "aya")]
     unsafe impl aya::Pod for super::HostState {}
 }

@@ -56,7 +56,9 @@ const _: () = assert!(size_of::<ServiceState>() == 24);
 #[cfg(feature = "user")]
 mod user {
     // SAFETY: `repr(C)`, integers only, no implicit padding (sizes asserted above).
+    #[cfg(feature = "aya")]
     unsafe impl aya::Pod for super::ServiceKey {}
     // SAFETY: as above.
+    #[cfg(feature = "aya")]
     unsafe impl aya::Pod for super::ServiceState {}
 }

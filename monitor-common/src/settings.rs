@@ -30,5 +30,6 @@ const _: () = assert!(size_of::<Settings>() == 40);
 #[cfg(feature = "user")]
 mod user {
     // SAFETY: `repr(C)`, integers only, no implicit padding (size asserted above).
+    #[cfg(feature = "aya")]
     unsafe impl aya::Pod for super::Settings {}
 }

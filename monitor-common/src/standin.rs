@@ -56,5 +56,6 @@ const _: () = assert!(size_of::<StandIn>() == 24);
 #[cfg(feature = "user")]
 mod user {
     // SAFETY: `repr(C)`, integers only, no implicit padding (size asserted above).
+    #[cfg(feature = "aya")]
     unsafe impl aya::Pod for super::StandIn {}
 }

@@ -36,5 +36,6 @@ impl WatchRule {
 #[cfg(feature = "user")]
 mod user {
     // SAFETY: `repr(C)`, integers only, no implicit padding (size asserted above).
+    #[cfg(feature = "aya")]
     unsafe impl aya::Pod for super::WatchRule {}
 }

@@ -10,10 +10,8 @@ mod memory_outbox;
 use std::{env, path::Path, sync::Arc, time::Instant};
 
 use memory_outbox::MemoryOutbox;
-use ringback::{
-    config,
-    notify::{Delivery, OutboxWorker, sample},
-};
+use monitor_core::{config, mail::sample};
+use ringback::notify::{Delivery, OutboxWorker};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 

@@ -1,6 +1,6 @@
 //! What the targets in `fuzz/` call: the readers of what others write, with what must hold whatever they read.
 
-use crate::config;
+use monitor_core::config;
 
 pub use crate::recovery::snmp::fuzzing::{snmp_community, snmp_usm};
 

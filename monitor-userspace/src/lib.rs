@@ -4,7 +4,7 @@
 //! programs and turns their events into observations, [`outage`] decides, [`store`] keeps, [`notify`] tells.
 
 pub mod cli;
-pub mod config;
+pub mod clock;
 pub mod control;
 mod counters;
 pub mod daemon;
@@ -12,14 +12,12 @@ pub mod daemon;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod guard;
+mod host;
 pub mod kernel;
-pub mod notice;
 pub mod notify;
-pub mod outage;
 pub mod page;
+pub mod parts;
 pub mod peer;
 pub mod recovery;
 pub mod relay;
 pub mod standby;
-pub mod store;
-mod tls;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
+use monitor_core::domain::{ClientNet, Language};
 
 use super::{
     Context, Failure,
@@ -14,10 +15,7 @@ use super::{
     table::{self, table},
     time::utc,
 };
-use crate::{
-    config::{ClientNet, Language},
-    control::AddressLine,
-};
+use crate::control::AddressLine;
 
 /// `ringback address`
 #[derive(Debug, Subcommand)]

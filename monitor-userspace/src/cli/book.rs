@@ -1,11 +1,13 @@
 //! The address book behind `ringback address`: the daemon's, or the store itself while no daemon runs.
 
+use monitor_core::domain::{ClientNet, UnixMs};
+use monitor_store::Store;
+
 use super::{Context, Failure};
 use crate::{
-    config::ClientNet,
+    clock::Now as _,
     control::{AddressLine, Client, ClientError},
-    outage::UnixMs,
-    store::Store,
+    parts,
 };
 
 /// See the module.
@@ -21,7 +23,7 @@ impl Book {
         if client.is_answered().await {
             return Ok(Self::Daemon(client));
         }
-        let database = context.config()?.database().map_err(Failure::usage)?;
+        let database = parts::database(&context.config()?).map_err(Failure::usage)?;
         Ok(Self::Store(Store::at(&database).map_err(|error| Failure::failed(error.to_string()))?))
     }
 

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{Context, Failure};
-use crate::{config, daemon, kernel, page};
+use crate::{daemon, kernel, page, parts};
 
 /// `ringback check`
 #[derive(Debug, Args)]
@@ -17,7 +17,7 @@ impl Check {
     pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
         let config = context.config()?;
         if let Some((key, what)) = page::bad_certificate(&config.standin) {
-            return Err(Failure::usage(config::mistake(context.path(), key, what).to_string()));
+            return Err(Failure::usage(parts::mistake(context.path(), key, what).to_string()));
         }
         let interfaces = daemon::interfaces(&config).map_err(|error| Failure::usage(format!("{error:#}")))?;
         let present = kernel::existing_interfaces();

@@ -24,11 +24,12 @@ mod waiting;
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use monitor_core::config::Config;
 
 pub use self::exit::Failure;
 use crate::{
-    config::{self, Config, Presence},
     control::Client,
+    parts::{self, Presence},
 };
 
 /// Where the configuration is looked for.
@@ -95,7 +96,7 @@ impl Context {
     /// The configuration, checked.
     fn config(&self) -> Result<Config, Failure> {
         let presence = if self.path.is_some() { Presence::Required } else { Presence::Optional };
-        config::load(self.path(), presence).map_err(|error| Failure::usage(error.to_string()))
+        parts::load(self.path(), presence).map_err(|error| Failure::usage(error.to_string()))
     }
 
     fn path(&self) -> &Path {

@@ -1,16 +1,14 @@
 //! `ringback outages`
 
 use clap::Args;
+use monitor_core::{domain::UnixMs, outage::Phase};
 
 use super::{
     Context, Failure,
     table::{self, table},
     time::{lasting, utc},
 };
-use crate::{
-    control::OutageLine,
-    outage::{Phase, UnixMs},
-};
+use crate::{clock::Now as _, control::OutageLine};
 
 /// `ringback outages`
 #[derive(Debug, Args)]

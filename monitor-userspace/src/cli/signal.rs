@@ -3,12 +3,10 @@
 use std::net::IpAddr;
 
 use clap::Args;
+use monitor_core::domain::Service;
 
 use super::{Context, Failure};
-use crate::{
-    control::{SignalRequest, Target},
-    outage::Service,
-};
+use crate::control::{SignalRequest, Target};
 
 /// `ringback signal`
 #[derive(Debug, Args)]

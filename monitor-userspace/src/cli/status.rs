@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use clap::Args;
+use monitor_core::{domain::UnixMs, mail::phrase};
+use monitor_store::{ListRecord, ListState};
 
 use super::{
     Context, Failure,
@@ -12,10 +14,7 @@ use super::{
 };
 use crate::{
     control::{CertificateLine, Health, Loss, SharedLine, StatusReport},
-    notify::phrase,
-    outage::UnixMs,
     page::Validity,
-    store::{ListRecord, ListState},
 };
 
 /// A gateway that was not heard of for so long is shown as silent.
@@ -177,9 +176,12 @@ mod tests {
     use crate::{
         control::{Health, InterfaceLine, Loss, OutageLine, StatusReport},
         kernel::{TcMode, XdpMode},
-        outage::{Failure, Level, OutageId, Phase, Tally, UnixMs},
-        store::OutboxCounts,
     };
+    use monitor_core::{
+        domain::{OutageId, UnixMs},
+        outage::{Failure, Level, Phase, Tally},
+    };
+    use monitor_store::OutboxCounts;
 
     fn report() -> StatusReport {
         StatusReport {

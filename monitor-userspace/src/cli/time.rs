@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::outage::UnixMs;
+use monitor_core::domain::UnixMs;
 
 /// `2026-11-21 00:56:28Z`.
 pub(super) fn utc(at: UnixMs) -> String {
@@ -21,7 +21,7 @@ pub(super) fn lasting(duration: Duration) -> String {
 mod tests {
     use std::time::Duration;
 
-    use crate::outage::UnixMs;
+    use monitor_core::domain::UnixMs;
 
     #[test]
     fn times_are_short_and_in_utc() {

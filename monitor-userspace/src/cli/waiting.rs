@@ -3,18 +3,15 @@
 use std::net::IpAddr;
 
 use clap::{Args, Subcommand};
+use monitor_core::domain::{ClientAddr, Language, OutageId};
+use monitor_store::WaitingClient;
 
 use super::{
     Context, Failure,
     table::{self, table},
     time::utc,
 };
-use crate::{
-    config::Language,
-    control::WaitingRequest,
-    outage::{ClientAddr, OutageId},
-    store::WaitingClient,
-};
+use crate::control::WaitingRequest;
 
 /// `ringback waiting`
 #[derive(Debug, Args)]

@@ -9,6 +9,13 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{delete, get, post},
 };
+use monitor_core::{
+    config::Config,
+    domain::{ClientAddr, ClientNet, OutageId, UnixMs},
+    mail::{notice, sample},
+    outage::{self, Observation},
+};
+use monitor_store::{Store, StoreError, WaitingClient};
 use serde::Deserialize;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -24,16 +31,13 @@ use super::{
     status::{line, report},
 };
 use crate::{
-    config::{ClientNet, Config},
+    clock::Now as _,
     daemon::{Command, Shared, State as CoreState},
     guard::GuardLine,
-    notice,
-    notify::{Delivery, Webhooks, sample, webhook},
-    outage::{self, ClientAddr, Observation, OutageId, UnixMs},
+    notify::{Delivery, Webhooks, webhook},
     page::{Desk, Limits, Wish},
     recovery::Reported,
     relay::Courier,
-    store::{Store, StoreError, WaitingClient},
 };
 
 /// What the handlers need of the daemon.

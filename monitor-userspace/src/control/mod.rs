@@ -11,11 +11,13 @@ mod report;
 mod socket;
 mod status;
 
-pub use api::{Context, metrics_router, router};
-pub use client::{Client, ClientError};
-pub use peers::HandOverRequest;
-pub use report::{
-    AddressLine, CertificateLine, Health, InterfaceLine, Loss, OutageLine, ServiceLine, SharedLine, SignalRequest,
-    StatusReport, Target, TestMailRequest, WaitingRequest, Word,
+pub use self::{
+    api::{Context, metrics_router, router},
+    client::{Client, ClientError},
+    peers::HandOverRequest,
+    report::{
+        AddressLine, CertificateLine, Health, InterfaceLine, Loss, OutageLine, ServiceLine, SharedLine, SignalRequest,
+        StatusReport, Target, TestMailRequest, WaitingRequest, Word,
+    },
+    socket::{SocketError, listen},
 };
-pub use socket::{SocketError, listen};

@@ -2,15 +2,17 @@
 
 use std::net::IpAddr;
 
+use monitor_core::{
+    domain::{ClientAddr, ClientNet, Language, OutageId, Service, UnixMs},
+    mail::{AddressEntry, Origin},
+    outage::{Failure, Level, Phase, Tally},
+};
+use monitor_store::{DeadLetter, GatewayRecord, ListRecord, OutboxCounts, RefusedMail};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    config::{ClientNet, Language},
     kernel::{TcMode, XdpMode},
-    notify::{AddressEntry, Origin},
-    outage::{ClientAddr, Failure, Level, OutageId, Phase, Service, Tally, UnixMs},
     page::Lifetime,
-    store::{DeadLetter, GatewayRecord, ListRecord, OutboxCounts, RefusedMail},
 };
 
 /// `ringback status`: what is down, who waits, whether anything is lost, whether mail goes out.

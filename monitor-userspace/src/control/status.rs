@@ -2,15 +2,17 @@
 
 use std::path::PathBuf;
 
+use monitor_core::domain::UnixMs;
+use monitor_store::{ListState, OutageRecord, StoreError};
+
 use super::{
     api::{Context, MOST},
     report::{CertificateLine, Health, InterfaceLine, Loss, OutageLine, SharedLine, StatusReport},
 };
 use crate::{
-    outage::UnixMs,
+    clock::Now as _,
     page::{CertificateLifetimes, Lifetime, Validity},
     relay::Courier,
-    store::{ListState, OutageRecord, StoreError},
 };
 
 /// Lists and refused mails, the latest.

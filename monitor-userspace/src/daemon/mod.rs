@@ -13,31 +13,32 @@ mod supervise;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
+use monitor_core::{config::Config, domain::UnixMs, mail::notice::Notices};
+use monitor_store::Store;
 use tokio::sync::{Notify as Wake, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-pub use self::core::Command;
+pub use self::{
+    core::Command,
+    relay::run as relay,
+    share::{Shared, Sharing},
+    state::State,
+};
 use self::{
     core::{Core, Wiring},
     share::Sharer,
     stores::Stores,
     supervise::Tasks,
 };
-pub use relay::run as relay;
-pub use share::{Shared, Sharing};
-pub use state::State;
-
 use crate::{
-    config::{self, Config, Presence},
+    clock::Now as _,
     control,
     kernel::{self, Kernel},
-    notice::Notices,
     notify::{Delivery, OutboxWorker},
-    outage::UnixMs,
     page::{self, Page},
+    parts::{self, Presence},
     peer,
     recovery::{probe, signal::Signals},
-    store::Store,
 };
 
 /// Observations of recovery that wait for the core; senders wait when it is full.
@@ -256,7 +257,7 @@ async fn reload(
 ) -> Result<()> {
     let presence =
         if in_force.borrow().as_ref() == &Config::default() { Presence::Optional } else { Presence::Required };
-    let config = config::load(path, presence)?;
+    let config = parts::load(path, presence)?;
     if config.guard != in_force.borrow().guard {
         tracing::warn!("guards have changed in the configuration; those in force stay until a restart");
     }

@@ -3,9 +3,11 @@
 //! Order of start: store, listeners, outbox, mailbox. Order of shutdown: what is fetched is stored, then the outbox
 //! finishes what is on its way.
 
-use std::{sync::Arc, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
+use monitor_core::{config::Config, domain::UnixMs, relay::Relays};
+use monitor_store::{Store, StoreError};
 use tokio::sync::{Notify as Wake, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -14,14 +16,13 @@ use super::{
     supervise::{self, Tasks},
 };
 use crate::{
-    config::Config,
+    clock::Now as _,
     control,
     notify::{Delivery, OutboxWorker},
-    outage::UnixMs,
     page::Limits,
+    parts,
     recovery::Reported,
-    relay::{self, Aside, Courier, GatewayKeys, Pop3, Receipts, Relays, Station},
-    store::{Store, StoreError},
+    relay::{self, Aside, Courier, GatewayKeys, Pop3, Receipts, Station},
 };
 
 /// Between two looks for lists without a receipt and for operators to tell: indexes that are nearly always empty.
@@ -37,7 +38,7 @@ pub async fn run(config: Config) -> Result<()> {
     }
     let gateways = GatewayKeys::load(&config.gateway).map_err(|(index, error)| keyed("gateway", index, &error))?;
     let socket = control::listen(&config.control.socket).await?;
-    let store = Store::at(&config.database().map_err(anyhow::Error::msg)?)?;
+    let store = Store::at(&parts::database(&config).map_err(anyhow::Error::msg)?)?;
     store.set_letter_lifetime(config.notify.lifetime);
     store.replace_config_addresses(config.address_entries(UnixMs::now())).await.context("writing the address book")?;
     store.prune(UnixMs::now().before(HISTORY)).await.context("forgetting old outages")?;
@@ -141,7 +142,8 @@ async fn at_traps(
 
 /// The gateway's server mail table.
 pub(super) fn relays(config: &Config) -> Result<Relays> {
-    Relays::load(&config.relay).map_err(|(index, error)| keyed("relay", index, &error))
+    Relays::load(&config.relay, &|path| fs::read_to_string(path))
+        .map_err(|(index, error)| keyed("relay", index, &error))
 }
 
 /// The gateway's mailbox for receipts, if it has one and relays to get receipts from.
@@ -189,6 +191,6 @@ fn aside(config: &Config) -> Aside {
     Aside::below(&config.store.state_dir)
 }
 
-fn keyed(table: &str, index: usize, error: &relay::KeyError) -> anyhow::Error {
+fn keyed(table: &str, index: usize, error: &monitor_core::relay::KeyError) -> anyhow::Error {
     anyhow::anyhow!("{table}[{index}].keys: {error}")
 }

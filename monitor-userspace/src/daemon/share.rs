@@ -10,6 +10,12 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use monitor_core::{
+    domain::UnixMs,
+    mail::AddressEntry,
+    outage::{Observation, Question},
+};
+use monitor_store::{Following, Gateway, GatewayRecord, Spooled, Store, StoreError};
 use tokio::{
     sync::{Notify as Wake, mpsc, oneshot, watch},
     time::{sleep, timeout},
@@ -17,12 +23,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::Command;
-use crate::{
-    notify::AddressEntry,
-    outage::{Observation, Question, UnixMs},
-    recovery::Reported,
-    store::{Following, Gateway, GatewayRecord, Spooled, Store, StoreError},
-};
+use crate::{clock::Now as _, recovery::Reported};
 
 /// Between two looks at what the others have seen.
 const LOOK: Duration = Duration::from_secs(1);

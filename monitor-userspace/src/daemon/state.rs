@@ -1,8 +1,9 @@
 //! What the core publishes for `status` and metrics.
 
 use monitor_common::Counter;
+use monitor_core::outage::Tally;
 
-use crate::{kernel::Attached, outage::Tally};
+use crate::kernel::Attached;
 
 /// A copy of the core's numbers, at most a second old.
 #[derive(Clone, Debug, Default)]

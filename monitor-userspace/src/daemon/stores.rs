@@ -4,16 +4,14 @@
 //! and what is to be done there later.
 
 use anyhow::{Context as _, Result};
+use monitor_core::{config::Config, domain::UnixMs};
+use monitor_store::{Gateway, Location, Store};
 
 use super::{
     HISTORY,
     share::{self, Arrival},
 };
-use crate::{
-    config::Config,
-    outage::UnixMs,
-    store::{Gateway, Location, Store},
-};
+use crate::{clock::Now as _, parts};
 
 /// See the module.
 pub(super) struct Stores {
@@ -32,7 +30,7 @@ pub(super) struct Stores {
 impl Stores {
     /// Opens them. A shared database that is out of reach is no error: its gateway watches all the same.
     pub(super) async fn open(config: &Config) -> Result<Self> {
-        let database = config.database().map_err(anyhow::Error::msg)?;
+        let database = parts::database(config).map_err(anyhow::Error::msg)?;
         let (store, absence) = Store::at_or_later(&database)?;
         let (local, gateway) = match database {
             Location::File(_) => (store.clone(), None),

@@ -4,6 +4,11 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow};
 use axum::{Router, serve::Listener};
+use monitor_core::{
+    config::Config,
+    domain::{OutageId, Service},
+};
+use monitor_store::{Gateway, Store};
 use sd_notify::NotifyState;
 use tokio::{
     net::TcpListener,
@@ -15,13 +20,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::Config,
     guard::{self, GuardLine},
     kernel::Kernel,
     notify::{ServerNames, Webhooks},
-    outage::{OutageId, Service},
     recovery::{Reported, snmp},
-    store::{Gateway, Store},
 };
 
 /// The daemon's tasks by name: one that ends by itself ends the daemon.

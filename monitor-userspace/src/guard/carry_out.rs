@@ -6,21 +6,24 @@
 use std::{collections::HashSet, io, net::IpAddr};
 
 use monitor_common::{Flow, GuardFlags, GuardOp};
+use monitor_core::{
+    config::{GuardEnd, GuardMode},
+    domain::{ClientAddr, MonotonicNs, Service, UnixMs},
+    guard::{
+        frame,
+        machine::{Action, Outcome},
+    },
+    outage::{FailedAttempt, Failure, Observation, Standing},
+};
 use tokio::sync::oneshot;
 
 use super::{
     checks,
     connections::{self, Connection},
-    frame,
     guarded::Waiting,
-    machine::{Action, Outcome},
     worker::Worker,
 };
-use crate::{
-    config::{GuardEnd, GuardMode},
-    outage::{ClientAddr, FailedAttempt, Failure, MonotonicNs, Observation, Service, Standing, UnixMs},
-    recovery::Reported,
-};
+use crate::{clock::Now as _, recovery::Reported};
 
 impl Worker {
     pub(super) fn act(&mut self, index: usize, actions: Vec<Action>) {

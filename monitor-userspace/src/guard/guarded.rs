@@ -7,16 +7,14 @@ use std::{
 };
 
 use monitor_common::{Flow, GuardCounts, GuardFlags, GuardRule};
-
-use super::{
-    CheckLine, GuardLine, HealthWord,
-    machine::{Health, Machine, Rules},
-};
-use crate::{
+use monitor_core::{
     config::{GuardFail, GuardMode, GuardSetting},
-    kernel::{Clock, HeldFrame},
-    outage::{MonotonicNs, Service},
+    domain::{MonotonicNs, Service},
+    guard::machine::{Health, Machine, Rules},
 };
+
+use super::{CheckLine, GuardLine, HealthWord};
+use crate::kernel::{Clock, HeldFrame};
 
 /// Services of one guard that are remembered as refused: a host has few addresses.
 const MOST_SERVICES: usize = 256;

@@ -1,11 +1,10 @@
 //! What `ringback guard --json` prints, one object per guard. Fields are added, never renamed or removed.
 
-use serde::{Deserialize, Serialize};
-
-use crate::{
+use monitor_core::{
     config::{GuardFail, GuardMode},
-    outage::UnixMs,
+    domain::UnixMs,
 };
+use serde::{Deserialize, Serialize};
 
 /// One guard.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -8,15 +8,15 @@
 mod carry_out;
 pub mod checks;
 pub mod connections;
-pub mod frame;
 mod guarded;
 pub mod line;
 mod local;
-pub mod machine;
 mod reply;
 mod sweep;
 pub mod worker;
 
-pub use line::{CheckLine, GuardLine, HealthWord};
-pub use local::is_local;
-pub use worker::Worker;
+pub use self::{
+    line::{CheckLine, GuardLine, HealthWord},
+    local::is_local,
+    worker::Worker,
+};

@@ -6,9 +6,10 @@
 use std::collections::HashSet;
 
 use monitor_common::{Flow, GuardOp, OpenFlow};
+use monitor_core::{domain::MonotonicNs, guard::machine::Fact};
 
-use super::{connections, machine::Fact, worker::Worker};
-use crate::outage::MonotonicNs;
+use super::{connections, worker::Worker};
+use crate::clock::Now as _;
 
 /// A connection that the kernel does not know may be in the middle of its handshake; an older one is over.
 const SETTLED_NS: u64 = 2_000_000_000;

@@ -7,6 +7,14 @@
 use std::{collections::HashSet, net::IpAddr, time::Duration};
 
 use monitor_common::GuardOp;
+use monitor_core::{
+    config::GuardSetting,
+    domain::{MonotonicNs, Service},
+    guard::{
+        frame,
+        machine::{Fact, Outcome},
+    },
+};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -15,16 +23,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    CheckLine, GuardLine, frame,
+    CheckLine, GuardLine,
     guarded::{Guard, Waiting},
     local,
-    machine::{Fact, Outcome},
     reply::Replies,
 };
 use crate::{
-    config::GuardSetting,
+    clock::Now as _,
     kernel::{Clock, GuardReport, Guards, KernelError},
-    outage::{MonotonicNs, Service},
     recovery::Reported,
 };
 

@@ -13,6 +13,7 @@ use aya::{
     },
 };
 use monitor_common::program;
+use monitor_core::config::{Watch, XdpPreference};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -20,7 +21,6 @@ use super::{
     interface, pins,
     tc::{self, Place, TcMode},
 };
-use crate::config::{Watch, XdpPreference};
 
 /// How XDP runs on an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,9 +4,12 @@ use std::net::IpAddr;
 
 use aya::maps::{Array, HashMap, MapData};
 use monitor_common::{Addr, Event, EventKind, Evidence, HostState, Note, NoteKey, ServiceKey, map};
+use monitor_core::{
+    domain::{MonotonicNs, Service},
+    outage::Mark,
+};
 
 use super::{Kernel, error::KernelError, services};
-use crate::outage::{Mark, MonotonicNs, Service};
 
 impl Kernel {
     /// Everything that was reported up to `at`, in kernel nanoseconds, is in the store.

@@ -1,24 +1,9 @@
 //! The one conversion between the kernel's clock and the wall clock.
 
-use nix::time::{ClockId, clock_gettime};
+use monitor_core::domain::{MonotonicNs, UnixMs};
+use nix::time::ClockId;
 
-use crate::outage::{MonotonicNs, UnixMs};
-
-impl MonotonicNs {
-    /// Now, by the clock that the programs read.
-    #[must_use]
-    pub fn now() -> Self {
-        Self(u64::try_from(nanoseconds(ClockId::CLOCK_MONOTONIC)).unwrap_or(0))
-    }
-}
-
-impl UnixMs {
-    /// Now, by the wall clock.
-    #[must_use]
-    pub fn now() -> Self {
-        Self(nanoseconds(ClockId::CLOCK_REALTIME) / 1_000_000)
-    }
-}
+use crate::clock::nanoseconds;
 
 /// How far the two clocks are apart. Read again when the wall clock steps.
 #[derive(Clone, Copy, Debug)]
@@ -42,14 +27,10 @@ impl Clock {
     }
 }
 
-/// A clock that cannot be read does not exist on Linux; 0 is then as good as any time.
-fn nanoseconds(clock: ClockId) -> i64 {
-    clock_gettime(clock).map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec())
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Clock, MonotonicNs, UnixMs};
+    use crate::clock::Now as _;
 
     #[test]
     fn the_kernels_now_is_the_walls_now() {

@@ -7,8 +7,7 @@ use aya::{
     maps::MapError,
     programs::{ProgramError, links::LinkError},
 };
-
-use crate::outage::Service;
+use monitor_core::domain::Service;
 
 /// Why the programs cannot be loaded, attached or spoken to.
 #[derive(Debug, thiserror::Error)]

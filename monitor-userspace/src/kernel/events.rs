@@ -7,12 +7,13 @@ use aya::{
     maps::{MapData, RingBuf},
 };
 use monitor_common::{Event, EventKind, Evidence, ServiceFlags, map};
+use monitor_core::{
+    domain::{ClientAddr, MonotonicNs, Service, UnixMs},
+    outage::{FailedAttempt, Failure, Observation, Recovery, Standing},
+};
 use tokio::io::unix::AsyncFd;
 
 use super::{clock::Clock, error::KernelError};
-use crate::outage::{
-    ClientAddr, FailedAttempt, Failure, MonotonicNs, Observation, Recovery, Service, Standing, UnixMs,
-};
 
 /// One event, in the words of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

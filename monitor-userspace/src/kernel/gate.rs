@@ -4,7 +4,11 @@
 //! a pinned map, and two pinned links on the interface (filters, where the kernel has no tcx); and what others claim of the
 //! addresses. It is an object of its own, with pins in a folder of its own: without `[standby]` nothing of it exists.
 
-use std::{fs, io, net::IpAddr, path::Path, path::PathBuf};
+use std::{
+    fs, io,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
 
 use aya::{
     Ebpf, EbpfLoader,
@@ -12,6 +16,7 @@ use aya::{
     programs::{SchedClassifier, TcAttachType},
 };
 use monitor_common::{Addr, Claims, GateState, map, program};
+use monitor_core::domain::MonotonicNs;
 
 use super::{
     bpffs,
@@ -19,7 +24,6 @@ use super::{
     interface, pins,
     tc::{self, Place},
 };
-use crate::outage::MonotonicNs;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ringback-gate"));
 

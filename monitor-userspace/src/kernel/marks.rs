@@ -2,9 +2,14 @@
 
 use aya::maps::{HashMap, MapData};
 use monitor_common::{Addr, HostState, MarkRequest, ServiceFlags, map, program};
+use monitor_core::{
+    config,
+    domain::{MonotonicNs, Service},
+    outage::Mark,
+};
 
-use super::{Kernel, error::KernelError, services::key, watch_list};
-use crate::outage::{Mark, MonotonicNs, Service};
+use super::{Kernel, error::KernelError, services::key};
+use crate::clock::Now as _;
 
 impl Kernel {
     /// Makes known what had answered before a restart of the machine (design rule 3).
@@ -48,7 +53,7 @@ impl Kernel {
 
     fn mark_service(&mut self, service: Service, failed_ns: u64) -> Result<(), KernelError> {
         // The mark makes an entry for a service that never answered: it must not lose that it is listed.
-        let listed = watch_list::standing(&self.watched, service) == Some(true);
+        let listed = config::standing(&self.watched, service) == Some(true);
         let set = if listed { ServiceFlags::LISTED } else { 0 };
         let request = MarkRequest { key: key(service), failed_ns, set, clear: 0 };
         match self.run(program::MARK, &request.frame())? {

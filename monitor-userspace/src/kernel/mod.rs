@@ -1,7 +1,7 @@
 //! The only place that knows the kernel: loads the programs, attaches and pins them, fills their maps, reads their
 //! events.
 //!
-//! In: `config::Watch`, the services that were learned before, and [`crate::outage::Mark`]s. Out: [`Report`]s, which are
+//! In: `config::Watch`, the services that were learned before, and [`monitor_core::outage::Mark`]s. Out: [`Report`]s, which are
 //! observations with wall-clock time, and counters. The kernel goes on watching when the daemon is gone: maps and links
 //! are pinned, and the ring buffer keeps what happened meanwhile.
 
@@ -37,24 +37,25 @@ use aya::{
     programs::{SchedClassifier, TestRun as _, TestRunOptions},
 };
 use monitor_common::{Counter, map, program};
-
-pub use attach::{Attached, XdpMode};
-pub use clock::Clock;
-pub use error::KernelError;
-pub use events::{Events, Report};
-pub use gate::{Claimed, Gate, stop_sharing};
-pub use guards::{GuardReport, Guards, HeldFrame};
-pub use interface::{default_route_interfaces, existing_interfaces};
-pub use standin::{StandInMaps, StandInTargets};
-pub use tc::TcMode;
-pub use trial::{GateSide, Side, Trial};
-pub use watch_list::watch_rules;
-
-use self::{lock::PinLock, log::Log, object::Purpose};
-use crate::{
+use monitor_core::{
     config::{Watch, WatchEntry},
-    outage::MonotonicNs,
+    domain::MonotonicNs,
 };
+
+pub use self::{
+    attach::{Attached, XdpMode},
+    clock::Clock,
+    error::KernelError,
+    events::{Events, Report},
+    gate::{Claimed, Gate, stop_sharing},
+    guards::{GuardReport, Guards, HeldFrame},
+    interface::{default_route_interfaces, existing_interfaces},
+    standin::{StandInMaps, StandInTargets},
+    tc::TcMode,
+    trial::{GateSide, Side, Trial},
+};
+use self::{lock::PinLock, log::Log, object::Purpose};
+use crate::clock::Now as _;
 
 /// The loaded programs and their maps.
 pub struct Kernel {

@@ -9,9 +9,9 @@ use aya::{
     util::nr_cpus,
 };
 use monitor_common::{LAYOUT, NEAR_BUCKETS, Settings, map, program};
+use monitor_core::config::Watch;
 
 use super::{error::KernelError, guards, pins};
-use crate::config::Watch;
 
 /// The eBPF object that the build script made.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ringback"));

@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 
 use monitor_common::{Addr, ServiceFlags, ServiceKey, ServiceState};
-
-use crate::outage::{Service, UnixMs};
+use monitor_core::domain::{Service, UnixMs};
 
 /// The service that a key names.
 pub(super) fn service(key: &ServiceKey) -> Service {

@@ -16,6 +16,7 @@ use aya::{
     programs::{SchedClassifier, TcAttachType, tc::SchedClassifierLinkId},
 };
 use monitor_common::{Addr, STAND_IN_PORT, STAND_IN_TLS_PORT, STEERED_FOR_NS, StandIn, map, program};
+use monitor_core::domain::{ClientNet, MonotonicNs, Service};
 
 use super::{
     error::KernelError,
@@ -23,10 +24,7 @@ use super::{
     tc::{self, Place},
     watch_list,
 };
-use crate::{
-    config::ClientNet,
-    outage::{MonotonicNs, Service},
-};
+use crate::clock::Now as _;
 
 /// How long the programs go on without a word of the daemon's.
 const LEASE_NS: u64 = 5_000_000_000;
@@ -264,7 +262,7 @@ mod tests {
     use monitor_common::STEERED_FOR_NS;
 
     use super::Steerer;
-    use crate::outage::MonotonicNs;
+    use monitor_core::domain::MonotonicNs;
 
     /// F-25: connections that were opened before the recovery end properly.
     #[test]

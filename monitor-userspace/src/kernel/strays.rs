@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use aya::maps::{Array, MapData};
 use monitor_common::{Addr, Settings, SlotState, SlotWord, flow_hash, map, stray_place};
+use monitor_core::{
+    domain::{MonotonicNs, UnixMs},
+    outage::Question,
+};
 
 use super::{Kernel, error::KernelError};
-use crate::outage::{MonotonicNs, Question, UnixMs};
 
 /// Gateways' clocks agree to within this.
 const CLOCKS: Duration = Duration::from_secs(1);

@@ -2,13 +2,13 @@
 
 use aya::maps::{HashMap, MapData, MapError};
 use monitor_common::{ServiceKey, ServiceState, map};
+use monitor_core::domain::{MonotonicNs, Service, UnixMs};
 
 use super::{
     Kernel,
     error::KernelError,
     services::{self, key},
 };
-use crate::outage::{MonotonicNs, Service, UnixMs};
 
 impl Kernel {
     /// The services to forget so that new ones find room: when less than an eighth of the table is free, those whose last

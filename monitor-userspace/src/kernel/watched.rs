@@ -2,14 +2,14 @@
 
 use aya::maps::{LpmTrie, MapData};
 use monitor_common::{Addr, MarkRequest, ServiceFlags, WatchRule, map, program};
+use monitor_core::config::{self, Watch};
 
-use super::{Kernel, error::KernelError, services::key, watch_list, watch_rules};
-use crate::config::Watch;
+use super::{Kernel, error::KernelError, services::key, watch_list};
 
 impl Kernel {
     /// Makes the kernel's list say what `watch.servers` says.
     pub(super) fn put_watch_list(&mut self, watch: &Watch) -> Result<(), KernelError> {
-        let rules = watch_rules(&watch.servers)?;
+        let rules = config::watch_rules(&watch.servers).map_err(KernelError::WatchList)?;
         self.watched.clone_from(&watch.servers);
         let map = self.ebpf.map_mut(map::WATCH).ok_or(KernelError::MapMissing(map::WATCH))?;
         let mut trie: LpmTrie<&mut MapData, Addr, WatchRule> =
@@ -31,7 +31,7 @@ impl Kernel {
     /// Services that are not watched any more are forgotten; those that are listed now, or no longer, say so.
     fn follow_watch_list(&mut self, watch: &Watch) -> Result<(), KernelError> {
         for (service, _, state) in self.services()? {
-            match watch_list::standing(&watch.servers, service) {
+            match config::standing(&watch.servers, service) {
                 None if state.failed_ns == 0 => self.forget(service)?,
                 None => {}
                 Some(listed) => {

@@ -1,6 +1,6 @@
 //! Wall-clock time as people read it: UTC first, the gateway's local time beside it.
 
-use crate::outage::UnixMs;
+use monitor_core::domain::UnixMs;
 
 /// `2026-11-21 02:01:41 UTC (11:01:41 +09:00)`; the local date too where it differs, no bracket where local time is
 /// UTC.

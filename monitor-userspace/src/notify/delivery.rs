@@ -6,18 +6,22 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use monitor_core::{
+    config,
+    domain::UnixMs,
+    mail::{Attempt, Backoff, Letter, letter_key},
+};
+
 use super::{
     error::NotifyError,
-    letter_key::letter_key,
     maildir::Maildir,
     message::Composer,
     relay::Relay,
     server_name::ServerNames,
     smtp::{Handed, Session},
-    verdict::{Attempt, Backoff},
     webhook::{self, Webhooks},
 };
-use crate::{config, outage::UnixMs, page::Links, store::Letter};
+use crate::{clock::Now as _, page::Links};
 
 /// The folder of the Maildir under the state directory.
 const MAILDIR: &str = "mail";

@@ -6,22 +6,17 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use monitor_core::{
+    domain::UnixMs,
+    mail::{Attempt, Letter, LetterId, Outcome, expired, outcome},
+};
 use tokio::{
     sync::{Mutex, mpsc},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    delivery::Delivery,
-    lease::Lease,
-    outbox::Outbox,
-    verdict::{Attempt, expired, outcome},
-};
-use crate::{
-    outage::UnixMs,
-    store::{Letter, LetterId, Outcome},
-};
+use super::{delivery::Delivery, lease::Lease, outbox::Outbox};
 
 /// How long an unused connection is kept for the next letter.
 const IDLE: Duration = Duration::from_secs(5);

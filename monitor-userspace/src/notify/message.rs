@@ -13,21 +13,17 @@ use lettre::{
         header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue},
     },
 };
+use monitor_core::{
+    config,
+    domain::Language,
+    mail::{Letter, LetterService, Ready, letter_key, outage_key, phrase},
+};
 
 use super::{
-    civil_time::utc_and_local,
-    error::NotifyError,
-    letter_key::{letter_key, outage_key},
-    phrase,
-    placeholder::Placeholder,
-    server_name::is_host_name,
+    civil_time::utc_and_local, error::NotifyError, placeholder::Placeholder, server_name::is_host_name,
     template::Template,
 };
-use crate::{
-    config::{self, Language},
-    page::Links,
-    store::{Letter, LetterService, Ready},
-};
+use crate::page::Links;
 
 /// A letter that cannot be made into a message.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
-use crate::notify::sample::{letter, service};
+use monitor_core::mail::sample::{letter, service};
 
 fn settings() -> config::Notify {
     config::Notify { from: "Ringback <ringback@gw.example.net>".to_owned(), ..Default::default() }
@@ -138,7 +138,7 @@ fn a_letter_with_its_own_words_says_how_to_leave_to_those_who_may() {
 
 #[test]
 fn the_same_letter_is_the_same_bytes_and_another_client_another_id() {
-    let again = Letter { tries: 5, id: crate::store::LetterId(99), ..letter(1) };
+    let again = Letter { tries: 5, id: monitor_core::mail::LetterId(99), ..letter(1) };
     assert_eq!(write(&settings(), &letter(1)), write(&settings(), &again));
     let id = |letter: &Letter| header(&write(&settings(), letter), "Message-ID").unwrap();
     assert_ne!(id(&letter(1)), id(&letter(2)));

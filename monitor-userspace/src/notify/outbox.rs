@@ -2,10 +2,11 @@
 
 use std::{future::Future, time::Duration};
 
-use crate::{
-    outage::{OutageId, UnixMs},
-    store::{Letter, LetterId, Outcome, Store, StoreError},
+use monitor_core::{
+    domain::{OutageId, UnixMs},
+    mail::{Letter, LetterId, Outcome},
 };
+use monitor_store::{Store, StoreError};
 
 /// How long letters stay with who took them where nobody else could: what that worker has it knows. This only frees
 /// letters whose worker was lost without its process.

@@ -11,9 +11,9 @@ use lettre::transport::smtp::{
     client::{Certificate, TlsParameters},
     extension::ClientId,
 };
+use monitor_core::config;
 
 use super::{error::NotifyError, server_name::is_host_name};
-use crate::config;
 
 /// When the connection to the mail server is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

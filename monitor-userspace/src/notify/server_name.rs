@@ -16,9 +16,8 @@ use hickory_resolver::{
     net::runtime::TokioRuntimeProvider,
     proto::rr::{Name, RData},
 };
+use monitor_core::config;
 use tokio::sync::OnceCell;
-
-use crate::config;
 
 /// The longest time that a letter waits for a name.
 pub const LOOKUP_LIMIT: Duration = Duration::from_secs(2);

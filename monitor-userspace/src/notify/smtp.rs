@@ -5,21 +5,23 @@
 
 use std::{future::Future, net::SocketAddr, time::Duration};
 
-use lettre::Address;
-use lettre::transport::smtp::{
-    Error,
-    authentication::Mechanism,
-    client::AsyncSmtpConnection,
-    commands::{Data, Mail, Rcpt, Rset},
-    extension::{Extension, MailParameter},
+use lettre::{
+    Address,
+    transport::smtp::{
+        Error,
+        authentication::Mechanism,
+        client::AsyncSmtpConnection,
+        commands::{Data, Mail, Rcpt, Rset},
+        extension::{Extension, MailParameter},
+    },
 };
+use monitor_core::mail::Attempt;
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{
     implicit_tls::ImplicitTls,
     message::Written,
     relay::{Encryption, Relay},
-    verdict::Attempt,
 };
 
 /// The longest time to get a session: connection, TLS, login.

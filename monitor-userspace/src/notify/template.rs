@@ -5,8 +5,9 @@
 
 use std::{fs, io, path::Path};
 
+use monitor_core::domain::Language;
+
 use super::placeholder::Placeholder;
-use crate::config::Language;
 
 /// What is wrong with a template file.
 #[derive(Debug, thiserror::Error)]

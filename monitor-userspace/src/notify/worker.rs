@@ -8,6 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use monitor_core::{
+    domain::MonotonicNs,
+    mail::{Letter, LetterId, Outcome, Pacer},
+};
+use monitor_store::StoreError;
 use tokio::{
     sync::{Mutex, Notify, mpsc},
     task::JoinSet,
@@ -19,9 +24,8 @@ use super::{
     lane::{Lane, now},
     lease::Lease,
     outbox::Outbox,
-    pacing::Pacer,
 };
-use crate::store::{Letter, LetterId, Outcome, StoreError};
+use crate::clock::Now as _;
 
 /// Letters read from the store at once.
 const TAKE: usize = 512;
@@ -171,14 +175,15 @@ impl<O: Outbox> Running<O> {
     async fn step(&mut self) -> Result<Instant, StoreError> {
         self.record().await?;
         self.renew().await?;
-        for letter in self.pacer.release() {
+        for letter in self.pacer.release(MonotonicNs::now()) {
             self.hand_out(letter);
         }
         if self.look <= Instant::now() {
             self.take().await?;
         }
         let next = if self.lease.holds() { self.look.min(self.lease.renew_at()) } else { self.look };
-        Ok(self.pacer.next().map_or(next, |held| held.min(next)))
+        let now = MonotonicNs::now();
+        Ok(self.pacer.next_deadline().map_or(next, |held| next.min(Instant::now() + held.since(now))))
     }
 
     /// Keeps what is in hand. Where that could not be done in time, it may be in other hands: it is given up first.
@@ -235,7 +240,7 @@ impl<O: Outbox> Running<O> {
         let all_taken = letters.len() < limit;
         for letter in letters {
             if self.in_hand.insert(letter.id)
-                && let Some(letter) = self.pacer.admit(letter)
+                && let Some(letter) = self.pacer.admit(MonotonicNs::now(), letter)
             {
                 self.hand_out(letter);
             }

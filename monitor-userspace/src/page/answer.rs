@@ -1,12 +1,10 @@
 //! What a person answered, from the form to the store.
 
+use monitor_core::domain::{ClientAddr, Language, UnixMs};
 use serde::Deserialize;
 
 use super::{counters::Count, desk::Wish, routes::Context, view::Failed};
-use crate::{
-    config::Language,
-    outage::{ClientAddr, UnixMs},
-};
+use crate::clock::Now as _;
 
 /// The form's fields.
 #[derive(Debug, Deserialize)]

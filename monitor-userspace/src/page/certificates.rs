@@ -11,19 +11,23 @@ use std::{
     time::Duration,
 };
 
+use monitor_core::{
+    config::StandInTls,
+    domain::{ClientNet, UnixMs},
+};
 use tokio_rustls::rustls::{
     self, CertificateError, RootCertStore, ServerConfig,
     client::{verify_server_cert_signed_by_trust_anchor, verify_server_name},
     crypto::ring::default_provider,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem, pem::PemObject as _},
+    pki_types::{
+        CertificateDer, PrivateKeyDer, ServerName, UnixTime,
+        pem::{self, PemObject as _},
+    },
     server::ParsedCertificate,
 };
 
 use super::expiry::Lifetime;
-use crate::{
-    config::{ClientNet, StandInTls},
-    outage::UnixMs,
-};
+use crate::clock::Now as _;
 
 /// Later than any certificate lasts: RFC 5280 ends with the year 9999.
 const END_OF_TIME: Duration = Duration::from_secs(253_402_300_800);

@@ -3,16 +3,18 @@
 
 use std::time::{Duration, Instant};
 
+use monitor_core::{
+    domain::{ClientAddr, ClientNet, Language, OutageId, Service, UnixMs},
+    mail::{AddressEntry, Origin},
+};
+use monitor_store::{Store, StoreError};
 use tokio::{sync::mpsc, time::sleep};
 
 use super::limits::Limits;
 use crate::{
-    config::{ClientNet, Language},
+    clock::Now as _,
     daemon::Command,
-    notify::{AddressEntry, Origin},
-    outage::{ClientAddr, OutageId, Service, UnixMs},
     recovery::{Reported, asked},
-    store::{Store, StoreError},
 };
 
 /// RFC 5321 section 4.5.3.1.3, without the angle brackets.

@@ -208,7 +208,8 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
-    use crate::{config::Language, page::words};
+    use crate::page::words;
+    use monitor_core::domain::Language;
 
     #[test]
     fn what_is_filled_in_is_escaped_and_not_looked_through_again() {

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use crate::{notify::utc_and_local, outage::UnixMs};
+use monitor_core::domain::UnixMs;
+
+use crate::notify::utc_and_local;
 
 /// From so long before the end on it is said.
 const EARLY: Duration = Duration::from_secs(14 * 24 * 3600);

@@ -1,7 +1,11 @@
 //! What of the page's settings a reload replaces.
 
+use monitor_core::{
+    config::{Config, StandIn},
+    domain::Language,
+};
+
 use super::{certificates::Certificates, document::Document};
-use crate::config::{Config, Language, StandIn};
 
 /// See the module. Made anew, and then in force as a whole.
 pub(super) struct InForce {

@@ -6,6 +6,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
+use monitor_core::domain::{Language, OutageId, Service};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -13,10 +14,6 @@ use super::{
     desk::Wish,
     routes::{Context, whole},
     server::Peers,
-};
-use crate::{
-    config::Language,
-    outage::{OutageId, Service},
 };
 
 /// What is posted. The client is whoever posts it.

@@ -1,8 +1,7 @@
 //! `Accept-Language` (RFC 9110 section 12.5.4) -> one of the page's languages.
 
 use axum::http::{HeaderMap, header::ACCEPT_LANGUAGE};
-
-use crate::config::Language;
+use monitor_core::domain::Language;
 
 /// Ranges that are looked at; a browser sends a handful.
 const MOST: usize = 32;

@@ -9,10 +9,10 @@ use std::{
 };
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use monitor_core::config::StandIn;
 use tokio_util::sync::CancellationToken;
 
 use super::counters::Count;
-use crate::config::StandIn;
 
 /// Connections of one client at the same time: a browser opens six to a server.
 const PER_CLIENT: usize = 32;

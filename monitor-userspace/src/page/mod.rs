@@ -35,6 +35,11 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use monitor_common::OtherPorts;
+use monitor_core::{
+    config::{Config, OtherPortsRule, StandIn},
+    domain::{ClientNet, Language, UnixMs},
+};
+use monitor_store::{Store, StoreError};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
@@ -55,12 +60,10 @@ pub use self::{
     steering::remove as remove_steering,
 };
 use crate::{
-    config::{ClientNet, Config, Language, OtherPortsRule, StandIn},
+    clock::Now as _,
     daemon::Command,
     kernel::{StandInMaps, StandInTargets},
-    outage::UnixMs,
     recovery::Reported,
-    store::{Store, StoreError},
 };
 
 /// Between two looks at what is failed.

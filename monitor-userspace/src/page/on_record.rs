@@ -1,12 +1,14 @@
 //! For whom the page is not: those whose mail address is on record, and not too old (F-27).
 
-use super::routes::Context;
-use crate::{
-    config::{Ask, ClientNet, StandIn},
-    notify::Origin,
-    outage::UnixMs,
-    store::StoreError,
+use monitor_core::{
+    config::{Ask, StandIn},
+    domain::{ClientNet, UnixMs},
+    mail::Origin,
 };
+use monitor_store::StoreError;
+
+use super::routes::Context;
+use crate::clock::Now as _;
 
 /// Networks with an address on record, and clients among them that are asked all the same.
 pub(super) async fn of(context: &Context, settings: &StandIn) -> Result<Vec<(ClientNet, bool)>, StoreError> {

@@ -14,6 +14,8 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::{get, post},
 };
+use monitor_core::domain::{Language, OutageId, UnixMs};
+use monitor_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{mpsc, watch},
@@ -36,13 +38,7 @@ use super::{
     waiting,
     words::{self, Words},
 };
-use crate::{
-    config::Language,
-    daemon::Command,
-    outage::{OutageId, UnixMs},
-    recovery::Reported,
-    store::{Store, StoreError},
-};
+use crate::{clock::Now as _, daemon::Command, recovery::Reported};
 
 /// Seconds after which a program is to try again.
 const RETRY_SECONDS: u32 = 30;

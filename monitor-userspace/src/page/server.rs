@@ -9,6 +9,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use monitor_common::STAND_IN_TLS_PORT;
+use monitor_core::domain::{ClientAddr, Service};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -24,7 +25,6 @@ use super::{
     routes::{self, Context},
     tls,
 };
-use crate::outage::{ClientAddr, Service};
 
 /// A request's head must be there by then.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);

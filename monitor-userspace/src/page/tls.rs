@@ -2,13 +2,13 @@
 
 use std::{io, time::Duration};
 
+use monitor_core::{config::OtherPortsRule, domain::Service};
 use nix::sys::socket::{setsockopt, sockopt::TcpRepair};
 use socket2::SockRef;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{LazyConfigAcceptor, rustls::server::Acceptor, server::TlsStream};
 
 use super::{counters::Count, routes::Context};
-use crate::{config::OtherPortsRule, outage::Service};
 
 /// The handshake must be done by then.
 const WITHIN: Duration = Duration::from_secs(10);

@@ -9,10 +9,10 @@ use std::{
     path::Path,
 };
 
+use monitor_core::domain::{ClientAddr, OutageId, UnixMs};
 use ring::{hmac, rand};
 
 use super::routes::UNSUBSCRIBE;
-use crate::outage::{ClientAddr, OutageId, UnixMs};
 
 /// The key's file under the state folder: links in mails must outlive a restart.
 const FILE: &str = "page.key";

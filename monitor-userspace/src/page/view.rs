@@ -3,12 +3,12 @@
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use monitor_common::{STAND_IN_PORT, STAND_IN_TLS_PORT};
-use tokio::sync::watch;
-
-use crate::{
-    outage::{OutageId, Phase, Service, UnixMs},
-    store::{OutageRecord, Store, StoreError},
+use monitor_core::{
+    domain::{OutageId, Service, UnixMs},
+    outage::Phase,
 };
+use monitor_store::{OutageRecord, Store, StoreError};
+use tokio::sync::watch;
 
 /// Outages that are looked through.
 const MOST: u32 = 10_000;

@@ -7,10 +7,10 @@ use axum::response::{
     sse::{Event, KeepAlive, Sse},
 };
 use futures_util::stream;
+use monitor_core::domain::OutageId;
 use tokio_util::sync::CancellationToken;
 
 use super::view::View;
-use crate::outage::OutageId;
 
 /// A connection is ended before the kernel stops looking for it; browsers then connect again by themselves.
 const LIFE: Duration = Duration::from_secs(200);

@@ -1,6 +1,6 @@
 //! The page's words in each language.
 
-use crate::config::Language;
+use monitor_core::domain::Language;
 
 /// Everything that is said. `{}` is the server.
 pub(super) struct Words {

@@ -16,6 +16,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use monitor_core::{domain::UnixMs, heartbeat::status};
 use serde::{Deserialize, Serialize};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -24,8 +25,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Ended, Peers, PeersReport, watch::status};
-use crate::outage::UnixMs;
+use super::{Ended, Peers, PeersReport};
 
 /// Connections at the same time; more wait in the kernel's queue.
 const CONNECTIONS: usize = 64;

@@ -1,12 +1,13 @@
 //! What the thread of the heartbeats is asked, and what it tells the rest of the daemon.
 
-use tokio::sync::oneshot;
-
-use super::{report::PeersReport, watch::status::Notice, wire::Mode};
-use crate::{
-    outage::UnixMs,
+use monitor_core::{
+    domain::UnixMs,
+    heartbeat::{status::Notice, wire::Mode},
     standby::machine::{NoHandOver, Why},
 };
+use tokio::sync::oneshot;
+
+use super::report::PeersReport;
 
 /// What others ask of the thread.
 #[derive(Debug)]

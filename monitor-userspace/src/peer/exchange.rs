@@ -11,6 +11,14 @@ use std::{
     time::Duration,
 };
 
+use monitor_core::{
+    config::PeerSetting,
+    domain::{MonotonicNs, UnixMs},
+    heartbeat::{
+        session::Worth,
+        wire::{self, Message, Secret, Status},
+    },
+};
 use nix::{
     poll::{PollFd, PollFlags, ppoll},
     sys::time::TimeSpec,
@@ -22,15 +30,9 @@ use super::{
     host::Host,
     path::{Arrival, Paths},
     report::PeersReport,
-    session::Worth,
     watch::{vouch::Vouch, watched::Watched},
-    wire::{self, Message, Secret, Status},
 };
-use crate::{
-    config::PeerSetting,
-    outage::{MonotonicNs, UnixMs},
-    standby::sharing::Sharing,
-};
+use crate::{clock::Now as _, standby::sharing::Sharing};
 
 /// Between two looks at what nothing else wakes the thread for.
 const IDLE: Duration = Duration::from_secs(1);

@@ -2,20 +2,20 @@
 
 use std::{io, path::Path, time::Duration};
 
+use monitor_core::{
+    config::{PeerPath, PeerSetting},
+    domain::{MonotonicNs, UnixMs},
+    heartbeat::{session::Session, status::Notice, wire::Beat},
+};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
     command::Event,
     path::Arrival,
     report::{GroupMode, PathLine, PeerLine, WatchLine},
-    session::Session,
-    watch::{status::Notice, vouch::Vouch, watched::Watched},
-    wire::Beat,
+    watch::{vouch::Vouch, watched::Watched},
 };
-use crate::{
-    config::{PeerPath, PeerSetting},
-    outage::{MonotonicNs, UnixMs},
-};
+use crate::clock::Now as _;
 
 /// See the module.
 pub(super) struct Host {

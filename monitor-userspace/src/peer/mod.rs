@@ -10,9 +10,7 @@ mod exchange;
 mod host;
 mod path;
 mod report;
-pub mod session;
 pub mod watch;
-pub mod wire;
 
 use std::{
     fs,
@@ -23,19 +21,24 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use monitor_core::{
+    config::{Application, Config},
+    heartbeat::wire::Secret,
+};
+use monitor_store::Store;
 use nix::net::if_::if_nametoindex;
 use tokio::sync::{mpsc::unbounded_channel, oneshot};
 use tokio_util::sync::CancellationToken;
 
-pub use self::command::HandOverError;
-pub use self::report::{GroupLine, GroupMode, PathLine, PeerLine, PeersReport, WatchLine};
-use self::{command::Command, exchange::Exchange, path::Paths, watch::tell::Teller, wire::Secret};
+use self::{command::Command, exchange::Exchange, path::Paths, watch::tell::Teller};
 pub(crate) use self::{command::Event, path::has_link, watch::vouch::Vouch};
+pub use self::{
+    command::HandOverError,
+    report::{GroupLine, GroupMode, PathLine, PeerLine, PeersReport, WatchLine},
+};
 use crate::{
-    config::{Application, Config},
     kernel::{self, Gate},
     standby::{announce::Announcer, sharing::Sharing},
-    store::Store,
 };
 
 /// How the rest of the daemon talks to the thread.
@@ -109,7 +112,7 @@ pub async fn start(config: &Config, store: &Store, letters: &Arc<tokio::sync::No
     };
     let text = fs::read_to_string(secret).with_context(|| format!("reading {}", secret.display()))?;
     let secret = Secret::new(text.trim_end().as_bytes());
-    let own = config.heartbeat.own_name();
+    let own = config.heartbeat.own_name(&crate::host::name());
     let ways = config.peer.iter().flat_map(|peer| &peer.paths);
     let paths = Paths::open(config.heartbeat.listen, ways).with_context(|| {
         format!("cannot listen on {}: check heartbeat.listen and the paths", config.heartbeat.listen)
@@ -132,7 +135,7 @@ pub async fn start(config: &Config, store: &Store, letters: &Arc<tokio::sync::No
             let gate = Gate::start(&config.watch.pin_dir, &standby.interface, mac, &addresses).await?;
             let expected = config.peer.iter().filter(|peer| peer.standby).count();
             let period = standby.gone_after();
-            let vouch = |group: &crate::config::StandbyGroup| vouch(&group.application, period);
+            let vouch = |group: &monitor_core::config::StandbyGroup| vouch(&group.application, period);
             Some(Sharing::new(standby, &own, expected, gate, (announcer, mac), events.clone(), vouch))
         }
     };

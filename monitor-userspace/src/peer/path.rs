@@ -9,11 +9,11 @@ use std::{
     os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
 };
 
+use monitor_core::{config::PeerPath, heartbeat::wire::MAX_DATAGRAM};
 use nix::net::if_::if_nametoindex;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::wire::MAX_DATAGRAM;
-use crate::{config::PeerPath, standby::announce};
+use crate::standby::announce;
 
 /// "Local experimental" (IEEE 802): nobody else's on a link that is one's own.
 const ETHERTYPE: u16 = 0x88b5;

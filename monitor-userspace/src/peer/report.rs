@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
+use monitor_core::{
+    domain::UnixMs,
+    heartbeat::{status::State, wire::Mode},
+};
 use serde::{Deserialize, Serialize};
-
-use super::{watch::status::State, wire::Mode};
-use crate::outage::UnixMs;
 
 /// `ringback peers`: who is heard, who is up, who has which addresses (O-7).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

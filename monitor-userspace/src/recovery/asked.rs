@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use monitor_core::{
+    domain::{ClientAddr, MonotonicNs, Service, UnixMs},
+    outage::{FailedAttempt, Failure, Observation, Standing},
+};
 use tokio::{
     sync::{mpsc, oneshot},
     time::timeout,
 };
 
 use super::Reported;
-use crate::outage::{ClientAddr, FailedAttempt, Failure, MonotonicNs, Observation, Service, Standing, UnixMs};
+use crate::clock::Now as _;
 
 /// What is not in the store by then counts as not kept.
 const LIMIT: Duration = Duration::from_secs(5);

@@ -8,9 +8,8 @@ pub mod probe;
 pub mod signal;
 pub mod snmp;
 
+use monitor_core::{outage::Observation, snmp::RemoteEngine};
 use tokio::sync::oneshot;
-
-use crate::{outage::Observation, store::RemoteEngine};
 
 /// An observation, and whom to tell once what follows from it is committed to the store.
 #[derive(Debug)]

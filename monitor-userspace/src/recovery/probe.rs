@@ -2,6 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use monitor_core::{
+    domain::{Service, UnixMs},
+    outage::Observation,
+};
 use tokio::{
     net::TcpStream,
     sync::{Semaphore, mpsc, oneshot},
@@ -11,7 +15,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::Reported;
-use crate::outage::{Observation, Service, UnixMs};
+use crate::clock::Now as _;
 
 /// Probes under way at the same time.
 const AT_ONCE: usize = 64;
@@ -58,7 +62,7 @@ mod tests {
     use tokio::{net::TcpListener, sync::mpsc};
     use tokio_util::sync::CancellationToken;
 
-    use crate::outage::{Observation, Service};
+    use monitor_core::{domain::Service, outage::Observation};
 
     #[tokio::test]
     async fn a_listening_service_connects_and_a_closed_one_does_not() {

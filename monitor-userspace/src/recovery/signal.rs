@@ -10,6 +10,10 @@ use axum::{
     http::{HeaderMap, StatusCode, header::AUTHORIZATION},
     routing::post,
 };
+use monitor_core::{
+    domain::UnixMs,
+    outage::{self, Observation},
+};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, oneshot},
@@ -19,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Reported;
 use crate::{
+    clock::Now as _,
     control::{SignalRequest, Target},
-    outage::{self, Observation, UnixMs},
 };
 
 /// A signal is a line of JSON.

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::outage::UnixMs;
+use monitor_core::domain::UnixMs;
 
 /// Files that are kept; the oldest go. Anybody can send mails to a mailbox.
 const MOST: usize = 200;

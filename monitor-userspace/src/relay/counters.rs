@@ -1,6 +1,7 @@
 //! What became of visits to the mailbox and of the mails in it, by reason, since the start.
 
-use super::seal::Refusal;
+use monitor_core::relay::Refusal;
+
 use crate::counters::counters;
 
 counters! {

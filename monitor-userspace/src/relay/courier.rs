@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use monitor_store::StoreError;
 use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +16,6 @@ use super::{
     counters::{Count, Counters},
     pop3::{Pop3, Session, SessionError},
 };
-use crate::store::StoreError;
 
 /// Mails per session: deletions count from its end, and a flood must not keep it from coming.
 const MAILS: usize = 50;

@@ -3,6 +3,7 @@
 
 use std::{fs, net::SocketAddr};
 
+use monitor_core::config::Mailbox;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpListener,
@@ -10,7 +11,6 @@ use tokio::{
 };
 
 use super::*;
-use crate::config::Mailbox;
 
 /// Name and wire of each.
 type Mails = Vec<(String, Vec<u8>)>;

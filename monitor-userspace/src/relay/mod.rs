@@ -8,25 +8,15 @@
 //! gateway's own outbox. A mail is deleted from the mailbox only after that; what is refused is kept `aside`.
 
 mod aside;
-mod attachment;
 mod counters;
 mod courier;
-mod issue;
-mod keys;
-mod list;
 mod pop3;
-mod receipt;
-mod seal;
 mod station;
 
-pub use aside::Aside;
-pub use counters::Counters;
-pub use courier::{Courier, Fetched, Reader, Verdict, watch};
-pub(crate) use issue::RECEIPT_FILE;
-pub use issue::{About, Issued, MOST_CLIENTS, Relay, Relays};
-pub use keys::{KeyError, Keyring};
-pub use list::{List, Listed};
-pub use pop3::{MailboxError, Pop3};
-pub use receipt::Receipt;
-pub use seal::Refusal;
-pub use station::{GatewayKeys, Receipts, Station};
+pub use self::{
+    aside::Aside,
+    counters::Counters,
+    courier::{Courier, Fetched, Reader, Verdict, watch},
+    pop3::{MailboxError, Pop3},
+    station::{GatewayKeys, Receipts, Station},
+};

@@ -2,26 +2,23 @@
 //!
 //! Both refuse the same way: the mail is kept aside, the refusal is in the store and in the log, and nobody is mailed.
 
-use std::{sync::Arc, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
+use monitor_core::{
+    config::GatewaySetting,
+    domain::UnixMs,
+    relay::{KeyError, Keyring, LIST_FILE, List, RECEIPT_FILE, Refusal, Relays},
+};
+use monitor_store::{ReceiptOrder, RefusedMail, Store, StoreError, Taken, TakenList};
 use tokio::sync::Notify;
 
 use super::{
     aside::Aside,
-    attachment,
     counters::{Count, Counters},
     courier::{Fetched, Reader, Verdict},
-    issue::{LIST_FILE, RECEIPT_FILE, Relays},
-    keys::{KeyError, Keyring},
-    list::List,
-    seal::Refusal,
 };
-use crate::{
-    config::GatewaySetting,
-    outage::UnixMs,
-    store::{ReceiptOrder, RefusedMail, Store, StoreError, Taken, TakenList},
-};
+use crate::clock::Now as _;
 
 /// A gateway whose lists are taken.
 #[derive(Clone, Debug)]
@@ -39,7 +36,8 @@ impl GatewayKeys {
     pub fn load(settings: &[GatewaySetting]) -> Result<Vec<Self>, (usize, KeyError)> {
         let load = |(index, setting): (usize, &GatewaySetting)| {
             Ok(Self {
-                keyring: Keyring::load(&setting.name, &setting.keys).map_err(|error| (index, error))?,
+                keyring: Keyring::load(&setting.name, &setting.keys, &|path| fs::read_to_string(path))
+                    .map_err(|error| (index, error))?,
                 receipts: setting.receipts.clone(),
                 servers: setting.servers.clone(),
             })
@@ -117,7 +115,7 @@ impl Station {
     /// The list in the mail, and the gateway that signed it.
     fn list(&self, mail: &Fetched, now: UnixMs) -> Result<(List, &GatewayKeys), Refusal> {
         let bytes = mail.bytes.as_ref().ok_or(Refusal::TooLarge)?;
-        let attached = attachment::find(bytes, LIST_FILE).ok_or(Refusal::Absent("list"))?;
+        let attached = monitor_core::relay::find(bytes, LIST_FILE).ok_or(Refusal::Absent("list"))?;
         let mut refused = Refusal::WrongSignature;
         for gateway in &self.gateways {
             match gateway.verify(&attached, now) {
@@ -179,7 +177,7 @@ impl Reader for Receipts {
         let now = UnixMs::now();
         let receipt = match &mail.bytes {
             None => Err(Refusal::TooLarge),
-            Some(bytes) => attachment::find(bytes, RECEIPT_FILE)
+            Some(bytes) => monitor_core::relay::find(bytes, RECEIPT_FILE)
                 .ok_or(Refusal::Absent("receipt"))
                 .and_then(|attached| self.relays.receipt(&attached, now)),
         };

@@ -5,6 +5,4 @@
 //! [`crate::peer`] runs it.
 
 pub mod announce;
-pub mod defence;
-pub mod machine;
 pub(crate) mod sharing;

@@ -6,21 +6,22 @@
 
 use std::time::Duration;
 
+use monitor_core::{
+    config::{Standby, StandbyGroup},
+    domain::{MonotonicNs, UnixMs},
+    heartbeat::wire::{Beat, Mode, Rank},
+    standby::{
+        defence::{Defence, PAUSE},
+        machine::{Machine, Turn, Why},
+    },
+};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{
-    announce::Announcer,
-    defence::{Defence, PAUSE},
-    machine::{Machine, Turn, Why},
-};
+use super::announce::Announcer;
 use crate::{
-    config::{Standby, StandbyGroup},
+    clock::Now as _,
     kernel::{Claimed, Gate},
-    outage::{MonotonicNs, UnixMs},
-    peer::{
-        Event, GroupLine, HandOverError, Vouch, has_link,
-        wire::{Beat, Mode, Rank},
-    },
+    peer::{Event, GroupLine, HandOverError, Vouch, has_link},
 };
 
 /// See the module.

@@ -1,10 +1,12 @@
 //! SYN/ACKs, RSTs and the client's own ACK.
 
 use monitor_common::{Counter, EventKind, Evidence};
-use ringback::{
+use monitor_core::{
     config::Watch,
-    outage::{ClientAddr, Mark, MonotonicNs, Question, UnixMs},
+    domain::{ClientAddr, MonotonicNs, UnixMs},
+    outage::{Mark, Question},
 };
+use ringback::clock::Now as _;
 
 use crate::{
     Bed,

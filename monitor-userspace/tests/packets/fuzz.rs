@@ -12,7 +12,7 @@ use std::{
 };
 
 use monitor_common::{Counter, Event, EventKind};
-use ringback::{config::Watch, outage::Mark};
+use monitor_core::{config::Watch, outage::Mark};
 
 use crate::{
     Bed,

@@ -2,9 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use monitor_core::domain::MonotonicNs;
 use ringback::{
     kernel::{Claimed, Gate, GateSide},
-    outage::MonotonicNs,
     standby::announce,
 };
 

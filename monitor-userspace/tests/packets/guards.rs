@@ -1,11 +1,10 @@
 //! Guarded ports: what is held, what passes, what is counted.
 
 use monitor_common::{Counter, DEAD_AFTER_NS, EventKind, Evidence, Flow, GuardCounts, GuardFlags, GuardOp, GuardRule};
+use monitor_core::{config::Watch, domain::MonotonicNs, guard::frame};
 use ringback::{
-    config::Watch,
-    guard::frame,
+    clock::Now as _,
     kernel::{Events, GuardReport, Guards, Kernel, Side},
-    outage::MonotonicNs,
 };
 
 use crate::{

@@ -1,6 +1,7 @@
 //! What the verifier is asked for at the most.
 
-use ringback::{config::Watch, kernel::Kernel};
+use monitor_core::config::Watch;
+use ringback::kernel::Kernel;
 
 use crate::watch;
 

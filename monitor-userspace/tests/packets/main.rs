@@ -18,11 +18,8 @@ mod wire;
 use std::time::Duration;
 
 use monitor_common::{Counter, Event, EventKind, Evidence};
-use ringback::{
-    config::Watch,
-    kernel::{Events, Kernel, Side},
-    outage::Service,
-};
+use monitor_core::{config::Watch, domain::Service};
+use ringback::kernel::{Events, Kernel, Side};
 
 /// The programs with maps of their own.
 pub(crate) struct Bed {

@@ -3,10 +3,8 @@
 use std::{net::Ipv4Addr, sync::Mutex};
 
 use monitor_common::{EventKind, Evidence, map};
-use ringback::{
-    kernel::{Kernel, KernelError},
-    outage::{Mark, Service},
-};
+use monitor_core::{domain::Service, outage::Mark};
+use ringback::kernel::{Kernel, KernelError};
 
 use crate::{
     Bed,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use monitor_common::{Counter, EventKind, Evidence, ServiceFlags};
-use ringback::{config::Watch, outage::Mark};
+use monitor_core::{config::Watch, outage::Mark};
 
 use crate::{Bed, frame::Tcp, service, watch};
 

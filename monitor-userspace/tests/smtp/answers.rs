@@ -1,6 +1,6 @@
 //! What a mail server answers, or fails to answer, and what becomes of the letter.
 
-use ringback::{config, notify::sample};
+use monitor_core::{config, mail::sample};
 
 use super::{
     Post,

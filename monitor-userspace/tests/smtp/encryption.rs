@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use ringback::{config, notify::sample};
+use monitor_core::{config, mail::sample};
 
 use super::{
     Post,

@@ -14,14 +14,14 @@ mod worker;
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use memory_outbox::MemoryOutbox;
+use monitor_core::{
+    config,
+    domain::{Language, OutageId, UnixMs},
+    mail::{Letter, sample},
+};
 use opensmtpd::OpenSmtpd;
 use peer::SmtpSink;
-use ringback::{
-    config::{self, Language},
-    notify::{Delivery, OutboxWorker, sample},
-    outage::{OutageId, UnixMs},
-    store::Letter,
-};
+use ringback::notify::{Delivery, OutboxWorker};
 use scripted_server::{Encryption, ScriptedServer};
 use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -47,7 +47,7 @@ struct Post {
     outbox: MemoryOutbox,
     wake: Arc<Notify>,
     cancel: CancellationToken,
-    task: JoinHandle<Result<(), ringback::store::StoreError>>,
+    task: JoinHandle<Result<(), monitor_store::StoreError>>,
 }
 
 impl Post {

@@ -6,11 +6,12 @@ use std::{
     time::Duration,
 };
 
-use ringback::{
-    notify::Outbox,
-    outage::{OutageId, UnixMs},
-    store::{Letter, LetterId, Outcome, StoreError},
+use monitor_core::{
+    domain::{OutageId, UnixMs},
+    mail::{Letter, LetterId, Outcome},
 };
+use monitor_store::StoreError;
+use ringback::notify::Outbox;
 use tokio::sync::watch;
 
 /// One letter and what became of it so far.

@@ -2,12 +2,12 @@
 
 use std::{path::Path, time::Duration};
 
-use ringback::{
-    config::{self, Language},
-    notify::{Delivery, sample},
-    outage::UnixMs,
-    store::Letter,
+use monitor_core::{
+    config,
+    domain::{Language, UnixMs},
+    mail::{Letter, sample},
 };
+use ringback::notify::Delivery;
 
 use super::{
     FINISH, Post,

@@ -1,9 +1,10 @@
 //! Metrics of other hosts and of shared addresses.
 
+use monitor_core::heartbeat::wire::Mode;
 use prometheus_client::registry::Registry;
 
 use super::{counters, gauges};
-use crate::peer::{GroupLine, PeerLine, PeersReport, wire::Mode};
+use crate::peer::{GroupLine, PeerLine, PeersReport};
 
 pub(super) fn register(registry: &mut Registry, report: &PeersReport) {
     let of_peers = |value: fn(&PeerLine) -> Option<u64>| {

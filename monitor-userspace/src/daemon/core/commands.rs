@@ -1,14 +1,10 @@
 //! What others ask the core to do: to read the address book again, to answer another gateway, to reload.
 
 use anyhow::Result;
+use monitor_core::{config::Config, domain::UnixMs, mail::AddressBook, outage::Question};
+use monitor_store::{Store, StoreError};
 
 use super::{Command, Core};
-use crate::{
-    config::Config,
-    notify::AddressBook,
-    outage::{Question, UnixMs},
-    store::{Store, StoreError},
-};
 
 impl Core {
     pub(super) async fn obey(&mut self, command: Command) {

@@ -10,13 +10,14 @@ use std::{
 };
 
 use anyhow::{Result, bail};
+use monitor_core::{
+    domain::{MonotonicNs, Service},
+    outage::{Actions, Change, Mark, Observation, Phase},
+};
+use monitor_store::{Applied, Store};
 use tokio::time::timeout;
 
 use super::{BATCH, Core, Turn};
-use crate::{
-    outage::{Actions, Change, Mark, MonotonicNs, Observation, Phase, Service},
-    store::{Applied, Store},
-};
 
 /// Events that are read while a transaction runs; as many as the kernel keeps notes, by which they are found again after a
 /// kill -9. The rest stays in the ring buffer.

@@ -18,6 +18,14 @@ use std::{
 
 use anyhow::Result;
 use monitor_common::Event;
+use monitor_core::{
+    config::Config,
+    domain::{MonotonicNs, OutageId, Service, UnixMs},
+    mail::AddressBook,
+    outage::{Actions, Failure, Machine, Observation, Question},
+    snmp::RemoteEngine,
+};
+use monitor_store::Store;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{MissedTickBehavior, interval, sleep},
@@ -26,13 +34,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::state::State;
 use crate::{
-    config::Config,
+    clock::Now as _,
     guard,
     kernel::{Events, Kernel, KernelError, Report},
-    notify::AddressBook,
-    outage::{Actions, Failure, Machine, MonotonicNs, Observation, OutageId, Question, Service, UnixMs},
     recovery::Reported,
-    store::{RemoteEngine, Store},
 };
 
 /// Events taken in one turn; one transaction holds at most what they lead to.

@@ -6,14 +6,18 @@ use std::collections::{HashMap, HashSet};
 
 use anyhow::{Context as _, Result};
 use monitor_common::map;
+use monitor_core::{
+    config::Config,
+    domain::{Service, UnixMs},
+    outage::{Actions, Machine, Observation},
+};
+use monitor_store::Store;
 use tokio_util::sync::CancellationToken;
 
 use super::{Core, Turn, Wiring, commands::read_book};
 use crate::{
-    config::Config,
+    clock::Now as _,
     kernel::{Events, Kernel},
-    outage::{Actions, Machine, Observation, Service, UnixMs},
-    store::Store,
 };
 
 impl Core {

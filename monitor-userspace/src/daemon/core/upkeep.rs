@@ -2,12 +2,10 @@
 
 use anyhow::Result;
 use monitor_common::{Counter, ServiceFlags, ServiceState};
+use monitor_core::domain::{Service, UnixMs};
 
 use super::{Core, Turn};
-use crate::{
-    kernel::Kernel,
-    outage::{Service, UnixMs},
-};
+use crate::{clock::Now as _, kernel::Kernel};
 
 /// Between two looks through the kernel's table of services.
 const SWEEP_SECONDS: u64 = 60;

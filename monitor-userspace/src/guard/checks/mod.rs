@@ -9,10 +9,10 @@ mod program;
 
 use std::time::{Duration, Instant};
 
+use monitor_core::config::{CheckKind, CheckSetting};
 use tokio::time::timeout;
 
 use super::CheckLine;
-use crate::config::{CheckKind, CheckSetting};
 
 /// What was found: well, or not and why.
 pub(crate) type Finding = Result<String, String>;
@@ -90,9 +90,9 @@ fn name(check: &CheckSetting) -> String {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use crate::config::parse;
+    use monitor_core::config::parse;
 
-    fn checks(text: &str) -> Vec<crate::config::CheckSetting> {
+    fn checks(text: &str) -> Vec<monitor_core::config::CheckSetting> {
         let text = text.replace('|', "\n[[guard.check]]\n");
         parse("f", &format!("[[guard]]\nport = 80\n{text}")).unwrap().guard.remove(0).check
     }

@@ -9,16 +9,15 @@ mod secret;
 use std::{collections::HashMap, fmt, fs, io, net::IpAddr, path::PathBuf, sync::Arc};
 
 use hyper::Uri;
+use monitor_core::{
+    config::WebhookSetting,
+    domain::UnixMs,
+    mail::{Attempt, Letter},
+};
 use tokio_rustls::rustls::{ClientConfig, pki_types::ServerName};
 
 use self::secret::Secrets;
-use super::verdict::Attempt;
-use crate::{
-    config::WebhookSetting,
-    outage::UnixMs,
-    store::Letter,
-    tls::{self, TlsError},
-};
+use crate::parts::tls::{self, TlsError};
 
 /// What stands before the name in `notice.to`.
 const PREFIX: &str = "webhook:";

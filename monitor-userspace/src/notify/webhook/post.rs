@@ -10,6 +10,7 @@ use hyper::{
     header::{CONTENT_TYPE, HOST, USER_AGENT},
 };
 use hyper_util::rt::TokioIo;
+use monitor_core::{domain::UnixMs, mail::Attempt};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
@@ -17,8 +18,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::{super::verdict::Attempt, Webhook};
-use crate::outage::UnixMs;
+use super::Webhook;
 
 /// The longest time to connect to one address.
 const CONNECT: Duration = Duration::from_secs(5);

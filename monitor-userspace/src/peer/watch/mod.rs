@@ -4,7 +4,6 @@
 //! down or back (`tell`). `status` is the status file of one peer and pure; `watched` adds its timers, and keeps it on the
 //! disk.
 
-pub mod status;
 pub(super) mod tell;
 pub(crate) mod vouch;
 pub(super) mod watched;

@@ -10,20 +10,23 @@ use std::{
     time::{Duration, Instant},
 };
 
+use monitor_core::{
+    config::{Config, PeerPath, PeerSetting},
+    domain::{Language, UnixMs},
+    heartbeat::{status::Notice as Told, wire::Mode},
+    mail::{Ready, ReadyLetter, notice},
+    standby::machine::Why,
+};
+use monitor_store::{Store, StoreError};
 use tokio::sync::{Notify, mpsc::UnboundedReceiver};
 
-use super::status::Notice as Told;
 use crate::{
-    config::{Config, Language, PeerPath, PeerSetting},
-    notice,
-    outage::UnixMs,
+    clock::Now as _,
+    host,
     peer::{
         Peers,
         command::{Command, Event},
-        wire::Mode,
     },
-    standby::machine::Why,
-    store::{Ready, ReadyLetter, Store, StoreError},
 };
 
 /// Between two mails about one group of addresses.
@@ -47,7 +50,7 @@ pub(in crate::peer) struct Teller {
 impl Teller {
     pub(in crate::peer) fn new(config: &Config, store: Store, letters: Arc<Notify>, peers: Peers) -> Self {
         Self {
-            own: config.heartbeat.own_name(),
+            own: config.heartbeat.own_name(&host::name()),
             language: config.notify.language,
             settings: config.peer.clone(),
             store,

@@ -7,13 +7,11 @@ use std::{
     time::Duration,
 };
 
+use monitor_core::config::Application;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    config::Application,
-    guard::checks::{self, Finding},
-};
+use crate::guard::checks::{self, Finding};
 
 /// The latest finding. Without an application the daemon vouches for itself.
 #[derive(Clone, Debug)]

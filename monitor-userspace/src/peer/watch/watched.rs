@@ -6,17 +6,17 @@ use std::{
     time::Duration,
 };
 
+use monitor_core::{
+    config::PeerSetting,
+    domain::{MonotonicNs, UnixMs},
+    heartbeat::{
+        status::{Notice, State, StatusFile},
+        wire::{Signal, Status},
+    },
+};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    status::{Notice, State, StatusFile},
-    vouch::Vouch,
-};
-use crate::{
-    config::PeerSetting,
-    outage::{MonotonicNs, UnixMs},
-    peer::wire::{Signal, Status},
-};
+use super::vouch::Vouch;
 
 /// What is on the disk: the status file, and since when the peer is down.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

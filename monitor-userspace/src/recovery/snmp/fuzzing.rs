@@ -1,10 +1,12 @@
 //! The decoders with everything that follows a datagram up to the core, for the targets in `fuzz/`.
 
-use super::{
-    message,
-    usm::{Now, Usm, Verdict},
+use monitor_core::{
+    domain::UnixMs,
+    snmp::{
+        LocalEngine, message,
+        usm::{Now, User, Usm, Verdict},
+    },
 };
-use crate::{config::SnmpUser, outage::UnixMs, store::LocalEngine};
 
 /// A datagram of v1 or v2c: nothing panics, and what acknowledges an inform is no notification itself, or two receivers
 /// would acknowledge each other for ever.
@@ -44,14 +46,6 @@ pub fn snmp_usm(datagram: &[u8]) {
 }
 
 fn engine() -> Option<Usm> {
-    let user = SnmpUser {
-        name: "ringback".to_owned(),
-        engine_id: None,
-        auth: Default::default(),
-        auth_secret_file: None,
-        privacy: Default::default(),
-        privacy_secret_file: None,
-        server: None,
-    };
-    Usm::new(&[user], LocalEngine { id: vec![0x80, 0, 0, 0, 1], boots: 3 }, Vec::new()).ok().flatten()
+    let user = User { name: "ringback".to_owned(), engine: None, keys: None, server: None };
+    Usm::new(vec![user], LocalEngine { id: vec![0x80, 0, 0, 0, 1], boots: 3 }, Vec::new())
 }

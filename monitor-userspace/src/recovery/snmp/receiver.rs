@@ -8,6 +8,18 @@ use std::{
 };
 
 use ipnet::IpNet;
+use monitor_core::{
+    config::RecoverySettings,
+    domain::UnixMs,
+    outage::Observation,
+    snmp::{
+        LocalEngine, RemoteEngine,
+        meaning::Meanings,
+        message::{self, Notice},
+        speaker::speaker,
+        usm::{InformKey, Now, Refusal, Taken, Usm, Verdict},
+    },
+};
 use tokio::{
     net::UdpSocket,
     sync::{mpsc, oneshot},
@@ -15,19 +27,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    counters::Counters,
-    meaning::Meanings,
-    message::{self, Notice},
-    speaker::speaker,
-    usm::{InformKey, Now, Refusal, Taken, Usm, Verdict},
-};
-use crate::{
-    config::RecoverySettings,
-    outage::{Observation, UnixMs},
-    recovery::Reported,
-    store::{LocalEngine, RemoteEngine},
-};
+use super::{counters::Counters, keys};
+use crate::{clock::Now as _, recovery::Reported};
 
 /// The largest UDP payload.
 const LARGEST: usize = 65_507;
@@ -108,7 +109,7 @@ impl Receiver {
         reported: mpsc::Sender<Reported>,
     ) -> Result<Self, SnmpError> {
         let meanings = Meanings::new(&settings.trap_oids).map_err(SnmpError::Oid)?;
-        let usm = Usm::new(&settings.snmp_user, engines.local, engines.remote)?;
+        let usm = Usm::new(keys::load(&settings.snmp_user)?, engines.local, engines.remote);
         let socket = UdpSocket::bind(addr).await.map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => SnmpError::Taken { ip: addr.ip(), port: addr.port() },
             _ => SnmpError::Listen { addr, source },

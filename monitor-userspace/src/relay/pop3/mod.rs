@@ -9,14 +9,12 @@ mod url;
 
 use std::{fs, io, path::PathBuf, sync::Arc};
 
+use monitor_core::config::Mailbox;
 use tokio_rustls::rustls::{ClientConfig, pki_types::ServerName};
 
 pub(super) use self::session::{Session, SessionError};
 use self::url::{Encryption, Url};
-use crate::{
-    config::Mailbox,
-    tls::{self, TlsError},
-};
+use crate::parts::tls::{self, TlsError};
 
 /// A setting of `[mailbox]` that no mail can be fetched with: a key below it, and what is wrong.
 #[derive(Debug, thiserror::Error)]

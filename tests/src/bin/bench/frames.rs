@@ -8,10 +8,8 @@ use aya::{
     Ebpf,
     programs::{TestRun as _, TestRunOptions, Xdp},
 };
-use ringback::{
-    config::Watch,
-    kernel::{Kernel, Side},
-};
+use monitor_core::config::Watch;
+use ringback::kernel::{Kernel, Side};
 
 use crate::{
     report::{median, nanoseconds},

@@ -3,10 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use ringback::{
-    config::Watch,
-    kernel::{Kernel, Side},
-};
+use monitor_core::config::Watch;
+use ringback::kernel::{Kernel, Side};
 
 use crate::{
     flows::watch,

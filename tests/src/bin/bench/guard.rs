@@ -6,10 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use lab::{Attempt, Daemon, DaemonConfig, HttpServer, Lab};
 use monitor_common::{Flow, GuardFlags, GuardOp, GuardRule};
-use ringback::{
-    config::Watch,
-    kernel::{Kernel, Side},
-};
+use monitor_core::config::Watch;
+use ringback::kernel::{Kernel, Side};
 
 use crate::{
     report::{median, nanoseconds},

@@ -11,14 +11,16 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use lab::{Lab, MailSink};
+use monitor_core::{
+    config,
+    domain::{ClientAddr, ClientNet, MonotonicNs, OutageId, Service, UnixMs},
+    mail::{AddressEntry, Origin},
+    outage::{Change, FailedAttempt, Failure, Machine, Observation, Rules, Standing, Target},
+};
+use monitor_store::Store;
 use ringback::{
-    config::{self, ClientNet},
-    notify::{AddressEntry, Delivery, Origin, OutboxWorker},
-    outage::{
-        Change, ClientAddr, FailedAttempt, Failure, Machine, MonotonicNs, Observation, OutageId, Rules, Service,
-        Standing, Target, UnixMs,
-    },
-    store::Store,
+    clock::Now as _,
+    notify::{Delivery, OutboxWorker},
 };
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;

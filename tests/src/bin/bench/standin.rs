@@ -8,11 +8,8 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use lab::{Attempt, Daemon, DaemonConfig, Host, HttpServer, Lab, curl, wait_until};
-use ringback::{
-    config::Watch,
-    kernel::{Kernel, Side, StandInTargets},
-    outage::Mark,
-};
+use monitor_core::{config::Watch, outage::Mark};
+use ringback::kernel::{Kernel, Side, StandInTargets};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpSocket,
@@ -51,7 +48,7 @@ fn frames() -> Result<()> {
     let watch = Watch { servers, syn_timeout: Duration::from_secs(600), ..Watch::default() };
     let (mut kernel, _events) = Kernel::detached(&watch)?;
     let mut maps = kernel.take_stand_in()?;
-    maps.set_tls(&[ringback::config::ClientNet::all_v4(), ringback::config::ClientNet::all_v6()])?;
+    maps.set_tls(&[monitor_core::domain::ClientNet::all_v4(), monitor_core::domain::ClientNet::all_v6()])?;
     kernel.mark(Mark::Failed("192.0.2.77:80".parse().map_err(anyhow::Error::msg)?))?;
     println!("\na forwarded frame of a service that is well, in all programs, while another service is failed; ns");
     println!("{:<38} {:>9} {:>9} {:>9} {:>10}", "", "arriving", "page's", "leaving", "on : off");

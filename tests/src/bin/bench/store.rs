@@ -4,10 +4,8 @@ use std::env;
 
 use anyhow::{Context as _, Result};
 use lab::{Lab, MailSink, Postgres};
-use ringback::{
-    config::{Config, StoreSettings},
-    store::Store,
-};
+use monitor_core::config::{Config, StoreSettings};
+use monitor_store::Store;
 
 use crate::recovery::{Folder, closing, mails};
 
@@ -67,7 +65,7 @@ fn on(shared: bool, work: impl FnOnce(Store, Folder, String) -> Work + Send) -> 
             Some(server) => {
                 let settings = StoreSettings { url: Some(server.url()), ..StoreSettings::default() };
                 let config = Config { store: settings, ..Config::default() };
-                Store::at(&config.database().map_err(anyhow::Error::msg)?)?
+                Store::at(&ringback::parts::database(&config).map_err(anyhow::Error::msg)?)?
             }
         };
         inside.block_on(work(store, folder, sink.url())).context("on the gateway")

@@ -1,0 +1,13 @@
+//! The words that all rooms share: who tries, what is tried, when, and in which language people are told.
+
+mod address;
+mod language;
+pub(crate) mod net;
+mod time;
+
+pub use self::{
+    address::{ClientAddr, OutageId, ParseServiceError, Service},
+    language::Language,
+    net::ClientNet,
+    time::{MonotonicNs, UnixMs},
+};

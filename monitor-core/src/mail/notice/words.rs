@@ -1,0 +1,194 @@
+//! What a message to an operator says.
+
+use std::{
+    collections::HashSet,
+    fmt::Write as _,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use super::{Event, Subject, json, key, webhook_name};
+use crate::{
+    domain::UnixMs,
+    mail::{Ready, phrase},
+};
+
+/// Events that one message spells out; of more it says how many there are.
+const MOST: usize = 200;
+
+/// One message of all these, in the order in which they happened. `first` names the first of them.
+#[must_use]
+pub fn message(mut events: Vec<Event>, first: (i64, UnixMs), to: &str) -> Ready {
+    merge(&mut events);
+    let headline = headline(&events);
+    let mut text = format!("{headline}\n");
+    for event in events.iter().take(MOST) {
+        text.push('\n');
+        if events.len() > 1 {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{event}");
+        }
+        text.push_str(&details(event));
+    }
+    if events.len() > MOST {
+        let _ = writeln!(text, "\nand {} more: see `ringback outages --all`", events.len() - MOST);
+    }
+    let (id, at) = first;
+    let key = key(&format!("notice.{id}.{}", at.0), to);
+    let subject = format!("Ringback: {headline}");
+    if webhook_name(to).is_some() {
+        let more = events.len().saturating_sub(MOST);
+        events.truncate(MOST);
+        text = json::body(&key, &subject, &text, &events, more);
+    }
+    Ready { key, subject, text, attachment: None, unsubscribe: false }
+}
+
+/// What `ringback test-mail webhook:NAME` posts: no event.
+#[must_use]
+pub fn test_message(to: &str, now: UnixMs) -> Ready {
+    let mut ready = message(Vec::new(), (0, now), to);
+    ready.subject = "Ringback: a test".to_owned();
+    ready.text = json::body(&ready.key, &ready.subject, "This is only a test.\n", &[], 0);
+    ready
+}
+
+/// An end says all that the opening said.
+fn merge(events: &mut Vec<Event>) {
+    let ended: HashSet<_> = events
+        .iter()
+        .filter_map(|event| if let Event::Ended { subject, .. } = event { Some(subject.outage) } else { None })
+        .collect();
+    events.retain(|event| !matches!(event, Event::Opened(subject) if ended.contains(&subject.outage)));
+}
+
+fn headline(events: &[Event]) -> String {
+    if let [event] = events {
+        return event.to_string();
+    }
+    let down = events.iter().filter(|event| event.is_bad()).count();
+    match (down, events.len() - down) {
+        (down, 0) => format!("{down} are down"),
+        (0, back) => format!("{back} are back"),
+        (down, back) => format!("{down} down, {back} back"),
+    }
+}
+
+fn details(event: &Event) -> String {
+    match event {
+        Event::Opened(subject) => outage(subject, ""),
+        Event::Ended { subject, at, evidence } => {
+            let by = evidence.map_or_else(|| "nobody waits".to_owned(), |evidence| evidence.to_string());
+            outage(subject, &format!("Until:     {} ({by})\n", utc(*at)))
+        }
+        Event::PeerDown { since, .. } => format!("Since:     {}\n", utc(*since)),
+        Event::PeerBack { at, .. } => format!("Until:     {}\n", utc(*at)),
+    }
+}
+
+fn outage(subject: &Subject, end: &str) -> String {
+    let Subject { outage, service, evidence, since, clients, name } = subject;
+    let server = match name {
+        Some(name) => format!("{name} ({})", service.addr()),
+        None => service.addr().to_string(),
+    };
+    format!(
+        "Server:    {server}\nPort:      {}\nEvidence:  {evidence}\nSince:     {}\n{end}Waiting:   {}\n\
+         Outage:    {outage}\n",
+        service.port(),
+        utc(*since),
+        phrase::clients(*clients),
+    )
+}
+
+/// `2026-11-21 02:01:41 UTC`
+fn utc(at: UnixMs) -> String {
+    let time = UNIX_EPOCH + Duration::from_millis(u64::try_from(at.0).unwrap_or(0));
+    humantime::format_rfc3339_seconds(time).to_string().replace('T', " ").replace('Z', " UTC")
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::OutageId,
+        outage::{Failure, Recovery},
+    };
+
+    fn subject(outage: i64) -> Subject {
+        Subject {
+            outage: OutageId(outage),
+            service: "192.0.2.7:443".parse().unwrap(),
+            name: Some("www.example.net".to_owned()),
+            evidence: Failure::Unanswered,
+            since: UnixMs(1_795_219_001_000),
+            clients: 4,
+        }
+    }
+
+    fn ended(outage: i64) -> Event {
+        Event::Ended { subject: subject(outage), at: UnixMs(1_795_226_501_000), evidence: Some(Recovery::Trap) }
+    }
+
+    fn of(events: Vec<Event>) -> Ready {
+        message(events, (5, UnixMs(1)), "ops@example.net")
+    }
+
+    #[test]
+    fn a_notice_says_what_and_how_many() {
+        let opened = of(vec![Event::Opened(subject(17))]);
+        assert_eq!(opened.subject, "Ringback: 192.0.2.7:443 is down: unanswered");
+        assert_eq!(
+            opened.text,
+            "192.0.2.7:443 is down: unanswered\n\nServer:    www.example.net (192.0.2.7)\nPort:      443\n\
+             Evidence:  unanswered\nSince:     2026-11-20 23:56:41 UTC\nWaiting:   4 clients\nOutage:    17\n"
+        );
+        let back = of(vec![ended(17)]);
+        assert!(back.text.contains("Until:     2026-11-21 02:01:41 UTC (trap)\n"), "{}", back.text);
+        assert_ne!(opened.key, message(vec![ended(17)], (6, UnixMs(1)), "ops@example.net").key);
+        assert_ne!(opened.key, message(vec![ended(17)], (5, UnixMs(1)), "other@example.net").key);
+    }
+
+    #[test]
+    fn several_are_one_message_and_an_outage_that_is_over_is_told_once() {
+        let down = || Event::PeerDown { peer: "web2".to_owned(), since: UnixMs(0) };
+        let notice = of(vec![Event::Opened(subject(17)), Event::Opened(subject(18)), ended(17), down()]);
+        assert_eq!(notice.subject, "Ringback: 2 down, 1 back");
+        assert_eq!(notice.text.matches("Outage:    17").count(), 1, "{}", notice.text);
+        assert!(notice.text.contains("\n\n192.0.2.7:443 is back\nServer:"), "{}", notice.text);
+        assert!(
+            notice.text.ends_with("\n\npeer web2 is down\nSince:     1970-01-01 00:00:00 UTC\n"),
+            "{}",
+            notice.text
+        );
+        assert_eq!(of(vec![Event::Opened(subject(17)), ended(17)]).subject, "Ringback: 192.0.2.7:443 is back");
+        assert_eq!(of(vec![ended(1), ended(2)]).subject, "Ringback: 2 are back");
+    }
+
+    #[test]
+    fn a_webhook_is_told_the_same_in_json() {
+        let down = Event::PeerDown { peer: "web2".to_owned(), since: UnixMs(0) };
+        let events = || vec![Event::Opened(subject(17)), ended(18), down.clone()];
+        let notice = message(events(), (5, UnixMs(1)), "webhook:pager");
+        let json: serde_json::Value = serde_json::from_str(&notice.text).unwrap();
+        assert_eq!((&json["subject"], &json["text"]), (&notice.subject.clone().into(), &of(events()).text.into()));
+        assert_eq!(json["id"], notice.key);
+        let expected = serde_json::json!([
+            { "event": "opened", "outage": 17, "server": "192.0.2.7", "port": 443, "server_name": "www.example.net",
+              "evidence": "unanswered", "since": 1_795_219_001_000_i64, "clients": 4 },
+            { "event": "ended", "outage": 18, "server": "192.0.2.7", "port": 443, "server_name": "www.example.net",
+              "evidence": "unanswered", "since": 1_795_219_001_000_i64, "clients": 4, "at": 1_795_226_501_000_i64,
+              "recovery": "trap" },
+            { "event": "peer-down", "peer": "web2", "since": 0 },
+        ]);
+        assert_eq!(json["events"], expected);
+    }
+
+    #[test]
+    fn a_flood_is_cut() {
+        let notice = of((0..1000).map(|outage| Event::Opened(subject(outage))).collect());
+        assert_eq!(notice.text.matches("Port:").count(), MOST);
+        assert!(notice.text.ends_with("and 800 more: see `ringback outages --all`\n"));
+        assert_eq!(notice.subject, "Ringback: 1000 are down");
+    }
+}

@@ -1,0 +1,198 @@
+//! What the machine wants done, in three kinds that the shell carries out in this order:
+//! changes are committed to the store, then the kernel is told, then probes are sent.
+
+use std::{net::IpAddr, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::evidence::{Failure, Level, Recovery};
+use crate::domain::{ClientAddr, OutageId, Service, UnixMs};
+
+/// Where an outage stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "phase")]
+pub enum Phase {
+    /// Failures were seen, fewer than the configured minimum (design rule 8).
+    Suspected,
+    /// The service is failed; further SYNs add their clients at once (F-4).
+    Open,
+    /// Evidence of recovery was seen; clients are told at `until` if nothing fails before (design rule 8).
+    Settling {
+        /// When to close.
+        until: UnixMs,
+        /// What said that it is back.
+        evidence: Recovery,
+        /// When that was seen: the time of recovery that mails name.
+        recovered: UnixMs,
+    },
+}
+
+/// An outage as the store keeps it and the machine is restored from (design rule: state is in the store first).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    /// Its name.
+    pub id: OutageId,
+    /// The failed service.
+    pub service: Service,
+    /// Time of the first failed attempt.
+    pub since: UnixMs,
+    /// Time of the latest failed attempt.
+    pub latest: UnixMs,
+    /// The first evidence.
+    pub evidence: Failure,
+    /// The strongest level of evidence so far: `Host` once any host-level evidence was seen.
+    pub level: Level,
+    /// Failed attempts so far.
+    pub failures: u64,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub phase: Phase,
+}
+
+/// A change of durable state. All changes of one batch are one transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// Insert or update the outage's row.
+    Put(Outage),
+    /// Add the client to the outage's waiting list, or update its entry: each client once, first attempt kept, latest
+    /// attempt and count advanced (F-7).
+    Wait {
+        /// Whose list.
+        outage: OutageId,
+        /// Who waits.
+        client: ClientAddr,
+        /// Time of this attempt.
+        at: UnixMs,
+        /// Attempts to add to the count.
+        attempts: u32,
+        /// Evidence of this attempt; a `KnownFailed` never replaces a more telling one.
+        evidence: Failure,
+    },
+    /// Take attempts back that did not fail after all; a client without any left leaves the list.
+    Withdraw {
+        /// Whose list.
+        outage: OutageId,
+        /// Whose attempts.
+        client: ClientAddr,
+        /// How many.
+        attempts: u32,
+    },
+    /// The client got through by itself meanwhile (design rule 8): it is not told when `skip_connected` is on, unless
+    /// it fails again later ([`Change::Wait`] clears the mark).
+    Connected {
+        /// Whose list.
+        outage: OutageId,
+        /// Who got through.
+        client: ClientAddr,
+        /// When.
+        at: UnixMs,
+    },
+    /// Close these outages together, empty their waiting lists and write one outbox row per recipient (design rule 6).
+    Close(Closing),
+    /// End the outage without telling anybody: never confirmed, or everyone in it has aged out (F-8). The waiting
+    /// list is emptied.
+    Discard {
+        /// Which.
+        outage: OutageId,
+        /// When.
+        at: UnixMs,
+    },
+    /// Remove waiting entries whose latest attempt is older than this, of every outage (F-8).
+    Purge {
+        /// Entries with a latest attempt before this go.
+        older_than: UnixMs,
+    },
+}
+
+/// One recovery: the outages that end by the same evidence at the same time. A person who waits in several of them
+/// gets one mail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closing {
+    /// At least one; ascending.
+    pub outages: Vec<OutageId>,
+    /// Time of the recovery.
+    pub recovered: UnixMs,
+    /// What said so.
+    pub evidence: Recovery,
+    /// Clients whose latest attempt is before this are not told (F-8).
+    pub tell_since: UnixMs,
+    /// Leave out clients that got through by themselves.
+    pub skip_connected: bool,
+}
+
+/// What the kernel is to be told, after the commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// Report further SYNs to this service at once, and its answers.
+    Failed(Service),
+    /// The service is not failed any more.
+    Recovered(Service),
+    /// Report ARP and neighbour advertisements of this host.
+    HostFailed(IpAddr),
+    /// No longer.
+    HostRecovered(IpAddr),
+}
+
+/// Everything the machine wants done after one observation or tick.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Actions {
+    /// To the store, in order, in one transaction.
+    pub changes: Vec<Change>,
+    /// To the kernel, in order, after the commit.
+    pub marks: Vec<Mark>,
+    /// Services to try to connect to; each is answered by [`super::Observation::Probed`].
+    pub probes: Vec<Service>,
+}
+
+/// The operator's choices that the rules depend on (design rule 8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Whether a refused attempt is a failed one (F-6).
+    pub refused_is_failure: bool,
+    /// Only clients that are in the address book are remembered (F-7).
+    pub only_known_clients: bool,
+    /// Attempts of clients without an address on record that one outage lists: forged ones must not fill the disk.
+    pub max_unknown: u64,
+    /// Failed attempts that open an outage, at least 1.
+    pub min_failures: u32,
+    /// Different clients that open an outage, at least 1.
+    pub min_clients: u32,
+    /// A suspicion that is not confirmed within this time is discarded.
+    pub suspect_for: Duration,
+    /// How long a recovered service must stay without a failure before clients are told; zero: at once.
+    pub settle: Duration,
+    /// Attempts older than this are not told, and are purged (F-8).
+    pub max_age: Duration,
+    /// Leave out clients that got through by themselves.
+    pub skip_connected: bool,
+    /// A trap is believed only if a probe confirms it.
+    pub confirm_traps: bool,
+    /// First pause between probes of a failed service; `None`: no probes (F-14).
+    pub probe_interval: Option<Duration>,
+    /// The longest pause that back-off leads to.
+    pub probe_max_interval: Duration,
+    /// How long other gateways, which may have seen the answer, are asked before silence opens an outage; `None`: there are
+    /// none.
+    pub ask: Option<Duration>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            refused_is_failure: true,
+            only_known_clients: false,
+            max_unknown: 1_000_000,
+            min_failures: 1,
+            min_clients: 1,
+            suspect_for: Duration::from_secs(60),
+            settle: Duration::ZERO,
+            max_age: Duration::from_secs(24 * 3600),
+            skip_connected: false,
+            confirm_traps: false,
+            probe_interval: None,
+            probe_max_interval: Duration::from_secs(300),
+            ask: None,
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The face of the machine: takes facts and time, and passes them to the rule that they concern.
+
+mod elsewhere;
+mod failure;
+mod ledger;
+mod probing;
+mod recovery;
+mod tally;
+
+#[cfg(test)]
+mod asking_tests;
+#[cfg(test)]
+mod proptests;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use self::ledger::{Ledger, Tracked};
+pub use self::tally::Tally;
+use super::{Actions, Change, Mark, Observation, Outage, Phase, Rules};
+use crate::domain::{OutageId, Service, UnixMs};
+
+/// Bounds of the pause between two purges: ageing (F-8) is exact to a 24th of the age within these.
+const PURGE_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
+
+/// The outages and what to do about them.
+///
+/// ```text
+///                    failure, fewer than the minimum
+///   (no outage) ───────────────────────────────────────► Suspected ──┐
+///        │                                                 │   │     │ time is up, or evidence
+///        │ failure, minimum reached        minimum reached │   │     │ of recovery: discarded,
+///        ▼                                                 ▼   ▼     │ nobody is told
+///      Open ◄──────────────────────────────────────────────┘  (end) ◄┘
+///        │ ▲
+///        │ └── a failure of an attempt made after the recovery ──┐
+///        │ evidence of recovery                                  │
+///        ├──────────────────────────────────────────────► Settling
+///        │ no settle time                                        │ quiet until its end
+///        ▼                                                       ▼
+///      closed, clients are told ◄────────────────────────────────┘
+///
+///   Open, and no failure for the maximum age: discarded, nobody is left to tell (F-8)
+/// ```
+///
+/// Where other gateways share the traffic, silence is a suspicion for [`Rules::ask`] at first, while they are asked: one of
+/// them may have seen the answer. A suspicion that nobody objects to, and that is confirmed, opens.
+///
+/// While an outage is open its service is marked in the kernel; while it is suspected or settles it is not, so that
+/// each attempt is judged by its own answer or time-out.
+#[derive(Debug)]
+pub struct Machine {
+    rules: Rules,
+    ledger: Ledger,
+    next_id: OutageId,
+    next_purge: Option<UnixMs>,
+    tally: Tally,
+}
+
+impl Machine {
+    /// A machine that goes on from what the store holds. The actions mark every failed service in the kernel again.
+    ///
+    /// How many different clients a suspicion rests on is counted anew; probes begin at once.
+    #[must_use]
+    pub fn restore(rules: Rules, outages: Vec<Outage>, next_id: OutageId) -> (Self, Actions) {
+        let mut machine = Self { rules, ledger: Ledger::default(), next_id, next_purge: None, tally: Tally::default() };
+        let mut actions = Actions::default();
+        for outage in outages {
+            machine.next_id = machine.next_id.max(OutageId(outage.id.0 + 1));
+            let mut tracked = Tracked::new(outage);
+            if outage.phase == Phase::Open {
+                machine.ledger.mark(&outage, &mut actions.marks);
+                tracked.probing = probing::Probing::first(&machine.rules, UnixMs::default());
+            }
+            if outage.phase == Phase::Suspected && machine.rules.ask.is_some() && outage.evidence.is_silence() {
+                // Whatever was asked, nobody hears the answer.
+                tracked.asking = Some(UnixMs::default());
+            }
+            machine.put(tracked);
+        }
+        (machine, actions)
+    }
+
+    /// Takes one fact.
+    pub fn observe(&mut self, now: UnixMs, observation: Observation) -> Actions {
+        let mut actions = Actions::default();
+        match observation {
+            Observation::Failed(attempt) => self.failed(now, &attempt, &mut actions),
+            Observation::Answered { service, client, at } => self.answered(service, client, at, &mut actions),
+            Observation::Withdrawn { service, client, attempts } => {
+                self.withdrawn(service, client, attempts, &mut actions);
+            }
+            Observation::HostSeen { host, evidence, at } => self.host_seen(host, evidence, at, &mut actions),
+            Observation::Trap { host, at } => self.trap(now, host, at, &mut actions),
+            Observation::Signal { target, at } => self.signal(target, at, &mut actions),
+            Observation::Probed { service, connected, at } => self.probed(service, connected, at, &mut actions),
+            Observation::OpenElsewhere(outage) => self.open_elsewhere(now, &outage, &mut actions),
+            Observation::AnsweredElsewhere { service, client, attempts, well } => {
+                self.answered_elsewhere(now, service, (client, attempts), well, &mut actions);
+            }
+            Observation::EndedElsewhere { outage, at } => self.discard(outage, at, &mut actions),
+        }
+        actions
+    }
+
+    /// Does what is due at `now`.
+    pub fn tick(&mut self, now: UnixMs) -> Actions {
+        let mut actions = Actions::default();
+        self.purge(now, &mut actions);
+        let mut settled = Vec::new();
+        for id in self.ledger.due(now) {
+            let Some(tracked) = self.ledger.get(id) else { continue };
+            match tracked.outage.phase {
+                Phase::Suspected | Phase::Settling { .. } if tracked.asking.is_some_and(|until| until <= now) => {
+                    self.nobody_objected(id, now, &mut actions);
+                }
+                Phase::Suspected
+                    if tracked.asking.is_none() && tracked.outage.since + self.rules.suspect_for <= now =>
+                {
+                    self.discard(id, now, &mut actions);
+                }
+                Phase::Open if tracked.outage.latest + self.rules.max_age <= now => {
+                    self.discard(id, now, &mut actions);
+                }
+                Phase::Open => self.probe_if_due(id, now, &mut actions),
+                Phase::Settling { until, .. } if tracked.asking.is_none() && until <= now => settled.push(id),
+                Phase::Suspected | Phase::Settling { .. } => {}
+            }
+        }
+        self.close_settled(settled, &mut actions);
+        actions
+    }
+
+    /// When [`Machine::tick`] is to be called next.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<UnixMs> {
+        [self.ledger.next_due(), self.next_purge].into_iter().flatten().min()
+    }
+
+    /// Goes on under other rules (reload).
+    pub fn set_rules(&mut self, rules: Rules) {
+        self.rules = rules;
+        self.next_purge = None;
+        for mut tracked in self.ledger.take_all() {
+            if tracked.outage.phase == Phase::Open {
+                tracked.probing = probing::Probing::first(&self.rules, UnixMs::default());
+            }
+            self.put(tracked);
+        }
+    }
+
+    /// The outages that are not over, by id.
+    pub fn outages(&self) -> impl Iterator<Item = &Outage> {
+        self.ledger.outages()
+    }
+
+    /// Whether other gateways are to be asked about an attempt at this service.
+    #[must_use]
+    pub fn asks_about(&self, service: Service) -> bool {
+        self.ledger
+            .of_service(service)
+            .and_then(|id| self.ledger.get(id))
+            .is_some_and(|tracked| tracked.asking.is_some())
+    }
+
+    /// What was seen and not acted on.
+    #[must_use]
+    pub const fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Keeps the outage, with the time at which it is to be looked at next.
+    fn put(&mut self, tracked: Tracked) {
+        let due = match tracked.outage.phase {
+            Phase::Suspected => tracked.asking.unwrap_or(tracked.outage.since + self.rules.suspect_for),
+            Phase::Settling { until, .. } => tracked.asking.unwrap_or(until),
+            Phase::Open => {
+                let aged = tracked.outage.latest + self.rules.max_age;
+                tracked.probing.as_ref().map_or(aged, |probing| aged.min(probing.next))
+            }
+        };
+        self.ledger.put(tracked, due);
+    }
+
+    /// Ends the outage; nobody is told.
+    fn discard(&mut self, id: OutageId, at: UnixMs, actions: &mut Actions) {
+        let Some(tracked) = self.ledger.take(id) else { return };
+        actions.changes.push(Change::Discard { outage: id, at });
+        self.unmark(&tracked.outage, actions);
+    }
+
+    /// Takes the kernel's marks of an open outage back.
+    fn unmark(&mut self, outage: &Outage, actions: &mut Actions) {
+        if outage.phase == Phase::Open {
+            actions.marks.push(Mark::Recovered(outage.service));
+            self.ledger.unmark_host(outage, &mut actions.marks);
+        }
+    }
+
+    /// Aged entries leave the waiting lists also without a recovery (F-8).
+    fn purge(&mut self, now: UnixMs, actions: &mut Actions) {
+        if self.ledger.is_empty() {
+            self.next_purge = None;
+            return;
+        }
+        let pause = (self.rules.max_age / 24).clamp(PURGE_PAUSE.0, PURGE_PAUSE.1);
+        match self.next_purge {
+            Some(next) if next > now + pause || next <= now => {
+                // Also when the wall clock has stepped back.
+                actions.changes.push(Change::Purge { older_than: now.before(self.rules.max_age) });
+                self.next_purge = Some(now + pause);
+            }
+            Some(_) => {}
+            None => self.next_purge = Some(now + pause),
+        }
+    }
+}

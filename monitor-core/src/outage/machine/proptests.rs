@@ -1,0 +1,318 @@
+//! Random facts against a small model of what the store and the kernel are left with.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    net::IpAddr,
+    time::Duration,
+};
+
+use proptest::prelude::*;
+
+use super::Machine;
+use crate::{
+    domain::{ClientAddr, MonotonicNs, OutageId, Service, UnixMs},
+    outage::{
+        Actions, Change, FailedAttempt, Failure, Level, Mark, Observation, Outage, Phase, Recovery, Rules, Standing,
+        Target,
+    },
+};
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Observe(Observation),
+    Tick,
+    /// kill -9, and a new machine from what the store holds.
+    Restart,
+}
+
+fn service() -> impl Strategy<Value = Service> {
+    (1..3u8, 80..82u16).prop_map(|(host, port)| Service::new(IpAddr::from([10, 0, 2, host]), port))
+}
+
+fn client() -> impl Strategy<Value = ClientAddr> {
+    (1..4u8).prop_map(|host| ClientAddr::new(IpAddr::from([10, 0, 1, host])))
+}
+
+fn failed() -> impl Strategy<Value = Observation> {
+    let standing = prop_oneof![Just(Standing::Listed), Just(Standing::Learned), Just(Standing::Unknown)];
+    let seen = 0..5u64;
+    let answer = proptest::option::of(0..5u64);
+    (
+        (client(), service(), proptest::sample::select(Failure::ALL.to_vec())),
+        (seen, answer, 0..3u32, standing),
+        any::<bool>(),
+        any::<bool>(),
+    )
+        .prop_map(|((client, service, evidence), (seen, answer, attempts, standing), answers_seen, known)| {
+            Observation::Failed(FailedAttempt {
+                client,
+                service,
+                evidence,
+                seen: MonotonicNs(seen),
+                last_answer: answer.map(MonotonicNs),
+                at: UnixMs(0),
+                attempts,
+                standing,
+                answers_seen,
+                known,
+            })
+        })
+}
+
+fn recovery() -> impl Strategy<Value = Observation> {
+    let at = UnixMs(0);
+    prop_oneof![
+        (service(), proptest::option::of(client())).prop_map(move |(service, client)| Observation::Answered {
+            service,
+            client,
+            at
+        }),
+        (service(), proptest::sample::select(vec![Recovery::Arp, Recovery::NeighbourAdvertisement]))
+            .prop_map(move |(service, evidence)| Observation::HostSeen { host: service.addr(), evidence, at }),
+        service().prop_map(move |service| Observation::Trap { host: service.addr(), at }),
+        service().prop_map(move |service| Observation::Signal { target: Target::Service(service), at }),
+        service().prop_map(move |service| Observation::Signal { target: Target::Host(service.addr()), at }),
+        (service(), any::<bool>()).prop_map(move |(service, connected)| Observation::Probed { service, connected, at }),
+    ]
+}
+
+/// Another gateway's outage, or its end.
+fn elsewhere() -> impl Strategy<Value = Observation> {
+    prop_oneof![
+        service().prop_map(|service| Observation::OpenElsewhere(Outage {
+            id: OutageId(1_000_000),
+            service,
+            since: UnixMs(0),
+            latest: UnixMs(0),
+            evidence: Failure::Unanswered,
+            level: Level::Host,
+            failures: 7,
+            phase: Phase::Open,
+        })),
+        (service(), client(), 1..3u32, -2_000..1i64).prop_map(|(service, client, attempts, well)| {
+            Observation::AnsweredElsewhere { service, client, attempts, well: UnixMs(well) }
+        }),
+        (1..6_i64).prop_map(|id| Observation::EndedElsewhere { outage: OutageId(id), at: UnixMs(0) }),
+    ]
+}
+
+fn step() -> impl Strategy<Value = (i64, Step)> {
+    let step = prop_oneof![
+        6 => failed().prop_map(Step::Observe),
+        2 => recovery().prop_map(Step::Observe),
+        1 => elsewhere().prop_map(Step::Observe),
+        2 => Just(Step::Tick),
+        1 => Just(Step::Restart),
+    ];
+    // The wall clock steps back now and then.
+    (prop_oneof![20 => 0..3_000i64, 1 => -5_000..0i64], step)
+}
+
+fn rules() -> impl Strategy<Value = Rules> {
+    (1..3u32, 1..3u32, 0..3u64, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        |(min_failures, min_clients, settle, refused, only_known, confirm, probes, asks)| Rules {
+            max_unknown: u64::MAX,
+            refused_is_failure: refused,
+            only_known_clients: only_known,
+            min_failures,
+            min_clients,
+            suspect_for: Duration::from_secs(4),
+            settle: Duration::from_secs(settle),
+            max_age: Duration::from_secs(30),
+            skip_connected: false,
+            confirm_traps: confirm,
+            probe_interval: probes.then_some(Duration::from_secs(2)),
+            probe_max_interval: Duration::from_secs(8),
+            ask: asks.then_some(Duration::from_secs(1)),
+        },
+    )
+}
+
+/// What is outside of the machine, by its actions alone.
+#[derive(Default)]
+struct Outside {
+    outages: BTreeMap<OutageId, Outage>,
+    waiting: BTreeSet<(OutageId, ClientAddr)>,
+    failed: HashSet<Service>,
+    hosts: HashSet<IpAddr>,
+    ended: BTreeSet<OutageId>,
+    /// Of these, another gateway had an outage.
+    elsewhere: HashSet<Service>,
+    next: i64,
+}
+
+impl Outside {
+    fn carry_out(&mut self, actions: &Actions, rules: &Rules) -> Result<(), TestCaseError> {
+        for change in &actions.changes {
+            match change {
+                Change::Put(outage) => {
+                    prop_assert!(!self.ended.contains(&outage.id), "an ended outage is changed: {outage:?}");
+                    self.next = self.next.max(outage.id.0 + 1);
+                    self.outages.insert(outage.id, *outage);
+                }
+                Change::Wait { outage, client, .. } => {
+                    prop_assert!(self.outages.contains_key(outage), "a list without an outage");
+                    self.waiting.insert((*outage, *client));
+                }
+                Change::Withdraw { outage, .. } | Change::Connected { outage, .. } => {
+                    prop_assert!(self.outages.contains_key(outage));
+                }
+                Change::Close(closing) => {
+                    prop_assert!(!closing.outages.is_empty() && closing.outages.is_sorted());
+                    for id in &closing.outages {
+                        let outage = self.outages.remove(id);
+                        let outage = outage.ok_or_else(|| TestCaseError::fail("closed twice, or never there"))?;
+                        prop_assert!(outage.phase != Phase::Suspected, "a suspicion is told");
+                        let confirmed = outage.failures >= u64::from(rules.min_failures);
+                        prop_assert!(confirmed || self.elsewhere.contains(&outage.service));
+                        let arp = matches!(closing.evidence, Recovery::Arp | Recovery::NeighbourAdvertisement);
+                        prop_assert!(!arp || outage.level == Level::Host, "ARP ends an outage of a service");
+                        self.end(*id);
+                    }
+                }
+                Change::Discard { outage, .. } => {
+                    prop_assert!(self.outages.remove(outage).is_some());
+                    self.end(*outage);
+                }
+                Change::Purge { .. } => {}
+            }
+        }
+        for mark in &actions.marks {
+            match mark {
+                Mark::Failed(service) => prop_assert!(self.failed.insert(*service), "marked twice"),
+                Mark::Recovered(service) => drop(self.failed.remove(service)),
+                Mark::HostFailed(host) => prop_assert!(self.hosts.insert(*host), "marked twice"),
+                Mark::HostRecovered(host) => prop_assert!(self.hosts.remove(host), "not marked"),
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, id: OutageId) {
+        self.ended.insert(id);
+        self.waiting.retain(|(outage, _)| *outage != id);
+    }
+
+    fn open(&self) -> impl Iterator<Item = &Outage> {
+        self.outages.values().filter(|outage| outage.phase == Phase::Open)
+    }
+}
+
+fn at(observation: Observation, now: UnixMs) -> Observation {
+    match observation {
+        Observation::Failed(attempt) => Observation::Failed(FailedAttempt { at: now, ..attempt }),
+        Observation::Answered { service, client, .. } => Observation::Answered { service, client, at: now },
+        Observation::Withdrawn { .. } => observation,
+        Observation::HostSeen { host, evidence, .. } => Observation::HostSeen { host, evidence, at: now },
+        Observation::Trap { host, .. } => Observation::Trap { host, at: now },
+        Observation::Signal { target, .. } => Observation::Signal { target, at: now },
+        Observation::Probed { service, connected, .. } => Observation::Probed { service, connected, at: now },
+        Observation::OpenElsewhere(outage) => Observation::OpenElsewhere(Outage { since: now, latest: now, ..outage }),
+        Observation::AnsweredElsewhere { service, client, attempts, well } => {
+            Observation::AnsweredElsewhere { service, client, attempts, well: UnixMs(now.0 + well.0) }
+        }
+        Observation::EndedElsewhere { outage, .. } => Observation::EndedElsewhere { outage, at: now },
+    }
+}
+
+/// Whether this attempt may put its client on a list, said in one expression.
+fn may_wait(attempt: &FailedAttempt, rules: &Rules, outage_there: bool) -> bool {
+    let isolated = attempt.evidence.is_silence() && attempt.last_answer.is_some_and(|answer| answer >= attempt.seen);
+    let blind = attempt.evidence.is_silence() && !attempt.answers_seen;
+    let opens = attempt.standing != Standing::Unknown
+        && attempt.evidence != Failure::KnownFailed
+        && attempt.attempts > 0
+        && !blind;
+    !isolated
+        && (rules.refused_is_failure || attempt.evidence != Failure::Refused)
+        && (!rules.only_known_clients || attempt.known)
+        && (outage_there || opens)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    // proves: F-1 F-4 F-7
+    #[test]
+    fn store_and_kernel_agree_with_the_machine_after_every_step(
+        rules in rules(),
+        steps in proptest::collection::vec(step(), 1..60),
+    ) {
+        let mut outside = Outside::default();
+        let (mut machine, _) = Machine::restore(rules.clone(), Vec::new(), OutageId(1));
+        let mut now = UnixMs(1_000_000);
+        for (later, step) in steps {
+            now = UnixMs(now.0 + later);
+            match step {
+                Step::Tick => outside.carry_out(&machine.tick(now), &rules)?,
+                Step::Observe(observation) => {
+                    let observation = at(observation, now);
+                    let listed = outside.waiting.clone();
+                    let there = if let Observation::Failed(attempt) = &observation {
+                        outside.outages.values().any(|outage| outage.service == attempt.service)
+                    } else {
+                        false
+                    };
+                    if let Observation::OpenElsewhere(theirs) = &observation {
+                        outside.elsewhere.insert(theirs.service);
+                    }
+                    outside.carry_out(&machine.observe(now, observation), &rules)?;
+                    let joined: Vec<_> = outside.waiting.difference(&listed).collect();
+                    match &observation {
+                        Observation::Failed(attempt) => {
+                            let waits = outside.outages.values().any(|outage| {
+                                outage.service == attempt.service
+                                    && outside.waiting.contains(&(outage.id, attempt.client))
+                            });
+                            prop_assert!(joined.iter().all(|(_, client)| *client == attempt.client));
+                            if may_wait(attempt, &rules, there) {
+                                prop_assert!(waits, "a client that failed does not wait");
+                            } else {
+                                prop_assert!(joined.is_empty(), "a client waits that did not fail");
+                            }
+                        }
+                        _ => prop_assert!(joined.is_empty()),
+                    }
+                }
+                Step::Restart => {
+                    outside.failed.clear();
+                    outside.hosts.clear();
+                    let outages = outside.outages.values().copied().collect();
+                    let (restored, actions) = Machine::restore(rules.clone(), outages, OutageId(outside.next));
+                    machine = restored;
+                    outside.carry_out(&actions, &rules)?;
+                }
+            }
+            let held: Vec<_> = machine.outages().copied().collect();
+            prop_assert_eq!(&held, &outside.outages.values().copied().collect::<Vec<_>>());
+            prop_assert_eq!(outside.open().map(|outage| outage.service).collect::<HashSet<_>>(), outside.failed.clone());
+            let hosts: HashSet<_> =
+                outside.open().filter(|outage| outage.level == Level::Host).map(|outage| outage.service.addr()).collect();
+            prop_assert_eq!(&hosts, &outside.hosts);
+            prop_assert!(held.is_empty() || machine.next_deadline().is_some());
+        }
+    }
+
+    #[test]
+    fn every_outage_ends_when_time_passes_and_nothing_else_happens(
+        rules in rules(),
+        steps in proptest::collection::vec(step(), 1..40),
+    ) {
+        let (mut machine, _) = Machine::restore(rules, Vec::new(), OutageId(1));
+        let mut now = UnixMs(1_000_000);
+        for (later, step) in steps {
+            now = UnixMs(now.0 + later);
+            if let Step::Observe(observation) = step {
+                machine.observe(now, at(observation, now));
+            }
+        }
+        let mut turns = 0;
+        while let Some(deadline) = machine.next_deadline() {
+            now = now.max(deadline);
+            machine.tick(now);
+            turns += 1;
+            prop_assert!(turns < 10_000, "the deadline does not advance");
+        }
+        prop_assert_eq!(machine.outages().count(), 0);
+    }
+}

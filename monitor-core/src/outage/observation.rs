@@ -1,0 +1,137 @@
+//! What the machine is told: every way in which the outside can speak of a service, as one enum.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    action::Outage,
+    evidence::{Failure, Recovery},
+};
+use crate::domain::{ClientAddr, MonotonicNs, OutageId, Service, UnixMs};
+
+/// Why a service may have an outage at all (design rule 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// Its address and port are on the configured watch list.
+    Listed,
+    /// It has answered at least once before.
+    Learned,
+    /// Neither: a scan of empty addresses looks like this. Opens nothing.
+    Unknown,
+}
+
+/// A failed attempt, as the kernel reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailedAttempt {
+    /// Who tried.
+    pub client: ClientAddr,
+    /// What was tried.
+    pub service: Service,
+    /// What made it fail.
+    pub evidence: Failure,
+    /// When the SYN passed, by the kernel's clock.
+    pub seen: MonotonicNs,
+    /// When the service last answered anybody, by the kernel's clock; `None`: never on this path.
+    pub last_answer: Option<MonotonicNs>,
+    /// When the SYN passed, by the wall clock.
+    pub at: UnixMs,
+    /// Attempts of this client that this report stands for; 0: more evidence on an attempt that was reported before.
+    pub attempts: u32,
+    /// Why the service may have an outage.
+    pub standing: Standing,
+    /// Whether this path has ever shown the answer of any service. Silence on a path where answers are never seen
+    /// (asymmetric routing) says "cannot tell" (design rule 3).
+    pub answers_seen: bool,
+    /// Whether the client is in the address book (for `remember = "known"`, F-7).
+    pub known: bool,
+}
+
+/// What an authenticated signal or a trap speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// Every service of this host.
+    Host(IpAddr),
+    /// One service.
+    Service(Service),
+}
+
+/// One fact from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observation {
+    /// An attempt failed (F-2 to F-4, F-6).
+    Failed(FailedAttempt),
+    /// A service answered; `client` is who got the answer, if it was a client's attempt (F-12).
+    Answered {
+        /// Who answered.
+        service: Service,
+        /// Who got through.
+        client: Option<ClientAddr>,
+        /// When.
+        at: UnixMs,
+    },
+    /// An attempt that was reported as failed, because its service was, is answered after all: it did not fail.
+    Withdrawn {
+        /// Who answered.
+        service: Service,
+        /// Whose attempt it was.
+        client: ClientAddr,
+        /// How many attempts to take back.
+        attempts: u32,
+    },
+    /// The host sent ARP or a neighbour advertisement (F-11). `evidence` is [`Recovery::Arp`] or
+    /// [`Recovery::NeighbourAdvertisement`].
+    HostSeen {
+        /// The host that spoke.
+        host: IpAddr,
+        /// How.
+        evidence: Recovery,
+        /// When.
+        at: UnixMs,
+    },
+    /// A recovery trap or inform speaks for this host (F-10).
+    Trap {
+        /// The host that the trap speaks for.
+        host: IpAddr,
+        /// When it arrived.
+        at: UnixMs,
+    },
+    /// An authenticated signal says that the target is back (F-13).
+    Signal {
+        /// What is back.
+        target: Target,
+        /// When it was received.
+        at: UnixMs,
+    },
+    /// The answer to [`super::Actions::probes`] (F-14).
+    Probed {
+        /// What was probed.
+        service: Service,
+        /// Whether it accepted a connection.
+        connected: bool,
+        /// When.
+        at: UnixMs,
+    },
+    /// Another gateway has this outage; its `id` is not ours.
+    OpenElsewhere(Outage),
+    /// An attempt that nobody was seen to answer was answered: another gateway saw that.
+    AnsweredElsewhere {
+        /// Who answered.
+        service: Service,
+        /// Whose attempt it was.
+        client: ClientAddr,
+        /// How many attempts to take back.
+        attempts: u32,
+        /// Up to when, at least, the service was well.
+        well: UnixMs,
+    },
+    /// Our outage, which other gateways saw too, is over: one of them has closed it, and told whoever waits.
+    EndedElsewhere {
+        /// By our own number.
+        outage: OutageId,
+        /// When.
+        at: UnixMs,
+    },
+}

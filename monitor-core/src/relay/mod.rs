@@ -1,0 +1,17 @@
+//! Someone else tells the clients (F-17, F-18): the signed list that a gateway sends, and the receipt that comes back.
+
+mod attachment;
+mod issue;
+mod keys;
+mod list;
+mod receipt;
+mod seal;
+
+pub use self::{
+    attachment::find,
+    issue::{About, Issued, LIST_FILE, MOST_CLIENTS, RECEIPT_FILE, Relay, Relays},
+    keys::{KeyError, Keyring, ReadFile},
+    list::{List, Listed},
+    receipt::Receipt,
+    seal::{LARGEST, Refusal},
+};

@@ -1,0 +1,75 @@
+//! The receipt: a relay has stored a list and will tell its clients (pure).
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    keys::Keyring,
+    list::List,
+    seal::{self, Head, Refusal, Sealed, VERSION},
+};
+use crate::domain::UnixMs;
+
+/// The answer to one list. The order of the fields is that of the canonical form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    /// 1.
+    pub version: u32,
+    /// The gateway that it is for.
+    pub gateway: String,
+    /// The name of the key that signed.
+    pub key: String,
+    /// The list's nonce.
+    pub nonce: String,
+    /// People who are mailed.
+    pub told: u64,
+    /// Clients without an address on record there.
+    pub untold: u64,
+    /// When the list was stored.
+    pub issued: UnixMs,
+    /// From then on it is void.
+    pub expires: UnixMs,
+}
+
+impl Sealed for Receipt {
+    const CONTEXT: &'static [u8] = b"ringback receipt";
+
+    fn head(&self) -> Head<'_> {
+        Head {
+            version: self.version,
+            gateway: &self.gateway,
+            key: &self.key,
+            issued: self.issued,
+            expires: self.expires,
+        }
+    }
+}
+
+impl Receipt {
+    /// For `list`, stored at `now`. It lives as long again as a list may, so that a slow mail system does not make it void.
+    #[must_use]
+    pub fn new(list: &List, keyring: &Keyring, told: u64, untold: u64, now: UnixMs) -> Self {
+        let life = list.expires.since(list.issued);
+        Self {
+            version: VERSION,
+            gateway: keyring.gateway().to_owned(),
+            key: keyring.signing().to_owned(),
+            nonce: list.nonce.clone(),
+            told,
+            untold,
+            issued: now,
+            expires: list.expires + life,
+        }
+    }
+
+    /// The attachment's bytes.
+    #[must_use]
+    pub fn encode(&self, keyring: &Keyring) -> Vec<u8> {
+        seal::seal(self, keyring)
+    }
+
+    /// The receipt, if a relay that has this gateway's keys signed the bytes.
+    pub fn verify(bytes: &[u8], keyring: &Keyring, now: UnixMs) -> Result<Self, Refusal> {
+        seal::open(bytes, keyring, now)
+    }
+}

@@ -1,0 +1,12 @@
+//! What SNMP agents send (F-10): datagrams in, traps and informs out.
+//!
+//! `message` decodes v1 and v2c, `usm` is SNMPv3 with its users and replay windows, `meaning` says what an OID means,
+//! `speaker` for whom a trap speaks.
+
+mod engine;
+pub mod meaning;
+pub mod message;
+pub mod speaker;
+pub mod usm;
+
+pub use self::engine::{LocalEngine, RemoteEngine};

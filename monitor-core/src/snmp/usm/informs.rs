@@ -1,0 +1,82 @@
+//! Informs that were taken within the time window, so that one that comes again is acknowledged again and has no second
+//! effect (pure).
+//!
+//! The authority on their time is our own engine, which starts with other boots: nothing of this outlives the process.
+
+use std::collections::HashMap;
+
+use super::{
+    Refusal,
+    window::{LARGEST_WINDOW, TIME_WINDOW},
+};
+
+/// snmpEngineTime and msgID of an inform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InformKey {
+    /// Our snmpEngineTime, as its sender believes it.
+    pub time: u32,
+    /// msgID.
+    pub message: i32,
+}
+
+/// What is known of an inform that arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// It was not seen before.
+    New,
+    /// It is being committed.
+    Taken,
+    /// It was committed: its acknowledgement was lost.
+    Committed,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Informs(HashMap<InformKey, bool>);
+
+impl Informs {
+    /// Takes an inform at our engine's time `now`, in seconds.
+    pub(super) fn take(&mut self, key: InformKey, now: u32) -> Result<Known, Refusal> {
+        match self.0.get(&key) {
+            Some(false) => return Ok(Known::Taken),
+            Some(true) => return Ok(Known::Committed),
+            None => {}
+        }
+        self.0.retain(|key, _| key.time.saturating_add(TIME_WINDOW) >= now);
+        if self.0.len() >= LARGEST_WINDOW {
+            return Err(Refusal::WindowFull);
+        }
+        self.0.insert(key, false);
+        Ok(Known::New)
+    }
+
+    /// What follows from the inform is in the store.
+    pub(super) fn committed(&mut self, key: InformKey) {
+        if let Some(committed) = self.0.get_mut(&key) {
+            *committed = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{InformKey, Informs, Known, LARGEST_WINDOW, Refusal, TIME_WINDOW};
+
+    #[test]
+    fn an_inform_is_new_once_until_nobody_can_send_it_again() {
+        let mut informs = Informs::default();
+        let key = InformKey { time: 10, message: 1 };
+        assert_eq!(informs.take(key, 10), Ok(Known::New));
+        assert_eq!(informs.take(key, 11), Ok(Known::Taken));
+        informs.committed(key);
+        assert_eq!(informs.take(key, 10 + TIME_WINDOW), Ok(Known::Committed));
+        for message in 2..=LARGEST_WINDOW {
+            let message = i32::try_from(message).unwrap_or_default();
+            assert_eq!(informs.take(InformKey { time: 10, message }, 10), Ok(Known::New));
+        }
+        assert_eq!(informs.take(InformKey { time: 10, message: -1 }, 10), Err(Refusal::WindowFull));
+        let later = 11 + TIME_WINDOW;
+        assert_eq!(informs.take(InformKey { time: later, message: -1 }, later), Ok(Known::New));
+        assert_eq!(informs.0.len(), 1);
+    }
+}

@@ -1,0 +1,4 @@
+//! Hot standby with shared addresses: who is active, and when an active host says so again.
+
+pub mod defence;
+pub mod machine;

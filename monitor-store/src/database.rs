@@ -1,0 +1,186 @@
+//! An open database of either engine: one writing thread, readers apart, and what its transactions go by.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use monitor_core::{config, mail::notice::Notices, relay::Relays};
+use tokio::sync::Notify;
+
+use crate::{
+    StoreError, Telling, postgres,
+    readers::Readers,
+    sql::Connection,
+    sqlite::{self, Lock},
+    writer::{Session, Writer},
+};
+
+/// Where the database is.
+#[derive(Clone, Debug)]
+pub enum Location {
+    /// A file on this machine: SQLite.
+    File(PathBuf),
+    /// A server that several gateways share: PostgreSQL.
+    Server(Box<postgres::Server>),
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Server(server) => server.fmt(f),
+        }
+    }
+}
+
+/// Makes a connection; called on the thread that is to use it.
+pub(super) type Opener = Arc<dyn Fn() -> Result<Connection, StoreError> + Send + Sync>;
+
+/// An open database. The last clone that is dropped closes it.
+#[derive(Clone)]
+pub(super) struct Database {
+    inner: Arc<Inner>,
+}
+
+/// Fields are dropped in this order: the lock goes when nothing of ours writes any more.
+struct Inner {
+    writer: Writer,
+    readers: Readers,
+    letter_lifetime_ms: AtomicU64,
+    relays: RwLock<Arc<Relays>>,
+    notices: RwLock<Arc<Notices>>,
+    /// In whose name letters are taken.
+    holder: AtomicI64,
+    /// For how long; 0: nobody else could take them.
+    lease_ms: AtomicU64,
+    /// Whether what is applied is noted for a shared database too, and tells nobody here.
+    spooling: AtomicBool,
+    spooled: Notify,
+    location: Location,
+    _lock: Option<Lock>,
+}
+
+impl Database {
+    /// With the reason why the server is out of reach, if it is.
+    pub(super) fn open(location: &Location) -> Result<(Self, Option<StoreError>), StoreError> {
+        let (lock, writable, readable): (_, Opener, Opener) = match location.clone() {
+            Location::File(path) => {
+                let lock = sqlite::lock(&path)?;
+                let other = path.clone();
+                (Some(lock), Arc::new(move || sqlite::open(&path)), Arc::new(move || sqlite::open_to_read(&other)))
+            }
+            Location::Server(server) => {
+                let open: Opener = Arc::new(move || postgres::open(&server));
+                (None, Arc::clone(&open), open)
+            }
+        };
+        let (writer, absence) = Writer::start(writable, location)?;
+        let database = Self {
+            inner: Arc::new(Inner {
+                writer,
+                readers: Readers::new(readable),
+                letter_lifetime_ms: AtomicU64::new(0),
+                relays: RwLock::default(),
+                notices: RwLock::default(),
+                holder: AtomicI64::new(1),
+                lease_ms: AtomicU64::new(0),
+                spooling: AtomicBool::new(false),
+                spooled: Notify::new(),
+                location: location.clone(),
+                _lock: lock,
+            }),
+        };
+        database.set_letter_lifetime(config::Notify::default().lifetime);
+        Ok((database, absence))
+    }
+
+    /// Runs `work` on the writer, in a transaction that it may share with other tasks' work; durable when it returns.
+    ///
+    /// `work` runs again, alone, if somebody else's spoils the shared transaction.
+    pub(super) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Session<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.inner.writer.run(work).await
+    }
+
+    /// Runs `query` off the async threads, on what is committed.
+    pub(super) async fn read<T, F>(&self, query: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let inner = Arc::clone(&self.inner);
+        tokio::task::spawn_blocking(move || inner.readers.run(query)).await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// What a transaction that writes letters goes by.
+    pub(super) fn telling(&self) -> Telling {
+        Telling {
+            lifetime: Duration::from_millis(self.inner.letter_lifetime_ms.load(Ordering::Relaxed)),
+            silent: false,
+            relays: Arc::clone(&self.inner.relays.read().unwrap_or_else(PoisonError::into_inner)),
+            notices: Arc::clone(&self.inner.notices.read().unwrap_or_else(PoisonError::into_inner)),
+        }
+    }
+
+    pub(super) fn holder(&self) -> i64 {
+        self.inner.holder.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_holder(&self, holder: i64, lease: Duration) {
+        self.inner.holder.store(holder, Ordering::Relaxed);
+        let ms = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
+        self.inner.lease_ms.store(ms, Ordering::Relaxed);
+    }
+
+    pub(super) fn lease(&self) -> Option<Duration> {
+        let ms = self.inner.lease_ms.load(Ordering::Relaxed);
+        (ms > 0).then(|| Duration::from_millis(ms))
+    }
+
+    pub(super) fn spools(&self) -> bool {
+        self.inner.spooling.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_spooling(&self) {
+        self.inner.spooling.store(true, Ordering::Relaxed);
+    }
+
+    /// Woken when something was spooled.
+    pub(super) fn spooled(&self) -> &Notify {
+        &self.inner.spooled
+    }
+
+    pub(super) fn set_notices(&self, notices: Notices) {
+        *self.inner.notices.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(notices);
+    }
+
+    pub(super) fn set_relays(&self, relays: Relays) {
+        *self.inner.relays.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(relays);
+    }
+
+    pub(super) fn set_letter_lifetime(&self, lifetime: Duration) {
+        let ms = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+        self.inner.letter_lifetime_ms.store(ms, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").field("location", &self.inner.location).finish_non_exhaustive()
+    }
+}
+
+impl From<&Path> for Location {
+    fn from(path: &Path) -> Self {
+        Self::File(path.to_owned())
+    }
+}

@@ -1,0 +1,58 @@
+//! What can be wrong with the store, and what to do about it.
+
+use crate::sql;
+
+/// What is wrong with the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file is not a readable database.
+    #[error("cannot use the database {path}: {reason}")]
+    Unusable {
+        /// Which file.
+        path: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// A later Ringback wrote it.
+    #[error(
+        "the database {path} has schema version {found}, this ringback knows up to {known}: install the newer ringback again, or restore a backup"
+    )]
+    Newer {
+        /// Which file.
+        path: String,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// The writer is gone.
+    #[error("the store is closed")]
+    Closed,
+    /// No space: nothing of the transaction was written.
+    #[error("the disk that holds the database is full, nothing was written: make room on it, then it goes on")]
+    Full,
+    /// A list needs a nonce that nobody can guess, an SNMP engine an id that nobody has.
+    #[error("the system has no random numbers")]
+    Random,
+    /// The spool holds what this program never writes.
+    #[error("what is kept for the shared database cannot be read: {0}")]
+    Spool(String),
+    /// The database server is gone; the work may be done when it is back.
+    #[error("the database is out of reach: {0}")]
+    Unreachable(String),
+    /// The database said no; nothing of the transaction was written.
+    #[error("database: {0}")]
+    Database(#[source] sql::Error),
+}
+
+impl From<sql::Error> for StoreError {
+    fn from(error: sql::Error) -> Self {
+        if error.is_full() { Self::Full } else { Self::Database(error) }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        sql::Error::from(error).into()
+    }
+}

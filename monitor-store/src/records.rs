@@ -1,0 +1,90 @@
+//! What the store gives to people: outages, waiting lists, the outbox in numbers.
+
+use monitor_core::{
+    domain::{ClientAddr, OutageId, Service, UnixMs},
+    mail::LetterId,
+    outage::{Failure, Outage, Recovery},
+};
+use serde::{Deserialize, Serialize};
+
+/// What a batch of changes led to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Letters that were put into the outbox.
+    pub letters: u64,
+    /// Waiting clients that left the list without a mail: no address on record, too old, or through by themselves.
+    pub untold: u64,
+}
+
+/// An outage in a list for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutageRecord {
+    /// The outage.
+    #[serde(flatten)]
+    pub outage: Outage,
+    /// The server's name, once it was looked up (F-16).
+    pub server_name: Option<String>,
+    /// Clients that wait, or that waited when it ended.
+    pub clients: u64,
+    /// When it ended; `None`: it goes on.
+    pub ended: Option<UnixMs>,
+    /// What ended it; `None` for one that was discarded.
+    pub recovery: Option<Recovery>,
+    /// Letters that were written at its end.
+    pub letters: u64,
+}
+
+/// A line of a waiting list (F-7).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingClient {
+    /// Whose list.
+    pub outage: OutageId,
+    /// What it waits for.
+    pub service: Service,
+    /// Who waits.
+    pub client: ClientAddr,
+    /// First failed attempt.
+    pub first: UnixMs,
+    /// Latest failed attempt.
+    pub latest: UnixMs,
+    /// Failed attempts.
+    pub attempts: u64,
+    /// The most telling evidence.
+    pub evidence: Failure,
+    /// When the client got through by itself.
+    pub connected: Option<UnixMs>,
+}
+
+/// The outbox in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutboxCounts {
+    /// To be delivered.
+    pub queued: u64,
+    /// Of these: tried before, and to be tried again.
+    pub retrying: u64,
+    /// Delivered since the database was made.
+    pub delivered: u64,
+    /// Given up, and not pruned yet.
+    pub dead: u64,
+    /// When the oldest queued one was written.
+    pub oldest_queued: Option<UnixMs>,
+    /// The latest reason for a retry or a dead letter.
+    pub last_error: Option<String>,
+}
+
+/// A letter that was given up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// Its row.
+    pub id: LetterId,
+    /// The recipient.
+    pub to: String,
+    /// The service that is back; absent: it spoke of something else.
+    pub service: Option<Service>,
+    /// Its subject, if it had words of its own.
+    pub subject: Option<String>,
+    /// When it was given up.
+    pub at: UnixMs,
+    /// Why.
+    pub reason: String,
+}

@@ -1,0 +1,150 @@
+//! The machine's changes, applied in order within one transaction.
+
+use std::collections::{HashMap, HashSet};
+
+use monitor_core::{
+    domain::{ClientAddr, OutageId, UnixMs},
+    outage::{Change, Outage, Phase},
+};
+
+use super::{
+    super::{Applied, StoreError, Telling},
+    closing,
+    columns::{Address, number},
+    notices,
+    waiting::{Attempts, WaitingLists},
+};
+use crate::{sql::Connection, writer::Session};
+
+pub(crate) fn apply(session: &mut Session<'_>, changes: &[Change], telling: &Telling) -> Result<Applied, StoreError> {
+    let mut applied = Applied::default();
+    let rows = rows_to_put(changes);
+    let mut lists = WaitingLists::new(session.conn);
+    let mut put_outages = Vec::new();
+    for (index, change) in changes.iter().enumerate() {
+        match change {
+            Change::Put(outage) if rows.contains(&index) => {
+                put(session.conn, outage)?;
+                lists.look_again(outage.id);
+                put_outages.push(outage.id);
+            }
+            // A later one in the batch says more.
+            Change::Put(_) => {}
+            Change::Wait { outage, client, at, attempts, evidence } => {
+                lists.wait(*outage, *client, Attempts::new(*at, *attempts, *evidence))?;
+            }
+            Change::Withdraw { outage, client, attempts } => {
+                lists.write()?;
+                withdraw(session.conn, *outage, *client, *attempts)?;
+            }
+            Change::Connected { outage, client, at } => {
+                lists.write()?;
+                connected(session.conn, *outage, *client, *at)?;
+            }
+            Change::Close(closing) => {
+                lists.count()?;
+                let closed = closing::close(session, closing, telling)?;
+                applied.letters += closed.letters;
+                applied.untold += closed.untold;
+            }
+            Change::Discard { outage, at } => {
+                lists.count()?;
+                notices::ended(session.conn, *outage, "discarded", *at, telling)?;
+                applied.untold += discard(session.conn, *outage, *at)?;
+            }
+            Change::Purge { older_than } => {
+                lists.count()?;
+                applied.untold += purge(session.conn, *older_than)?;
+            }
+        }
+    }
+    lists.count()?;
+    for outage in put_outages {
+        notices::opened(session.conn, outage, telling)?;
+    }
+    Ok(applied)
+}
+
+pub(super) fn put(conn: &Connection, outage: &Outage) -> Result<(), StoreError> {
+    let (phase, settling) = match outage.phase {
+        Phase::Suspected => ("suspected", None),
+        Phase::Open => ("open", None),
+        Phase::Settling { until, evidence, recovered } => ("settling", Some((until, evidence, recovered))),
+    };
+    conn.prepare_cached(
+        "INSERT INTO outage (id, server, port, since, latest, evidence, level, failures, phase,
+             settle_until, settle_evidence, settle_recovered)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+         ON CONFLICT (id) DO UPDATE SET since = excluded.since, latest = excluded.latest, evidence = excluded.evidence,
+             level = excluded.level, failures = excluded.failures, phase = excluded.phase,
+             settle_until = excluded.settle_until, settle_evidence = excluded.settle_evidence,
+             settle_recovered = excluded.settle_recovered
+         WHERE outage.ended IS NULL",
+    )?
+    .execute((
+        outage.id,
+        Address(outage.service.addr()),
+        outage.service.port(),
+        outage.since,
+        outage.latest,
+        outage.evidence,
+        outage.level,
+        number(outage.failures),
+        phase,
+        settling.map(|(until, ..)| until),
+        settling.map(|(_, evidence, _)| evidence),
+        settling.map(|(.., recovered)| recovered),
+    ))?;
+    Ok(())
+}
+
+/// Which of the batch's `Put`s must be written: of each outage the first, which may make the row that others refer to, and
+/// the last. In an outage that fails a thousand times a second all those between say nothing that lasts.
+fn rows_to_put(changes: &[Change]) -> HashSet<usize> {
+    let (mut first, mut last) = (HashMap::new(), HashMap::new());
+    for (index, change) in changes.iter().enumerate() {
+        if let Change::Put(outage) = change {
+            first.entry(outage.id).or_insert(index);
+            last.insert(outage.id, index);
+        }
+    }
+    first.into_values().chain(last.into_values()).collect()
+}
+
+fn withdraw(conn: &Connection, outage: OutageId, client: ClientAddr, attempts: u32) -> Result<(), StoreError> {
+    let gone = conn
+        .prepare_cached("DELETE FROM waiting WHERE outage = ?1 AND client = ?2 AND attempts <= ?3")?
+        .execute((outage, client, attempts))?;
+    if gone > 0 {
+        conn.prepare_cached("UPDATE outage SET clients = clients - 1 WHERE id = ?1")?.execute([outage])?;
+    } else {
+        conn.prepare_cached("UPDATE waiting SET attempts = attempts - ?3 WHERE outage = ?1 AND client = ?2")?
+            .execute((outage, client, attempts))?;
+    }
+    Ok(())
+}
+
+fn connected(conn: &Connection, outage: OutageId, client: ClientAddr, at: UnixMs) -> Result<(), StoreError> {
+    conn.prepare_cached("UPDATE waiting SET connected = ?3 WHERE outage = ?1 AND client = ?2")?
+        .execute((outage, client, at))?;
+    Ok(())
+}
+
+fn discard(conn: &Connection, outage: OutageId, at: UnixMs) -> Result<u64, StoreError> {
+    conn.execute("UPDATE outage SET ended = ?2 WHERE id = ?1 AND ended IS NULL", (outage, at))?;
+    let untold = conn.execute("DELETE FROM waiting WHERE outage = ?1", [outage])?;
+    Ok(untold as u64)
+}
+
+/// F-8.
+fn purge(conn: &Connection, older_than: UnixMs) -> Result<u64, StoreError> {
+    let gone = conn.execute("DELETE FROM waiting WHERE latest < ?1", [older_than])?;
+    if gone > 0 {
+        conn.execute(
+            "UPDATE outage SET clients = (SELECT count(*) FROM waiting WHERE waiting.outage = outage.id)
+             WHERE ended IS NULL",
+            (),
+        )?;
+    }
+    Ok(gone as u64)
+}

@@ -1,0 +1,46 @@
+//! Retention: what is over and old is deleted.
+
+use monitor_core::{domain::UnixMs, mail::LetterId};
+
+use super::{super::StoreError, notices};
+use crate::sql::Connection;
+
+/// Letters deleted in one transaction: a few milliseconds.
+const BITE: u32 = 2000;
+
+/// Deletes some of the letters that were delivered or given up before; says how many.
+pub(crate) fn letters(conn: &Connection, before: UnixMs) -> Result<usize, StoreError> {
+    let gone: Vec<(LetterId, String)> = conn
+        .prepare_cached(
+            "DELETE FROM letter WHERE id IN (SELECT id FROM letter WHERE state <> 'queued' AND settled < ?1 LIMIT ?2)
+             RETURNING id, state",
+        )?
+        .query_map((before, BITE), |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let ids: Vec<_> = gone.iter().map(|(letter, _)| [*letter]).collect();
+    conn.prepare_cached("DELETE FROM letter_service WHERE letter = ?1")?.execute_each(&ids)?;
+    // `delivered` counts since the database was made; `dead` those that can still be looked at.
+    let dead = gone.iter().filter(|(_, state)| state == "dead").count();
+    conn.execute("UPDATE letter_tally SET dead = dead - ?1", [i64::try_from(dead).unwrap_or(i64::MAX)])?;
+    Ok(gone.len())
+}
+
+/// Deletes outages that ended before and that no letter speaks of. The newest stays: its id must not be used again.
+pub(crate) fn outages(conn: &Connection, before: UnixMs) -> Result<(), StoreError> {
+    conn.execute(
+        "DELETE FROM outage WHERE ended < ?1 AND id < (SELECT MAX(id) FROM outage)
+             AND id NOT IN (SELECT outage FROM letter_service)",
+        [before],
+    )?;
+    notices::prune(conn, before)
+}
+
+/// What never opened. The latest stays: numbers are given out once.
+pub(crate) fn suspicions(conn: &Connection, before: UnixMs) -> Result<(), StoreError> {
+    conn.prepare_cached(
+        "DELETE FROM outage WHERE ended < ?1 AND phase = 'suspected' AND recovery IS NULL
+             AND id < (SELECT MAX(id) FROM outage)",
+    )?
+    .execute([before])?;
+    Ok(())
+}

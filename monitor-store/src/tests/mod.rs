@@ -1,0 +1,158 @@
+//! What every store must do, whatever is behind it: each test begins with a [`Bed`], and runs once on each engine.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod on_postgres;
+mod on_sqlite;
+mod server;
+
+use std::{path::PathBuf, time::Duration};
+
+use monitor_core::{
+    domain::{ClientAddr, OutageId, Service, UnixMs},
+    mail::{AddressEntry, Letter, Origin},
+    outage::{Change, Closing, Failure, Level, Outage, Phase, Recovery},
+};
+use tempfile::TempDir;
+
+pub(crate) use self::server::Server;
+use super::{Location, Store};
+
+/// An empty database that is gone when this is dropped.
+pub(crate) trait Place: Sized {
+    fn fresh() -> Self;
+
+    /// Its name, also for another process.
+    fn name(&self) -> String;
+
+    /// The database of this name.
+    fn located(name: &str) -> Location;
+}
+
+/// A database file in a folder of its own.
+pub(crate) struct File(TempDir);
+
+impl File {
+    pub(crate) fn path(&self) -> PathBuf {
+        self.0.path().join("state/ringback.db")
+    }
+}
+
+impl Place for File {
+    fn fresh() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn name(&self) -> String {
+        self.path().display().to_string()
+    }
+
+    fn located(name: &str) -> Location {
+        Location::File(name.into())
+    }
+}
+
+/// A fresh store, and where it lives.
+pub(crate) struct Bed<P> {
+    pub(crate) store: Store,
+    place: P,
+}
+
+impl Bed<File> {
+    pub(crate) fn path(&self) -> PathBuf {
+        self.place.path()
+    }
+}
+
+impl<P: Place> Bed<P> {
+    pub(crate) fn fresh() -> Self {
+        Self::of(P::fresh())
+    }
+
+    fn of(place: P) -> Self {
+        Self { store: Store::at(&P::located(&place.name())).unwrap(), place }
+    }
+
+    /// The store alone, of a database that another process made.
+    fn of_name(name: &str) -> Store {
+        Store::at(&P::located(name)).unwrap()
+    }
+
+    /// What another process finds it by.
+    pub(crate) fn name(&self) -> String {
+        self.place.name()
+    }
+
+    /// As after a restart of the daemon.
+    pub(crate) fn reopened(self) -> Self {
+        Self::of(self.closed())
+    }
+
+    /// Only what is in the database.
+    pub(crate) fn closed(self) -> P {
+        self.place
+    }
+
+    /// Applies `changes` to a store with these outages open.
+    pub(crate) async fn with_outages(ids: &[i64]) -> Self {
+        let bed = Self::fresh();
+        bed.store.apply(ids.iter().map(|id| Change::Put(outage(*id))).collect()).await.unwrap();
+        bed
+    }
+
+    /// Every letter that is queued, by id.
+    pub(crate) async fn letters(&self) -> Vec<Letter> {
+        // A lease of no length leaves the queue as it is.
+        let mut letters = self.store.take_due(UnixMs(i64::MAX / 2), u32::MAX, Duration::ZERO).await.unwrap();
+        letters.sort_by_key(|letter| letter.id);
+        letters
+    }
+}
+
+pub(crate) const SINCE: UnixMs = UnixMs(1_000_000);
+pub(crate) const RECOVERED: UnixMs = UnixMs(2_000_000);
+
+pub(crate) fn service(id: i64) -> Service {
+    let (net, host) = (u8::try_from(id / 250 % 250).unwrap(), u8::try_from(id % 250).unwrap());
+    Service::new([192, 0, 2 + net, host].into(), 443)
+}
+
+pub(crate) fn outage(id: i64) -> Outage {
+    Outage {
+        id: OutageId(id),
+        service: service(id),
+        since: SINCE,
+        latest: SINCE,
+        evidence: Failure::Unanswered,
+        level: Level::Service,
+        failures: 1,
+        phase: Phase::Open,
+    }
+}
+
+pub(crate) fn client(text: &str) -> ClientAddr {
+    ClientAddr::new(text.parse().unwrap())
+}
+
+pub(crate) fn wait(outage: i64, who: &str, at: UnixMs) -> Change {
+    Change::Wait { outage: OutageId(outage), client: client(who), at, attempts: 1, evidence: Failure::Unanswered }
+}
+
+pub(crate) fn closing(outages: &[i64]) -> Closing {
+    Closing {
+        outages: outages.iter().copied().map(OutageId).collect(),
+        recovered: RECOVERED,
+        evidence: Recovery::Answered,
+        tell_since: UnixMs(0),
+        skip_connected: true,
+    }
+}
+
+pub(crate) fn address(net: &str, mail: &str) -> AddressEntry {
+    AddressEntry {
+        client: net.parse().unwrap(),
+        mail: mail.to_owned(),
+        language: None,
+        origin: Origin::Operator,
+        registered: SINCE,
+    }
+}

@@ -1,0 +1,104 @@
+//! One PostgreSQL server for all tests of this process; a database for each test.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+};
+
+use super::Place;
+use crate::{Location, Store, postgres};
+
+const SCRIPT: &str = include_str!("../../../tests/src/postgres.sh");
+
+/// Copied for each test: a database whose schema is up to date.
+const TEMPLATE: &str = "ringback_template";
+
+static SERVER: LazyLock<Running> = LazyLock::new(Running::start);
+
+struct Running {
+    folder: String,
+    /// The server ends when its standard input does: with this process.
+    _server: Child,
+}
+
+impl Running {
+    fn start() -> Self {
+        let folder = tempfile::Builder::new().prefix("ringback-postgres").tempdir().unwrap().keep();
+        // The folder goes with the server. What is committed need not outlive the machine here.
+        let script = format!("({SCRIPT}); status=$?; rm -rf \"$1\"; exit $status");
+        let mut server = Command::new("sh")
+            .args(["-c", &script, "sh"])
+            .arg(&folder)
+            .args(["", "fsync=off", "deadlock_timeout=100ms"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        assert_eq!(said, "ready\n", "PostgreSQL does not start");
+        let running = Self { folder: folder.display().to_string(), _server: server };
+        running.run(&format!("CREATE DATABASE {TEMPLATE}"));
+        drop(Store::at(&located(&running.folder, TEMPLATE)).unwrap());
+        running
+    }
+
+    /// As the server's own administrator.
+    fn run(&self, sql: &str) {
+        let (folder, sql) = (self.folder.clone(), sql.to_owned());
+        let work = async move {
+            let config = format!("host={folder} user=ringback dbname=postgres");
+            let (client, connection) = tokio_postgres::connect(&config, tokio_postgres::NoTls).await.unwrap();
+            tokio::spawn(connection);
+            // A connection that was closed may be there for a moment longer.
+            let mut tries = 0;
+            while let Err(error) = client.batch_execute(&sql).await {
+                tries += 1;
+                assert!(tries < 200, "{sql}: {error}");
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        // Tests run on runtimes of their own.
+        thread::spawn(move || runtime.block_on(work)).join().unwrap();
+    }
+}
+
+fn located(folder: &str, database: &str) -> Location {
+    let url = format!("postgres://ringback@{}/{database}", folder.replace('/', "%2F"));
+    Location::Server(Box::new(postgres::Server::new(&url, None, postgres::no_authorities).unwrap()))
+}
+
+/// A database on the server.
+pub(crate) struct Server {
+    database: String,
+}
+
+impl Place for Server {
+    fn fresh() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let database = format!("test{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        SERVER.run(&format!("CREATE DATABASE {database} TEMPLATE {TEMPLATE}"));
+        Self { database }
+    }
+
+    fn name(&self) -> String {
+        format!("{}\n{}", SERVER.folder, self.database)
+    }
+
+    fn located(name: &str) -> Location {
+        let (folder, database) = name.split_once('\n').unwrap();
+        located(folder, database)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        SERVER.run(&format!("DROP DATABASE {} WITH (FORCE)", self.database));
+    }
+}

@@ -1,0 +1,13 @@
+//! From the configuration to the parts that work by it: `check`, start and reload all go this way.
+
+mod check;
+mod database;
+mod load;
+mod secret;
+pub mod tls;
+
+pub use self::{
+    check::check,
+    database::database,
+    load::{Presence, load, mistake, parse},
+};
