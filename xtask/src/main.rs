@@ -6,7 +6,9 @@
 mod bench;
 mod build_ebpf;
 mod command;
+mod fault;
 mod guest;
+mod limits;
 mod privilege;
 mod rows;
 mod run;
@@ -38,6 +40,8 @@ enum Verb {
     Test(test::Args),
     /// Measure; arguments after `--` go to the benchmark
     Bench(bench::Args),
+    /// Check the lengths of functions and files; xtask/limits.toml lists the exceptions
+    Limits,
     /// Print which tests prove which rows of docs/rows.md, and the rows that no test proves
     Rows,
     /// Take the pictures of the stand-in page in docs/ again
@@ -51,6 +55,7 @@ fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Test(args) => test::run(&args),
         Verb::Bench(args) => bench::run(&args),
+        Verb::Limits => limits::run(),
         Verb::Rows => rows::run(),
         Verb::Screenshots => screenshots::run(),
     };
