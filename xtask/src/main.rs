@@ -8,6 +8,7 @@ mod build_ebpf;
 mod command;
 mod fault;
 mod guest;
+mod layers;
 mod limits;
 mod privilege;
 mod rows;
@@ -40,6 +41,8 @@ enum Verb {
     Test(test::Args),
     /// Measure; arguments after `--` go to the benchmark
     Bench(bench::Args),
+    /// Check rooms, arrows between them, dependencies and names against xtask/layers.toml
+    Layers(layers::Args),
     /// Check the lengths of functions and files; xtask/limits.toml lists the exceptions
     Limits,
     /// Print which tests prove which rows of docs/rows.md, and the rows that no test proves
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Test(args) => test::run(&args),
         Verb::Bench(args) => bench::run(&args),
+        Verb::Layers(args) => layers::run(&args),
         Verb::Limits => limits::run(),
         Verb::Rows => rows::run(),
         Verb::Screenshots => screenshots::run(),
