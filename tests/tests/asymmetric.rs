@@ -24,7 +24,7 @@ fn answer_past_the_gateway(lab: &Lab) -> Result<()> {
     server.ip(&["link set past up".to_owned(), format!("route add {}/32 dev past", client.v4())])
 }
 
-// proves: F-3
+// proves: F-3a
 #[test]
 fn where_answers_are_never_seen_silence_is_not_judged_and_status_says_so() -> Result<()> {
     let lab = Lab::builder().build()?;
@@ -42,7 +42,7 @@ fn where_answers_are_never_seen_silence_is_not_judged_and_status_says_so() -> Re
     Ok(())
 }
 
-// proves: F-3 F-12
+// proves: F-3a F-12
 #[test]
 fn the_clients_own_ack_stands_for_the_answer_where_the_operator_says_so() -> Result<()> {
     let lab = Lab::builder().build()?;

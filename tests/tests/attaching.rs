@@ -24,7 +24,7 @@ fn mode_of(daemon: &Daemon<'_>, interface: &str) -> Result<String> {
     Ok(line["xdp"].as_str().unwrap_or_default().to_owned())
 }
 
-// proves: F-3 F-9 F-12
+// proves: F-3a F-9a F-12
 #[test]
 fn generic_xdp_sees_the_same() -> Result<()> {
     let lab = Lab::builder().build()?;
@@ -48,7 +48,7 @@ fn generic_xdp_sees_the_same() -> Result<()> {
     Ok(())
 }
 
-// proves: F-9
+// proves: F-9a
 #[test]
 fn an_interface_whose_driver_has_no_xdp_is_watched_in_the_generic_way() -> Result<()> {
     let lab = Lab::builder().build()?;
@@ -59,7 +59,7 @@ fn an_interface_whose_driver_has_no_xdp_is_watched_in_the_generic_way() -> Resul
     Ok(())
 }
 
-// proves: F-9
+// proves: F-9a
 #[test]
 fn attaching_and_detaching_disturbs_no_connection() -> Result<()> {
     let lab = Lab::builder().build()?;

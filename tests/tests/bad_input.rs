@@ -116,7 +116,6 @@ fn a_database_of_a_newer_version_is_left_alone() -> Result<()> {
     Ok(())
 }
 
-// proves: F-15
 #[test]
 fn the_address_book_is_written_while_no_daemon_runs_and_counts_for_the_next() -> Result<()> {
     let lab = Lab::builder().build()?;

@@ -47,7 +47,7 @@ fn tell_me(lab: &Lab, service: SocketAddr, look: Look, moves_within: Duration) -
     Ok(())
 }
 
-// proves: F-21 F-22 F-24 F-28
+// proves: F-21 F-22b F-24a F-28
 #[test]
 fn a_browser_shows_the_page_at_the_servers_address_takes_the_answer_and_moves_on_by_itself() -> Result<()> {
     for v6 in [false, true] {
@@ -58,7 +58,7 @@ fn a_browser_shows_the_page_at_the_servers_address_takes_the_answer_and_moves_on
     Ok(())
 }
 
-// proves: F-21 F-22 F-24 F-28
+// proves: F-21 F-22b F-24a F-28
 #[test]
 fn without_script_the_form_works_and_the_page_still_moves_on() -> Result<()> {
     let lab = Lab::builder().build()?;

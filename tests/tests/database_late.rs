@@ -33,7 +33,7 @@ fn told(daemon: &Daemon<'_>) -> Result<Vec<String>> {
     Ok(told)
 }
 
-// proves: F-7 F-12 F-15
+// proves: F-7a F-12 F-15a
 #[test]
 fn a_gateway_that_starts_before_its_database_watches_and_tells_each_client_once_when_it_is_there() -> Result<()> {
     let pair = GatewayPair::new()?;
@@ -78,7 +78,7 @@ fn a_gateway_that_starts_before_its_database_watches_and_tells_each_client_once_
     Ok(())
 }
 
-// proves: F-7 F-15
+// proves: F-7a F-15a
 #[test]
 fn a_gateway_that_is_restarted_without_its_database_still_knows_the_address_book() -> Result<()> {
     let pair = GatewayPair::new()?;

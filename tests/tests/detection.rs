@@ -31,7 +31,7 @@ fn waits(daemon: &Daemon<'_>, client: &Host, service: SocketAddr, evidence: &[&s
     Ok(line(&lines, client, service).unwrap_or_default())
 }
 
-// proves: F-1 F-3 F-7
+// proves: F-1 F-3a F-7a
 #[test]
 fn an_unanswered_client_waits_and_an_answered_one_does_not() -> Result<()> {
     let lab = Lab::builder().clients(2).build()?;
@@ -55,7 +55,7 @@ fn an_unanswered_client_waits_and_an_answered_one_does_not() -> Result<()> {
     Ok(())
 }
 
-// proves: F-2
+// proves: F-2a
 #[test]
 fn a_server_that_answers_no_arp_or_neighbour_solicitation_is_unreachable() -> Result<()> {
     for wiring in [Wiring::InterfacePerHost, Wiring::SingleInterface] {
@@ -103,7 +103,7 @@ fn a_refused_client_waits_unless_the_operator_says_that_it_does_not() -> Result<
     Ok(())
 }
 
-// proves: F-3 F-4 F-7
+// proves: F-3a F-4 F-7a
 #[test]
 fn retransmissions_are_one_attempt_and_a_second_client_joins_at_once() -> Result<()> {
     let lab = Lab::builder().clients(2).build()?;
@@ -127,7 +127,7 @@ fn retransmissions_are_one_attempt_and_a_second_client_joins_at_once() -> Result
     Ok(())
 }
 
-// proves: F-9
+// proves: F-6 F-12
 #[test]
 fn on_the_servers_own_host_its_refusals_are_seen_as_they_leave() -> Result<()> {
     let lab = Lab::builder().build()?;
@@ -162,7 +162,7 @@ fn scans_of_empty_addresses_and_of_closed_ports_open_nothing() -> Result<()> {
     Ok(())
 }
 
-// proves: F-7
+// proves: F-7a
 #[test]
 fn a_listed_service_may_fail_before_it_ever_answered() -> Result<()> {
     let lab = Lab::builder().build()?;
@@ -176,7 +176,7 @@ fn a_listed_service_may_fail_before_it_ever_answered() -> Result<()> {
     Ok(())
 }
 
-// proves: F-7
+// proves: F-7b
 #[test]
 fn with_remember_known_only_clients_in_the_address_book_wait() -> Result<()> {
     let lab = Lab::builder().clients(2).build()?;
@@ -241,7 +241,7 @@ fn tagged_syn(client: &Host, to: SocketAddr, tags: &[u16], port: u16) -> Vec<u8>
     frame
 }
 
-// proves: F-9
+// proves: F-3a F-9a
 #[test]
 fn attempts_in_a_vlan_and_in_a_vlan_within_a_vlan_are_seen() -> Result<()> {
     for tags in [&[0x8100][..], &[0x88a8, 0x8100]] {

@@ -27,7 +27,7 @@ fn links(daemon: &Daemon<'_>) -> Result<Vec<String>> {
     Ok(names.filter(|name| name.starts_with("link_")).collect())
 }
 
-// proves: F-3 F-12
+// proves: F-3a F-12
 #[test]
 fn a_gateway_between_clients_and_servers_does_not_need_it() -> Result<()> {
     let lab = Lab::builder().build()?;
@@ -48,7 +48,7 @@ fn a_gateway_between_clients_and_servers_does_not_need_it() -> Result<()> {
     Ok(())
 }
 
-// proves: F-9
+// proves: F-3a
 #[test]
 fn a_host_sees_its_own_answers_only_with_it_and_a_reload_switches_it() -> Result<()> {
     let lab = Lab::builder().build()?;

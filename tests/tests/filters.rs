@@ -46,7 +46,7 @@ fn place(line: &str) -> Result<(&str, &str)> {
     Ok((place, id.split(' ').next().unwrap_or(id)))
 }
 
-// proves: F-9
+// proves: F-6
 #[test]
 fn a_filter_watches_egress_outlives_a_crash_and_leaves_others_alone() -> Result<()> {
     let lab = Lab::new()?;
@@ -94,7 +94,7 @@ fn a_filter_watches_egress_outlives_a_crash_and_leaves_others_alone() -> Result<
     Ok(())
 }
 
-// proves: H-1 H-3
+// proves: H-1 H-3a
 #[test]
 fn the_gate_is_made_of_filters_where_there_is_no_tcx() -> Result<()> {
     const GATE: [(&str, &str); 2] = [("ingress", "rb_gate_in"), ("egress", "rb_gate_out")];
@@ -143,7 +143,7 @@ fn the_gate_is_made_of_filters_where_there_is_no_tcx() -> Result<()> {
     Ok(())
 }
 
-// proves: F-21 F-25
+// proves: F-21 F-25a
 #[test]
 fn the_page_is_shown_by_filters_where_there_is_no_tcx_and_nothing_is_left_of_them() -> Result<()> {
     let lab = Lab::new()?;

@@ -55,7 +55,7 @@ fn config(
         .address(lab.client(2).v4(), OTHER_MAIL))
 }
 
-// proves: H-1 H-5 F-4 F-15
+// proves: H-1 H-5 F-4 F-15a
 #[test]
 fn the_gateway_that_takes_over_knows_the_outage_and_tells_of_its_end_once() -> Result<()> {
     let lab = Lab::builder().clients(2).servers(3).wiring(Wiring::SingleInterface).build()?;

@@ -51,7 +51,7 @@ fn attempts(
     Ok(log)
 }
 
-// proves: F-1 F-3 F-4 F-6 F-7 F-12 F-15 F-19
+// proves: F-1 F-3a F-4 F-6 F-7a F-12 F-15a F-15b F-19
 #[test]
 fn the_mails_go_to_exactly_the_clients_that_failed_in_an_outage_that_ended() -> Result<()> {
     let lab = Lab::builder().clients(HOSTS).addresses_per_client(CLIENTS_PER_HOST).build()?;

@@ -59,7 +59,7 @@ fn in_generic_xdp_a_frame_that_is_put_back_is_not_held_again() -> Result<()> {
     Ok(())
 }
 
-// proves: D-1 D-3 F-14 F-15
+// proves: D-1 D-3 F-14 F-15a
 #[test]
 fn a_sick_server_refuses_and_the_refused_clients_are_told_when_it_is_well() -> Result<()> {
     for v6 in [false, true] {
@@ -93,7 +93,7 @@ fn a_sick_server_refuses_and_the_refused_clients_are_told_when_it_is_well() -> R
     Ok(())
 }
 
-// proves: D-1 D-3 F-15
+// proves: D-1 D-3 F-15a
 #[test]
 fn an_outage_from_before_a_restart_ends_with_the_first_check_that_is_passed() -> Result<()> {
     let lab = Lab::builder().build()?;

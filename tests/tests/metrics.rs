@@ -31,7 +31,7 @@ fn shows(cluster: &Cluster, number: u8, wanted: &[(&str, u64)]) -> Result<()> {
     met.with_context(|| format!("{:#?}", metrics(cluster, number)))
 }
 
-// proves: O-7 H-3 H-4 D-1
+// proves: H-3a H-4 D-1
 #[test]
 fn metrics_show_peers_shared_addresses_and_guards() -> Result<()> {
     let cluster = Cluster::new(2)?.share(&Cluster::shared())?;

@@ -63,7 +63,7 @@ fn assert_no_outage(daemon: &Daemon<'_>) -> Result<()> {
     Ok(())
 }
 
-// proves: F-3 F-7 F-15
+// proves: F-3a F-7a F-15a
 #[test]
 fn an_answer_by_the_other_gateway_is_no_silence_and_real_silence_is_an_outage() -> Result<()> {
     let paths = Paths::new()?;
@@ -103,7 +103,7 @@ fn an_answer_by_the_other_gateway_is_no_silence_and_real_silence_is_an_outage() 
     Ok(())
 }
 
-// proves: F-3
+// proves: F-3a
 #[test]
 fn who_fails_alone_is_no_outage_also_where_only_the_other_gateway_sees_that_the_service_is_well() -> Result<()> {
     let paths = Paths::new()?;
@@ -119,7 +119,7 @@ fn who_fails_alone_is_no_outage_also_where_only_the_other_gateway_sees_that_the_
     assert_no_outage(&a)
 }
 
-// proves: F-3
+// proves: F-3a
 #[test]
 fn a_gateway_of_its_own_takes_the_client_s_ack_for_an_answer_that_it_did_not_see() -> Result<()> {
     let paths = Paths::new()?;

@@ -36,7 +36,7 @@ fn subjects(mails: &[Mail]) -> Vec<String> {
     subjects
 }
 
-// proves: B-1
+// proves: B-1a
 #[test]
 fn operators_chosen_by_server_and_evidence_are_told_of_opening_and_end() -> Result<()> {
     let lab = Lab::builder().clients(2).build()?;
@@ -71,7 +71,7 @@ fn operators_chosen_by_server_and_evidence_are_told_of_opening_and_end() -> Resu
     Ok(())
 }
 
-// proves: B-1
+// proves: B-1a
 #[test]
 fn what_happens_within_a_pause_is_told_together_whatever_kills_the_daemon() -> Result<()> {
     let lab = Lab::builder().servers(3).build()?;
@@ -116,7 +116,7 @@ fn what_happens_within_a_pause_is_told_together_whatever_kills_the_daemon() -> R
     Ok(())
 }
 
-// proves: B-1 D-1
+// proves: B-1a D-1
 #[test]
 fn a_guard_s_finding_is_sick_and_no_refusal() -> Result<()> {
     let lab = Lab::builder().build()?;
@@ -142,7 +142,7 @@ fn a_guard_s_finding_is_sick_and_no_refusal() -> Result<()> {
     Ok(())
 }
 
-// proves: B-1 O-4
+// proves: B-1a
 #[test]
 fn a_peer_that_is_down_is_told_to_those_who_want_that() -> Result<()> {
     let cluster = Cluster::new(2)?;

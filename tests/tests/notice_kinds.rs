@@ -125,7 +125,7 @@ fn wait_for_mails(sink: &MailSink, daemon: &Daemon<'_>, count: usize) -> Result<
     sink.mails()
 }
 
-// proves: B-1
+// proves: B-1a
 #[test]
 fn each_kind_of_failure_is_mailed_to_those_who_want_it_at_its_opening_and_at_its_end() -> Result<()> {
     for Case { kind, evidence, syn_timeout, fail, recover } in CASES {

@@ -33,7 +33,7 @@ fn recipients(daemon: &Daemon<'_>, count: usize) -> Result<Vec<String>> {
     Ok(maildir.mails()?.iter().filter_map(lab::Mail::to).collect())
 }
 
-// proves: F-12 F-15 F-16 F-19
+// proves: F-12 F-15a F-15b F-19
 #[test]
 fn an_answer_ends_the_outage_and_every_waiting_client_on_record_gets_one_mail() -> Result<()> {
     let lab = Lab::builder().clients(3).build()?;
@@ -107,7 +107,7 @@ fn arp_says_nothing_of_a_service_that_failed_on_a_host_that_was_there() -> Resul
     Ok(())
 }
 
-// proves: F-13
+// proves: F-13a
 #[test]
 fn a_signal_on_the_command_line_ends_the_outages_of_a_server() -> Result<()> {
     let lab = Lab::builder().build()?;
@@ -125,7 +125,7 @@ fn a_signal_on_the_command_line_ends_the_outages_of_a_server() -> Result<()> {
     Ok(())
 }
 
-// proves: F-13
+// proves: F-13a
 #[test]
 fn a_signal_over_http_needs_the_secret() -> Result<()> {
     let lab = Lab::builder().build()?;
@@ -177,7 +177,7 @@ fn a_probe_finds_the_recovery_when_nobody_tries_any_more() -> Result<()> {
     Ok(())
 }
 
-// proves: F-8
+// proves: F-8b
 #[test]
 fn a_client_whose_attempt_is_too_old_is_forgotten_and_not_told() -> Result<()> {
     let lab = Lab::builder().clients(2).build()?;
@@ -204,7 +204,7 @@ fn a_client_whose_attempt_is_too_old_is_forgotten_and_not_told() -> Result<()> {
     Ok(())
 }
 
-// proves: F-15 F-20
+// proves: F-15a F-20
 #[test]
 fn mail_waits_for_a_mail_server_that_is_down_for_the_whole_outage() -> Result<()> {
     let lab = Lab::builder().build()?;

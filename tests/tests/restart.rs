@@ -13,7 +13,7 @@ fn config(lab: &Lab) -> DaemonConfig {
     DaemonConfig::new().text("watch.syn_timeout", "500ms").address(lab.client(1).v4(), MAIL)
 }
 
-// proves: F-1 F-3
+// proves: F-1 F-3a R-6a
 #[test]
 fn attempts_that_fail_while_no_daemon_lives_are_found_by_the_next_one() -> Result<()> {
     let lab = Lab::builder().clients(3).build()?;
@@ -57,7 +57,7 @@ fn a_stop_while_the_store_takes_no_changes_ends_and_loses_nothing() -> Result<()
     Ok(())
 }
 
-// proves: F-12 F-15
+// proves: F-12 F-15a R-6a
 #[test]
 fn an_outage_goes_on_over_a_restart_and_an_answer_meanwhile_ends_it() -> Result<()> {
     for hard in [false, true] {
@@ -86,7 +86,7 @@ fn an_outage_goes_on_over_a_restart_and_an_answer_meanwhile_ends_it() -> Result<
     Ok(())
 }
 
-// proves: F-15
+// proves: F-15a R-6a
 #[test]
 fn killed_between_closing_and_mailing_each_client_is_told_exactly_once() -> Result<()> {
     let lab = Lab::builder().build()?;

@@ -80,7 +80,7 @@ fn wait_for_log(daemon: &Daemon<'_>, words: &str) -> Result<()> {
         .with_context(|| daemon.log())
 }
 
-// proves: F-7 F-12 F-15
+// proves: F-7a F-12 F-15a
 #[test]
 fn an_outage_that_two_gateways_see_is_one_and_each_client_gets_one_mail() -> Result<()> {
     let pair = Pair::new()?;
@@ -118,7 +118,7 @@ fn an_outage_that_two_gateways_see_is_one_and_each_client_gets_one_mail() -> Res
     Ok(())
 }
 
-// proves: F-15
+// proves: F-15a
 #[test]
 fn mails_that_a_killed_gateway_had_taken_are_sent_by_the_other_after_its_lease() -> Result<()> {
     let pair = Pair::new()?;
@@ -150,7 +150,7 @@ fn mails_that_a_killed_gateway_had_taken_are_sent_by_the_other_after_its_lease()
     Ok(())
 }
 
-// proves: F-7 F-15
+// proves: F-7a F-15a
 #[test]
 fn a_gateway_without_the_database_goes_on_watching_says_so_and_catches_up_also_after_kill_9() -> Result<()> {
     let pair = Pair::new()?;
@@ -186,7 +186,7 @@ fn a_gateway_without_the_database_goes_on_watching_says_so_and_catches_up_also_a
     Ok(())
 }
 
-// proves: F-3
+// proves: F-3a
 #[test]
 fn requests_by_one_gateway_and_answers_by_the_other_are_no_outage() -> Result<()> {
     let pair = Pair::new()?;

@@ -55,7 +55,7 @@ fn waits(daemon: &Daemon<'_>, count: u64) -> Result<()> {
     Ok(())
 }
 
-// proves: F-5 F-12
+// proves: F-5a F-12
 #[test]
 fn a_client_with_an_open_connection_waits_when_its_server_dies_and_nobody_else_tries() -> Result<()> {
     for v6 in [false, true] {
@@ -80,7 +80,7 @@ fn a_client_with_an_open_connection_waits_when_its_server_dies_and_nobody_else_t
     Ok(())
 }
 
-// proves: F-5
+// proves: F-5a
 #[test]
 fn idle_connections_and_a_process_that_is_stopped_are_no_failure() -> Result<()> {
     let lab = Lab::builder().build()?;
@@ -105,7 +105,7 @@ fn idle_connections_and_a_process_that_is_stopped_are_no_failure() -> Result<()>
     Ok(())
 }
 
-// proves: F-5
+// proves: F-5a
 #[test]
 fn data_that_is_acknowledged_when_it_is_sent_again_is_no_failure() -> Result<()> {
     let lab = Lab::builder().build()?;
@@ -127,7 +127,7 @@ fn data_that_is_acknowledged_when_it_is_sent_again_is_no_failure() -> Result<()>
     Ok(())
 }
 
-// proves: F-5
+// proves: F-5a
 #[test]
 fn one_client_whose_way_is_broken_is_no_failure_of_a_server_that_answers_others() -> Result<()> {
     let lab = Lab::builder().clients(2).build()?;

@@ -20,7 +20,7 @@ use socket2::{Domain, Socket, Type};
 const LIMIT: Duration = Duration::from_secs(20);
 const MAIL: &str = "sato@example.test";
 
-// proves: F-24
+// proves: F-24a
 #[test]
 fn an_answer_is_taken_only_from_who_was_asked_and_not_without_end() -> Result<()> {
     let lab = Lab::builder().clients(2).build()?;
@@ -57,7 +57,7 @@ fn an_answer_is_taken_only_from_who_was_asked_and_not_without_end() -> Result<()
 }
 
 /// Nothing tells a stranger whether an address is known, and nobody is mailed twice however often an address is typed.
-// proves: F-15 F-24
+// proves: F-15a F-24a
 #[test]
 fn an_address_that_is_known_gets_the_same_answer_and_one_mail() -> Result<()> {
     let lab = Lab::builder().clients(3).build()?;
@@ -180,7 +180,7 @@ impl Endless {
     }
 }
 
-// proves: F-21 F-25
+// proves: F-21 F-25a
 #[test]
 fn slow_and_endless_requests_are_ended_and_others_are_served_meanwhile() -> Result<()> {
     let lab = Lab::builder().clients(2).build()?;

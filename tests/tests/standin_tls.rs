@@ -38,7 +38,7 @@ fn is_down(daemon: &Daemon<'_>, service: SocketAddr) -> Result<()> {
     daemon.wait_for(&["outages"], LIMIT, |outages| outages.to_string().contains(&down)).map(drop)
 }
 
-// proves: F-21 F-22 F-24 F-28
+// proves: F-21 F-22b F-24a F-28
 #[test]
 fn a_configured_name_gets_the_page_over_tls_and_then_the_real_site() -> Result<()> {
     for v6 in [false, true] {

@@ -59,7 +59,7 @@ impl<'a> Story<'a> {
     }
 }
 
-// proves: B-2
+// proves: B-2a
 #[test]
 fn a_client_that_has_not_tried_is_told_when_it_asked_to_be() -> Result<()> {
     let lab = Lab::builder().clients(3).build()?;
@@ -75,7 +75,7 @@ fn a_client_that_has_not_tried_is_told_when_it_asked_to_be() -> Result<()> {
     Ok(())
 }
 
-// proves: B-2
+// proves: B-2a
 #[test]
 fn asking_has_the_limits_of_typed_addresses() -> Result<()> {
     let lab = Lab::builder().build()?;
@@ -112,7 +112,7 @@ fn post(client: &Host, url: &str, kind: &str, body: &str) -> Result<(String, Str
     Ok((status.to_owned(), body.to_owned()))
 }
 
-// proves: B-2
+// proves: B-2a
 #[test]
 fn a_client_asks_for_itself_at_the_page_s_own_address() -> Result<()> {
     let lab = Lab::builder().clients(2).build()?;

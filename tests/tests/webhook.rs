@@ -75,7 +75,7 @@ fn delivered(daemon: &Daemon<'_>, count: u64) -> Result<()> {
     Ok(())
 }
 
-// proves: B-1
+// proves: B-1a
 #[test]
 fn opening_and_end_are_posted_over_https_with_a_signature_that_others_can_check() -> Result<()> {
     let story = Story::new()?;
@@ -108,7 +108,7 @@ fn opening_and_end_are_posted_over_https_with_a_signature_that_others_can_check(
     Ok(())
 }
 
-// proves: B-1
+// proves: B-1a
 #[test]
 fn what_is_not_taken_is_posted_again_under_the_same_id_whatever_kills_the_daemon() -> Result<()> {
     let story = Story::new()?;
@@ -136,7 +136,7 @@ fn what_is_not_taken_is_posted_again_under_the_same_id_whatever_kills_the_daemon
     Ok(())
 }
 
-// proves: B-1
+// proves: B-1a
 #[test]
 fn a_receiver_that_is_away_is_waited_for_and_one_that_is_gone_for_good_is_not() -> Result<()> {
     let story = Story::new()?;
@@ -157,7 +157,7 @@ fn a_receiver_that_is_away_is_waited_for_and_one_that_is_gone_for_good_is_not() 
     Ok(())
 }
 
-// proves: B-1
+// proves: B-1a
 #[test]
 fn nothing_is_posted_to_whom_the_certificate_does_not_prove() -> Result<()> {
     let story = Story::new()?;
@@ -175,7 +175,7 @@ fn nothing_is_posted_to_whom_the_certificate_does_not_prove() -> Result<()> {
     Ok(())
 }
 
-// proves: B-1
+// proves: B-1a
 #[test]
 fn in_clear_it_stays_on_this_machine() -> Result<()> {
     let story = Story::new()?;
@@ -188,7 +188,7 @@ fn in_clear_it_stays_on_this_machine() -> Result<()> {
     Ok(())
 }
 
-// proves: B-1
+// proves: B-1a
 #[test]
 fn a_reload_takes_over_address_and_secret_and_a_mistake_leaves_both() -> Result<()> {
     let story = Story::new()?;

@@ -45,7 +45,7 @@ enum Verb {
     Layers(layers::Args),
     /// Check the lengths of functions and files; xtask/limits.toml lists the exceptions
     Limits,
-    /// Print which tests prove which rows of docs/rows.md, and the rows that no test proves
+    /// Check the clauses of docs/rows.md against the tests that prove them, and print both
     Rows,
     /// Take the pictures of the stand-in page in docs/ again
     Screenshots,

@@ -149,7 +149,7 @@ mod tests {
         (file.start, file.a.is_some(), file.b.is_some(), file.end, file.awaiting)
     }
 
-    // proves: O-2 O-3
+    // proves: O-2b O-3
     #[test]
     fn the_six_states_and_their_flags() {
         let mut file = StatusFile::default();
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(file.judge(), Some(Notice::Down), "the one of before says nothing new");
     }
 
-    // proves: O-4
+    // proves: O-4c
     #[test]
     fn one_that_ended_in_order_is_not_judged() {
         let mut file = StatusFile::default();
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(file.state, State::End);
     }
 
-    // proves: O-5
+    // proves: O-5a O-5b
     #[test]
     fn a_start_is_answered_unless_it_was_the_answer_and_running_counts_only_after_it() {
         let (mut a, mut b) = (StatusFile::default(), StatusFile::default());
@@ -256,7 +256,7 @@ mod tests {
     }
 
     proptest! {
-        // proves: O-2 O-4
+        // proves: O-2b O-4a
         #[test]
         fn every_walk_follows_the_table_and_tells_in_turns(steps in prop::collection::vec(step(), 0..200)) {
             let mut file = StatusFile::default();

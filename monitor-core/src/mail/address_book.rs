@@ -96,7 +96,7 @@ mod tests {
         book.lookup(ClientAddr::new(client.parse().unwrap())).map(|entry| entry.mail.as_str())
     }
 
-    // proves: F-15
+    // proves: F-15a
     #[test]
     fn the_smallest_network_that_holds_the_client_counts() {
         let book = book(&["10.0.0.0/8", "10.1.2.7", "10.1.0.0/16", "10.1.2.0/24"]);

@@ -64,7 +64,7 @@ proptest! {
         prop_assert_eq!(List::verify(&bytes, &ring(&[NEW, OLD]), NOW), Ok(list));
     }
 
-    // proves: F-17
+    // proves: F-17a
     #[test]
     fn one_changed_bit_anywhere_is_refused(list in lists(), at in any::<prop::sample::Index>(), bit in 0_u32..8) {
         let mut bytes = list.encode(&ring(&[OLD]));

@@ -25,7 +25,7 @@ const fn beat(mode: Mode, priority: u64) -> Beat {
     Beat { mode, priority, candidate: true, hears_active: None }
 }
 
-// proves: H-3
+// proves: H-3a
 #[test]
 fn a_host_that_hears_nobody_becomes_active_after_a_while_and_not_before() {
     let mut machine = machine(1, 1);
@@ -36,7 +36,7 @@ fn a_host_that_hears_nobody_becomes_active_after_a_while_and_not_before() {
     assert_eq!(machine.turn(ms(2 * GONE)).0.changed, Some((Mode::Active, Why::NobodyActive)));
 }
 
-// proves: H-3 H-7
+// proves: H-3a H-3b H-7
 #[test]
 fn of_undecided_hosts_the_better_one_becomes_active_as_soon_as_all_are_heard() {
     let (mut better, mut worse) = (machine(1, 2), machine(2, 2));
@@ -49,7 +49,7 @@ fn of_undecided_hosts_the_better_one_becomes_active_as_soon_as_all_are_heard() {
     assert_eq!(turn.changed, Some((Mode::Standby, Why::OtherActive)));
 }
 
-// proves: H-3
+// proves: H-3a
 #[test]
 fn a_better_host_that_returns_does_not_disturb_the_active_one() {
     let mut returned = machine(1, 1);
@@ -296,7 +296,7 @@ impl Network {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
-    // proves: H-3 H-7
+    // proves: H-3a H-7
     #[test]
     fn never_two_owners_while_they_hear_each_other_and_always_one_in_the_end(
         phases in prop::collection::vec(0..BEAT, 2..=4),
@@ -324,7 +324,7 @@ proptest! {
         }
     }
 
-    // proves: H-3
+    // proves: H-3a
     #[test]
     fn a_healed_split_is_settled_within_one_beat_and_by_the_rank(
         phases in prop::collection::vec(0..BEAT, 2),

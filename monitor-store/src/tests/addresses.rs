@@ -55,7 +55,7 @@ async fn a_reload_replaces_the_files_entries_and_leaves_the_operators() {
     assert_eq!(mails(&bed).await, ["b@operator", "d@file", "z@operator"]);
 }
 
-// proves: F-15
+// proves: F-15a
 #[tokio::test]
 async fn a_recovery_looks_up_the_book_as_it_is_then() {
     let bed = Bed::fresh();

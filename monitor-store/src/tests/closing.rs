@@ -17,7 +17,7 @@ async fn recipients(bed: &Bed) -> Vec<String> {
     to
 }
 
-// proves: F-15
+// proves: F-15a
 #[tokio::test]
 async fn a_waiting_client_gets_one_letter_with_everything_a_mail_needs() {
     let bed = Bed::with_outages(&[1]).await;
@@ -75,7 +75,7 @@ async fn a_client_with_no_address_gets_nothing_and_leaves_the_list() {
     assert!(bed.store.waiting(None, 10).await.unwrap().is_empty());
 }
 
-// proves: F-8
+// proves: F-8a
 #[tokio::test]
 async fn a_client_whose_latest_attempt_is_too_old_is_not_told() {
     let bed = Bed::with_outages(&[1]).await;
@@ -105,7 +105,7 @@ async fn who_got_through_is_left_out_only_when_asked() {
     }
 }
 
-// proves: F-15
+// proves: F-15a
 #[tokio::test]
 async fn a_person_in_several_lists_or_with_several_machines_gets_one_letter() {
     let bed = Bed::with_outages(&[1, 2, 3]).await;
@@ -135,7 +135,7 @@ async fn a_person_in_several_lists_or_with_several_machines_gets_one_letter() {
     assert_eq!(letters_of, [1, 0, 1]);
 }
 
-// proves: F-15
+// proves: F-15a
 #[tokio::test]
 async fn a_recovery_that_is_applied_again_tells_nobody_twice_and_reopens_nothing() {
     let bed = Bed::fresh();
@@ -164,7 +164,7 @@ async fn a_second_outage_of_the_same_service_is_told_again() {
     assert_eq!(bed.letters().await.len(), 2);
 }
 
-// proves: F-15 F-19
+// proves: F-15a F-19
 #[tokio::test]
 async fn a_list_of_many_pages_is_told_without_a_gap_at_the_seams() {
     let bed = Bed::with_outages(&[1]).await;
@@ -183,7 +183,7 @@ async fn a_list_of_many_pages_is_told_without_a_gap_at_the_seams() {
     assert_eq!(told, known);
 }
 
-// proves: F-7 F-15
+// proves: F-7a F-15a
 #[tokio::test]
 async fn one_person_s_machines_on_many_pages_are_told_of_together() {
     let bed = Bed::with_outages(&[1]).await;

@@ -18,7 +18,7 @@ const ROUNDS: u64 = 6;
 const WRITERS: i64 = 4;
 const CLIENTS: [&str; 3] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
 
-// proves: F-7 F-15
+// proves: F-7a F-15a R-6a
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_loses_nothing_that_was_acknowledged() {
     if let Ok(database) = std::env::var(DATABASE) {

@@ -211,7 +211,7 @@ async fn compare(batches: Vec<Vec<Change>>) -> Result<(), TestCaseError> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
-    // proves: F-7 F-8 F-15 F-19
+    // proves: F-7a F-8a F-8b F-15a F-15b F-19
     #[test]
     fn random_changes_lead_to_the_models_lists_and_letters(
         batches in proptest::collection::vec(proptest::collection::vec(change(), 1..16), 1..10)

@@ -63,7 +63,7 @@ async fn messages(bed: &Bed, to: &str) -> Vec<(String, String)> {
     letters.map(|letter| letter.ready.unwrap()).map(|ready| (ready.subject, ready.text)).collect()
 }
 
-// proves: B-1
+// proves: B-1a
 #[tokio::test]
 async fn operators_are_told_of_opening_and_end_once_whoever_waits() {
     let bed = Bed::fresh();
@@ -100,7 +100,7 @@ async fn operators_are_told_of_opening_and_end_once_whoever_waits() {
     }
 }
 
-// proves: B-1 O-4
+// proves: B-1a O-4b
 #[tokio::test]
 async fn what_comes_within_the_pause_is_one_message_also_over_restarts() {
     let bed = Bed::fresh();

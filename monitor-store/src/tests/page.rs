@@ -18,7 +18,7 @@ async fn mails(bed: &Bed) -> Vec<String> {
     bed.store.addresses().await.unwrap().into_iter().map(|entry| entry.mail).collect()
 }
 
-// proves: F-23 F-24
+// proves: F-23a F-24a
 #[tokio::test]
 async fn a_no_counts_for_its_outage_until_a_yes() {
     let bed = Bed::with_outages(&[1, 2, 3]).await;
@@ -40,7 +40,7 @@ async fn a_no_counts_for_its_outage_until_a_yes() {
     assert!(bed.letters().await.iter().all(|letter| letter.to == "a@example"));
 }
 
-// proves: F-24
+// proves: F-24a
 #[tokio::test]
 async fn what_was_typed_is_replaced_taken_back_and_forgotten_and_what_operators_wrote_stays() {
     let bed = Bed::with_outages(&[1]).await;

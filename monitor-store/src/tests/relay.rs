@@ -91,7 +91,7 @@ fn taken(list: List, uid: &str, key: &Key) -> TakenList {
     TakenList { list, uid: uid.to_owned(), tell_since: UnixMs(0), receipt }
 }
 
-// proves: F-17
+// proves: F-17a
 #[tokio::test]
 async fn a_closing_writes_one_list_in_place_of_letters() {
     let key = Key::new();
@@ -146,7 +146,7 @@ async fn a_receipt_settles_its_list_and_no_other() {
     assert_eq!(bed.letters().await.len(), 1);
 }
 
-// proves: F-17 F-15
+// proves: F-17a F-15a
 #[tokio::test]
 async fn without_a_receipt_the_clients_on_record_get_letters_of_our_own_once() {
     let key = Key::new();
@@ -180,7 +180,7 @@ async fn without_fallback_a_list_expires() {
     assert_eq!(bed.store.lists(10).await.unwrap()[0].state, ListState::Expired);
 }
 
-// proves: F-17 F-19
+// proves: F-17a F-19
 #[tokio::test]
 async fn a_relay_writes_letters_and_receipt_once_whatever_comes_again() {
     let key = Key::new();

@@ -38,7 +38,7 @@ async fn told(bed: &Bed) -> Vec<String> {
     told
 }
 
-// proves: F-7 F-15
+// proves: F-7a F-15a
 #[tokio::test]
 async fn an_outage_that_two_gateways_see_is_one_and_each_client_is_told_once() {
     let bed = with_addresses(&["10.0.0.1", "10.0.0.2"]).await;
@@ -102,7 +102,7 @@ async fn each_gateway_is_told_of_the_others_outages_and_of_the_ends_of_its_own()
     assert_eq!(names, ["a", "b"]);
 }
 
-// proves: F-15
+// proves: F-15a
 #[tokio::test]
 async fn who_waited_at_a_gateway_that_was_late_to_say_so_is_told_too_and_nobody_twice() {
     let bed = with_addresses(&["10.0.0.1", "10.0.0.2"]).await;

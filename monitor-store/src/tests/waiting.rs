@@ -12,7 +12,7 @@ fn attempt(at: i64, attempts: u32, evidence: Failure) -> Change {
     Change::Wait { outage: OutageId(1), client: client("10.0.0.1"), at: UnixMs(at), attempts, evidence }
 }
 
-// proves: F-7
+// proves: F-7a
 #[tokio::test]
 async fn a_client_is_listed_once_with_first_and_latest_attempt_count_and_telling_evidence() {
     let bed = Bed::with_outages(&[1]).await;
@@ -35,7 +35,7 @@ async fn a_client_is_listed_once_with_first_and_latest_attempt_count_and_telling
     assert_eq!(bed.store.outages(false, 10).await.unwrap()[0].clients, 1);
 }
 
-// proves: F-7
+// proves: F-7a
 #[tokio::test]
 async fn lists_are_apart_by_outage_and_address_family() {
     let bed = Bed::with_outages(&[1, 2]).await;
@@ -62,7 +62,7 @@ async fn a_new_failure_clears_the_mark_of_having_got_through() {
     assert_eq!(bed.store.waiting(None, 10).await.unwrap()[0].connected, None);
 }
 
-// proves: F-8
+// proves: F-8b
 #[tokio::test]
 async fn a_purge_removes_aged_entries_of_every_outage_without_a_recovery() {
     let bed = Bed::with_outages(&[1, 2]).await;

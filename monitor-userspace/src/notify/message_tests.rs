@@ -26,7 +26,7 @@ fn words(letter: &Letter) -> (String, String) {
     Composer::new(&settings()).unwrap().words(letter).unwrap()
 }
 
-// proves: F-15 F-16
+// proves: F-15a F-16
 #[test]
 fn it_names_server_time_and_reason() {
     let (subject, text) = words(&letter(1));

@@ -170,7 +170,7 @@ async fn fetched(server: &Server, largest: u64, verdict: Verdict, count: usize) 
     got
 }
 
-// proves: F-17
+// proves: F-17b
 #[tokio::test]
 async fn a_mail_is_fetched_byte_for_byte_and_deleted() {
     let content = b"Subject: x\r\n\r\n.one dot\r\n..two\r\n.\t\r\nbare \n and \r stay\r\n\xff\xfe\x00\r\n\r\n";

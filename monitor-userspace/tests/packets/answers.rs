@@ -18,7 +18,7 @@ fn syn() -> Tcp {
     Tcp::syn("10.0.1.5", 4000, "10.0.2.7", 80, u32::MAX)
 }
 
-// proves: F-3 F-9
+// proves: F-3a F-9a
 #[tokio::test]
 async fn an_answered_attempt_is_never_reported_and_its_service_is_learned_once() {
     for egress in [false, true] {
@@ -43,7 +43,7 @@ async fn an_answered_attempt_is_never_reported_and_its_service_is_learned_once()
     }
 }
 
-// proves: F-3
+// proves: F-3a
 #[tokio::test]
 async fn only_the_sequence_number_plus_one_is_an_answer() {
     let mut bed = Bed::new();
@@ -156,7 +156,7 @@ async fn odd_flags_are_nothing() {
     assert_eq!(bed.count(Counter::Attempts), 1);
 }
 
-// proves: F-3
+// proves: F-3a
 #[tokio::test]
 async fn an_answer_whose_syn_was_not_seen_is_known_to_who_asks_about_just_that_syn() {
     let question = Question {

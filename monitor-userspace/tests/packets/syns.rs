@@ -7,7 +7,7 @@ use monitor_core::{config::Watch, outage::Mark};
 
 use crate::{Bed, frame::Tcp, service, watch};
 
-// proves: F-3
+// proves: F-3a
 #[tokio::test]
 async fn a_syn_that_nobody_answers_is_reported_when_its_time_is_up() {
     for (client, server) in [("10.0.1.5", "10.0.2.7"), ("fd00:1::5", "fd00::7")] {
@@ -25,7 +25,7 @@ async fn a_syn_that_nobody_answers_is_reported_when_its_time_is_up() {
     }
 }
 
-// proves: F-3
+// proves: F-3a
 #[tokio::test]
 async fn retransmissions_are_one_attempt_and_one_report() {
     let mut bed = Bed::new();

@@ -25,7 +25,7 @@ const V6: [(u8, Option<Evidence>); 6] = [
     (7, None),
 ];
 
-// proves: F-2
+// proves: F-2a F-2b
 #[tokio::test]
 async fn each_code_is_the_evidence_that_its_rfc_says() {
     let v4 = (V4.as_slice(), "10.0.1.5", "10.0.2.7", 28);
@@ -49,7 +49,7 @@ async fn each_code_is_the_evidence_that_its_rfc_says() {
     }
 }
 
-// proves: F-2
+// proves: F-2a F-2b
 #[tokio::test]
 async fn a_quote_that_matches_no_attempt_is_only_counted() {
     let mut bed = Bed::new();

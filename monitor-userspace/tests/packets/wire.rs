@@ -23,7 +23,7 @@ fn seen(syn: &Tcp) -> (u64, u64) {
     (bed.count(Counter::Attempts), bed.count(Counter::Answers))
 }
 
-// proves: F-9
+// proves: G-6
 #[tokio::test]
 async fn vlan_and_qinq_tags_are_looked_behind_and_three_are_not() {
     for ip in [v4(), v6()] {

@@ -83,7 +83,7 @@ impl Post {
     }
 }
 
-// proves: F-15 F-20
+// proves: F-15a F-20
 #[tokio::test]
 async fn each_client_gets_one_mail_from_the_null_sender() {
     let addr = peer::free_port();
@@ -104,7 +104,7 @@ async fn each_client_gets_one_mail_from_the_null_sender() {
     }
 }
 
-// proves: F-15 F-20
+// proves: F-15a F-20
 #[tokio::test]
 async fn a_real_mail_server_delivers_one_mail_to_each_mailbox() {
     let addr = peer::free_port();
@@ -151,7 +151,7 @@ async fn a_name_from_reverse_dns_is_told_and_kept() {
     post.stop().await;
 }
 
-// proves: F-15
+// proves: F-15a
 #[tokio::test]
 async fn without_a_mail_server_mails_are_files() {
     let state = tempfile::tempdir().unwrap();

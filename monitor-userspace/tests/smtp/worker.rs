@@ -105,7 +105,7 @@ async fn the_rate_of_one_service_holds_no_other_back() {
     post.stop().await;
 }
 
-// proves: F-15
+// proves: F-15a
 #[tokio::test]
 async fn a_letter_whose_lease_is_lost_is_not_begun_and_sent_once_when_it_is_ours_again() {
     let addr = peer::free_port();

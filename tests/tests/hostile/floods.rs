@@ -153,7 +153,7 @@ fn mailed(daemon: &Daemon<'_>) -> Result<Vec<String>> {
     Ok(daemon.maildir().mails()?.iter().filter_map(lab::Mail::to).collect())
 }
 
-// proves: F-1 F-3 F-7 F-15 F-19
+// proves: F-1 F-3a F-7a F-15a F-19
 #[test]
 fn a_flood_of_syns_hides_no_outage_and_costs_no_kernel_memory() -> Result<()> {
     for target in [Target::LiveService, Target::EmptyAddresses, Target::AllPorts, Target::DeadService] {
@@ -222,7 +222,7 @@ fn a_flood_of_syns_hides_no_outage_and_costs_no_kernel_memory() -> Result<()> {
     Ok(())
 }
 
-// proves: F-3
+// proves: F-3a
 #[test]
 fn a_flood_beyond_the_kernels_tables_is_counted_and_clients_that_go_on_trying_are_found() -> Result<()> {
     for target in [Target::EmptyAddresses, Target::LiveService] {

@@ -48,7 +48,7 @@ fn forge_around(forger: &Forger<'_>, syn: Segment, router: IpAddr) -> Result<()>
     forger.send(&truncated, "malformed")
 }
 
-// proves: F-2 F-3 F-6 F-12
+// proves: F-2a F-3a F-6 F-12
 #[test]
 fn forged_answers_refusals_and_icmp_that_match_nothing_neither_open_nor_end_an_outage() -> Result<()> {
     let lab = Lab::builder().clients(2).build()?;

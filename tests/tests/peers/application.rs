@@ -32,7 +32,7 @@ fn vouches_for(
     Ok(())
 }
 
-// proves: O-5
+// proves: O-5c
 #[test]
 fn an_application_that_hangs_is_not_vouched_for() -> Result<()> {
     let cluster = Cluster::new(2)?;
@@ -42,7 +42,7 @@ fn an_application_that_hangs_is_not_vouched_for() -> Result<()> {
     vouches_for(&cluster, &application, "no result within 200ms", || app.hang(), || app.go_on())
 }
 
-// proves: O-5
+// proves: O-5c
 #[test]
 fn a_port_that_is_closed_is_not_vouched_for() -> Result<()> {
     let cluster = Cluster::new(2)?;
@@ -60,7 +60,7 @@ fn a_port_that_is_closed_is_not_vouched_for() -> Result<()> {
     vouches_for(&cluster, &application, "does not accept a connection", stop, start)
 }
 
-// proves: O-5
+// proves: O-5c
 #[test]
 fn a_command_that_fails_or_a_unit_that_is_not_active_is_not_vouched_for() -> Result<()> {
     for unit in [false, true] {

@@ -58,7 +58,7 @@ fn told(peer: &str, word: &str) -> [(String, String); 2] {
     ["admin@example.test", "client@example.test"].map(|to| (format!("{peer} is {word}"), to.to_owned()))
 }
 
-// proves: O-1 O-3 O-4 O-7
+// proves: O-3 O-4a O-4b O-7
 #[test]
 fn a_killed_peer_is_down_and_its_return_a_recovery_each_told_once() -> Result<()> {
     let cluster = Cluster::new(2)?;
@@ -78,7 +78,7 @@ fn a_killed_peer_is_down_and_its_return_a_recovery_each_told_once() -> Result<()
     Ok(())
 }
 
-// proves: O-2 O-4
+// proves: O-1d O-4c
 #[test]
 fn an_orderly_end_is_not_down() -> Result<()> {
     let cluster = Cluster::new(2)?;
@@ -94,7 +94,7 @@ fn an_orderly_end_is_not_down() -> Result<()> {
     Ok(())
 }
 
-// proves: O-5
+// proves: O-5c
 #[test]
 fn a_stopped_daemon_and_a_stalled_application_are_down() -> Result<()> {
     let cluster = Cluster::new(2)?;
@@ -124,7 +124,7 @@ fn a_stopped_daemon_and_a_stalled_application_are_down() -> Result<()> {
     Ok(())
 }
 
-// proves: O-3 O-4
+// proves: O-3 O-4a O-4b
 #[test]
 fn one_cut_way_of_two_is_no_outage_and_both_are_until_one_heals() -> Result<()> {
     let cluster = Cluster::new(2)?;
@@ -151,7 +151,7 @@ fn one_cut_way_of_two_is_no_outage_and_both_are_until_one_heals() -> Result<()> 
     Ok(())
 }
 
-// proves: O-6
+// proves: O-6a
 #[test]
 fn each_of_three_watches_each_other_one() -> Result<()> {
     let cluster = Cluster::new(3)?;

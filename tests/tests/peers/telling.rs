@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{LIMIT, SEVERAL_JUDGEMENTS, WATCH, mails, pair, sees, start, told};
 
-// proves: O-2 O-4
+// proves: O-2a O-4a O-4b
 #[test]
 fn a_restart_of_the_judge_tells_nothing_twice_and_forgets_no_outage() -> Result<()> {
     let cluster = Cluster::new(2)?;
@@ -24,7 +24,7 @@ fn a_restart_of_the_judge_tells_nothing_twice_and_forgets_no_outage() -> Result<
     Ok(())
 }
 
-// proves: O-4
+// proves: O-4a O-4b
 #[test]
 fn letters_that_the_store_does_not_take_are_written_when_it_does_and_once() -> Result<()> {
     let cluster = Cluster::new(2)?;
@@ -40,7 +40,7 @@ fn letters_that_the_store_does_not_take_are_written_when_it_does_and_once() -> R
     Ok(())
 }
 
-// proves: O-4
+// proves: O-4a
 #[test]
 fn clients_of_another_system_are_not_told() -> Result<()> {
     let cluster = Cluster::new(2)?;

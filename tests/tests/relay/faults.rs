@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::story::{LIMIT, Story, list_state};
 
-// proves: F-17
+// proves: F-17a
 #[test]
 fn a_mail_host_that_is_away_is_waited_for() -> Result<()> {
     let story = Story::new()?;
@@ -25,7 +25,7 @@ fn a_mail_host_that_is_away_is_waited_for() -> Result<()> {
     Ok(())
 }
 
-// proves: F-17
+// proves: F-17b
 #[test]
 fn a_mailbox_is_read_over_pop3s_and_over_stls() -> Result<()> {
     for scheme in ["pop3s", "pop3+starttls"] {
@@ -43,7 +43,7 @@ fn a_mailbox_is_read_over_pop3s_and_over_stls() -> Result<()> {
     Ok(())
 }
 
-// proves: F-17
+// proves: F-17b
 #[test]
 fn a_mailbox_that_its_certificate_does_not_prove_gets_no_password() -> Result<()> {
     let story = Story::new()?;
@@ -62,7 +62,7 @@ fn a_mailbox_that_its_certificate_does_not_prove_gets_no_password() -> Result<()
     Ok(())
 }
 
-// proves: F-17
+// proves: F-17b
 #[test]
 fn a_mailbox_that_breaks_off_in_a_mail_or_trickles_is_read_all_the_same() -> Result<()> {
     for fault in [Fault::Cut, Fault::Trickle] {
@@ -87,7 +87,7 @@ fn a_mailbox_that_breaks_off_in_a_mail_or_trickles_is_read_all_the_same() -> Res
     Ok(())
 }
 
-// proves: F-17
+// proves: F-17b
 #[test]
 fn a_mailbox_that_says_nothing_is_left_after_half_a_minute_and_asked_again() -> Result<()> {
     let story = Story::new()?;
@@ -104,7 +104,7 @@ fn a_mailbox_that_says_nothing_is_left_after_half_a_minute_and_asked_again() -> 
     story.assert_each_told_once()
 }
 
-// proves: F-17
+// proves: F-17a
 #[test]
 fn a_list_without_a_receipt_is_shown_as_pending_and_then_as_expired() -> Result<()> {
     let story = Story::new()?;

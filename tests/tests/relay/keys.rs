@@ -23,7 +23,7 @@ fn outage(story: &Story, gateway: &Daemon<'_>, told: usize) -> Result<()> {
     Ok(())
 }
 
-// proves: F-17
+// proves: F-17a F-18a
 #[test]
 fn a_key_is_replaced_while_lists_go_on() -> Result<()> {
     let story = Story::new()?;
@@ -48,7 +48,7 @@ fn a_key_is_replaced_while_lists_go_on() -> Result<()> {
     Ok(())
 }
 
-// proves: F-17
+// proves: F-17a
 #[test]
 fn a_list_under_a_key_that_the_relay_has_not_mails_nobody() -> Result<()> {
     let story = Story::new()?;

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use self::story::{LIMIT, Story, list_state};
 
-// proves: F-17 F-19 F-20
+// proves: F-15b F-17a F-17d F-19 F-20
 #[test]
 fn the_recovered_server_fetches_the_list_and_tells_each_client_once() -> Result<()> {
     let story = Story::new()?;
@@ -51,7 +51,7 @@ fn the_recovered_server_fetches_the_list_and_tells_each_client_once() -> Result<
     Ok(())
 }
 
-// proves: F-18 F-10
+// proves: F-10a F-18b
 #[test]
 fn a_management_station_fetches_the_list_when_the_server_s_trap_reaches_it() -> Result<()> {
     let story = Story::new()?;
@@ -85,7 +85,7 @@ fn gateway_towards(story: &Story) -> String {
     format!("{}.1", server.rsplit_once('.').map_or("", |(network, _)| network))
 }
 
-// proves: F-17 F-15
+// proves: F-17a F-15a
 #[test]
 fn without_a_receipt_the_gateway_mails_the_clients_itself_and_a_late_relay_tells_nobody() -> Result<()> {
     let story = Story::new()?;
@@ -106,7 +106,7 @@ fn without_a_receipt_the_gateway_mails_the_clients_itself_and_a_late_relay_tells
     Ok(())
 }
 
-// proves: F-17
+// proves: F-17a F-17b
 #[test]
 fn a_relay_killed_at_any_step_tells_each_client_exactly_once() -> Result<()> {
     // Nothing is asked for; the list is not fetched; it is stored and its mail not deleted; deleted and the deletion not in force.
@@ -142,7 +142,7 @@ fn a_relay_killed_at_any_step_tells_each_client_exactly_once() -> Result<()> {
     Ok(())
 }
 
-// proves: F-17
+// proves: F-17a
 #[test]
 fn a_relay_killed_with_letters_in_its_outbox_sends_each_once() -> Result<()> {
     let story = Story::new()?;
@@ -161,7 +161,7 @@ fn a_relay_killed_with_letters_in_its_outbox_sends_each_once() -> Result<()> {
     Ok(())
 }
 
-// proves: F-17
+// proves: F-17a F-17b
 #[test]
 fn what_is_forged_replayed_or_garbage_is_kept_aside_and_mails_nobody() -> Result<()> {
     let story = Story::new()?;

@@ -7,7 +7,7 @@ use lab::{Daemon, DatabaseLock, Lab, wait_until};
 
 use crate::support::{Agent, COLD_START, LIMIT, config, counted, ended_by_trap, fail, gateway_of, snmp, stop};
 
-// proves: F-10
+// proves: F-10a
 #[test]
 fn traps_and_informs_of_each_version_end_the_outages_of_their_sender() -> Result<()> {
     let lab = Lab::builder().build()?;
@@ -28,7 +28,7 @@ fn traps_and_informs_of_each_version_end_the_outages_of_their_sender() -> Result
     Ok(())
 }
 
-// proves: F-10
+// proves: F-10a
 #[test]
 fn a_wrong_community_another_meaning_and_another_sender_end_nothing() -> Result<()> {
     let lab = Lab::builder().servers(2).build()?;
@@ -56,7 +56,7 @@ fn a_wrong_community_another_meaning_and_another_sender_end_nothing() -> Result<
     Ok(())
 }
 
-// proves: F-10
+// proves: F-10a
 #[test]
 fn an_agent_that_stops_is_no_recovery_and_one_that_starts_is() -> Result<()> {
     let lab = Lab::builder().build()?;
@@ -75,7 +75,7 @@ fn an_agent_that_stops_is_no_recovery_and_one_that_starts_is() -> Result<()> {
     ended_by_trap(&daemon, 1)
 }
 
-// proves: F-10
+// proves: F-10a
 #[test]
 fn an_inform_is_acknowledged_only_by_a_daemon_that_has_committed_it() -> Result<()> {
     let lab = Lab::builder().build()?;

@@ -115,7 +115,7 @@ fn send(server: &Host, datagram: &[u8], to: &str) -> Result<()> {
     Ok(())
 }
 
-// proves: F-10
+// proves: F-10a
 #[test]
 fn traps_and_informs_of_every_security_level_end_the_outages_of_their_sender() -> Result<()> {
     let lab = Lab::builder().build()?;
@@ -140,7 +140,7 @@ fn traps_and_informs_of_every_security_level_end_the_outages_of_their_sender() -
     Ok(())
 }
 
-// proves: F-10
+// proves: F-10a
 #[test]
 fn a_trap_that_comes_again_ends_nothing_even_after_a_kill() -> Result<()> {
     let lab = Lab::builder().build()?;
@@ -164,7 +164,7 @@ fn a_trap_that_comes_again_ends_nothing_even_after_a_kill() -> Result<()> {
     ended_by_trap(&daemon, 2)
 }
 
-// proves: F-10
+// proves: F-10a
 #[test]
 fn what_is_not_authentic_ends_nothing_and_is_counted_by_reason() -> Result<()> {
     let lab = Lab::builder().build()?;
@@ -204,7 +204,7 @@ fn what_is_not_authentic_ends_nothing_and_is_counted_by_reason() -> Result<()> {
     ended_by_trap(&daemon, 1)
 }
 
-// proves: F-10
+// proves: F-10a
 #[test]
 fn an_encrypted_inform_is_acknowledged_after_the_commit_and_a_stale_one_is_told_our_time() -> Result<()> {
     let lab = Lab::builder().build()?;
@@ -226,7 +226,7 @@ fn an_encrypted_inform_is_acknowledged_after_the_commit_and_a_stale_one_is_told_
     Ok(())
 }
 
-// proves: F-10
+// proves: F-10a
 #[test]
 fn a_user_may_speak_for_a_server_from_elsewhere() -> Result<()> {
     let lab = Lab::builder().servers(2).build()?;
@@ -238,7 +238,7 @@ fn a_user_may_speak_for_a_server_from_elsewhere() -> Result<()> {
     ended_by_trap(&daemon, 1)
 }
 
-// proves: F-10
+// proves: F-10a
 #[test]
 fn an_agent_with_v3_only_that_stops_is_no_recovery_and_one_that_starts_is() -> Result<()> {
     let lab = Lab::builder().build()?;

@@ -7,7 +7,7 @@ use lab::{Owners, Ways, wait_until};
 
 use super::{BEAT, GONE, LIMIT, ONE_BEAT, SLACK, asker, becomes, for_both_families};
 
-// proves: H-1 H-3
+// proves: H-1 H-3a
 #[test]
 fn a_killed_daemon_leaves_standby_in_standby_and_active_active_for_a_take_overs_time() -> Result<()> {
     for_both_families(|cluster, address| {

@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 
 use super::{BEAT, GONE, LIMIT, WORST, becomes, for_both_families, signal, v4};
 
-// proves: H-3 H-4 H-5
+// proves: H-3a H-4 H-5
 #[test]
 fn when_the_active_host_loses_its_link_the_other_takes_over() -> Result<()> {
     for_both_families(|cluster, address| {
@@ -38,7 +38,7 @@ fn when_the_active_host_loses_its_link_the_other_takes_over() -> Result<()> {
     })
 }
 
-// proves: H-3 H-4 H-5
+// proves: H-3a H-4 H-5
 #[test]
 fn when_the_active_daemon_is_killed_the_other_takes_over_and_the_old_host_falls_silent() -> Result<()> {
     for_both_families(|cluster, address| {
@@ -62,7 +62,7 @@ fn when_the_active_daemon_is_killed_the_other_takes_over_and_the_old_host_falls_
     })
 }
 
-// proves: H-3
+// proves: H-3a
 #[test]
 fn a_daemon_that_was_stopped_finds_another_active_and_takes_nothing_back() -> Result<()> {
     for_both_families(|cluster, address| {
@@ -90,7 +90,7 @@ fn a_daemon_that_was_stopped_finds_another_active_and_takes_nothing_back() -> Re
     })
 }
 
-// proves: H-3 H-5
+// proves: H-3a H-5
 #[test]
 fn a_host_whose_application_hangs_leaves_the_addresses_to_the_other() -> Result<()> {
     for_both_families(|cluster, address| {

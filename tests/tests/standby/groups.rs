@@ -43,7 +43,7 @@ fn two_groups_are_each_on_the_host_of_their_own_priority() -> Result<()> {
     Ok(())
 }
 
-// proves: H-3
+// proves: H-3a
 #[test]
 fn without_a_priority_the_smaller_mac_address_is_the_better() -> Result<()> {
     let _alone = alone();

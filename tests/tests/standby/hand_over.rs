@@ -40,7 +40,7 @@ fn in_journal(daemon: &Daemon<'_>) -> u64 {
     daemon.log().lines().filter(|line| line.contains("group") && line.contains("why")).count() as u64
 }
 
-// proves: H-3 H-8
+// proves: H-3a H-8
 #[test]
 fn each_change_is_in_the_journal_and_a_storm_of_them_is_one_mail() -> Result<()> {
     let _alone = alone();

@@ -74,7 +74,7 @@ fn for_both_families_of(hosts: u8, story: impl Fn(&Cluster, IpAddr) -> Result<()
     Ok(())
 }
 
-// proves: H-1 H-3
+// proves: H-1 H-3a
 #[test]
 fn both_hosts_have_the_address_and_only_the_active_one_is_seen_to_have_it() -> Result<()> {
     for_both_families(|cluster, address| {

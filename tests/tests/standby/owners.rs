@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 
 use super::{BEAT, GONE, LIMIT, ONE_BEAT, asker, becomes, for_both_families, signal};
 
-// proves: H-1 H-3 H-8
+// proves: H-1 H-3a H-8
 #[test]
 fn no_two_hosts_answer_for_longer_than_a_beat_whatever_happens_to_the_active_one() -> Result<()> {
     for_both_families(|cluster, address| {

@@ -7,7 +7,7 @@ use lab::{Owners, Ways, cluster::settled, wait_until};
 
 use super::{BEAT, GONE, LIMIT, ONE_BEAT, SLACK, asker, becomes, for_both_families_of};
 
-// proves: H-3 H-7 H-8
+// proves: H-3a H-7 H-8
 #[test]
 fn a_split_that_has_healed_is_over_within_a_beat() -> Result<()> {
     for hosts in [2, 3] {

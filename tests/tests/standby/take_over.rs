@@ -58,7 +58,7 @@ fn claims(frame: &[u8], address: std::net::IpAddr) -> bool {
     }
 }
 
-// proves: H-2 H-3
+// proves: H-3a
 #[test]
 fn recorded_beats_of_a_dead_host_keep_nobody_from_taking_over() -> Result<()> {
     let _alone = alone();

@@ -10,7 +10,7 @@ use lab::{Daemon, Knocking, Owners, Ways, cluster::settled};
 
 use super::{BEAT, GONE, LIMIT, WORST, asker, becomes, for_both_families, v4};
 
-// proves: H-2
+// proves: H-2a H-2b
 #[test]
 fn one_cut_path_of_two_is_nothing_that_a_client_notices() -> Result<()> {
     for ways in [Ways::Both, Ways::FrontAndLink] {
@@ -50,7 +50,7 @@ fn one_cut_path_of_two_is_nothing_that_a_client_notices() -> Result<()> {
     Ok(())
 }
 
-// proves: H-3 H-4 H-8
+// proves: H-3a H-4 H-8
 #[test]
 fn after_a_split_has_healed_the_better_host_is_the_only_one_and_caches_say_so() -> Result<()> {
     for_both_families(|cluster, address| {

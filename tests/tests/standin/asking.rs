@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{LIMIT, MAIL, mails};
 
-// proves: F-23 F-27
+// proves: F-23a F-24a F-27a
 #[test]
 fn no_is_kept_and_a_later_yes_counts() -> Result<()> {
     let lab = Lab::builder().clients(3).build()?;
@@ -36,7 +36,7 @@ fn no_is_kept_and_a_later_yes_counts() -> Result<()> {
     Ok(())
 }
 
-// proves: F-27
+// proves: F-27a F-27b
 #[test]
 fn a_client_on_record_is_not_asked_until_its_registration_is_too_old() -> Result<()> {
     let lab = Lab::builder().clients(3).build()?;
@@ -68,7 +68,7 @@ fn a_client_on_record_is_not_asked_until_its_registration_is_too_old() -> Result
     Ok(())
 }
 
-// proves: F-22
+// proves: F-22a
 #[test]
 fn the_gateways_own_address_takes_answers_and_a_mails_link_ends_the_mails() -> Result<()> {
     let lab = Lab::builder().build()?;

@@ -33,7 +33,7 @@ fn sockets(gateway: &Host, port: u16) -> Result<String> {
     Ok(lines)
 }
 
-// proves: F-25 F-28
+// proves: F-25a F-28
 #[test]
 fn a_connection_ends_in_order_after_the_recovery_and_the_next_one_reaches_the_server() -> Result<()> {
     for v6 in [false, true] {
@@ -72,7 +72,7 @@ fn a_connection_ends_in_order_after_the_recovery_and_the_next_one_reaches_the_se
     Ok(())
 }
 
-// proves: F-25
+// proves: F-25a
 #[test]
 fn a_client_that_uses_its_port_again_is_served_again() -> Result<()> {
     for v6 in [false, true] {

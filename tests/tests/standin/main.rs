@@ -22,7 +22,7 @@ fn mails(daemon: &Daemon<'_>) -> Result<Vec<Option<String>>> {
     Ok(daemon.maildir().mails()?.iter().map(lab::Mail::to).collect())
 }
 
-// proves: F-21 F-22 F-24 F-28
+// proves: F-21 F-22b F-24a F-28
 #[test]
 fn the_page_is_seen_at_the_servers_own_address_and_the_mail_comes_at_the_recovery() -> Result<()> {
     for v6 in [false, true] {

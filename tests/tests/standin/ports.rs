@@ -21,7 +21,7 @@ fn tried(client: &Host, service: SocketAddr) -> Result<(Attempt, Duration)> {
     Ok((client.connect(None, service, Duration::from_secs(2))?, begin.elapsed()))
 }
 
-// proves: F-26 F-29
+// proves: F-26a F-29
 #[test]
 fn other_ports_of_a_failed_server_are_silent_or_refused_at_once_as_configured() -> Result<()> {
     let page_and_rules = [

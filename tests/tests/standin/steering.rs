@@ -23,7 +23,7 @@ fn is_steering(gateway: &Host) -> Result<bool> {
     Ok(on[0])
 }
 
-// proves: F-21 F-25
+// proves: F-21
 #[test]
 fn no_frame_passes_the_pages_program_while_nothing_is_failed() -> Result<()> {
     let lab = Lab::builder().build()?;

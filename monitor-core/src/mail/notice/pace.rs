@@ -107,7 +107,7 @@ mod tests {
     }
 
     proptest! {
-        // proves: B-1
+        // proves: B-1a
         #[test]
         fn everything_is_told_once_in_time_and_never_sooner_than_the_shortest_pause(
             steps in proptest::collection::vec(step(), 1..200),

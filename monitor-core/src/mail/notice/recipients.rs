@@ -95,7 +95,7 @@ mod tests {
         recipients.into_iter().map(|(to, _)| to).collect()
     }
 
-    // proves: B-1
+    // proves: B-1a
     #[test]
     fn server_and_kind_choose_the_recipients_and_each_is_told_once() {
         for (server, evidence, expected) in [

@@ -51,7 +51,7 @@ fn phase(machine: &Machine) -> Option<Phase> {
     machine.outages().next().map(|outage| outage.phase)
 }
 
-// proves: F-3
+// proves: F-3a
 #[test]
 fn silence_opens_an_outage_when_nobody_has_seen_an_answer() {
     let mut machine = machine(Rules::default());
@@ -67,7 +67,7 @@ fn silence_opens_an_outage_when_nobody_has_seen_an_answer() {
     assert!(!machine.asks_about(web()));
 }
 
-// proves: F-3
+// proves: F-3a
 #[test]
 fn an_answer_at_another_gateway_ends_the_suspicion_and_nobody_is_told() {
     let mut machine = machine(Rules::default());
@@ -106,7 +106,7 @@ fn an_answer_that_is_known_late_takes_its_client_off_and_ends_what_it_disproves(
     assert!(matches!(actions.changes[..], [Change::Withdraw { .. }, Change::Close(_)]), "{actions:?}");
 }
 
-// proves: F-2 F-6
+// proves: F-2a F-6
 #[test]
 fn what_is_no_silence_needs_no_asking() {
     for evidence in [Failure::Refused, Failure::HostUnreachable] {

@@ -232,7 +232,7 @@ fn may_wait(attempt: &FailedAttempt, rules: &Rules, outage_there: bool) -> bool 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
-    // proves: F-1 F-4 F-7
+    // proves: F-1 F-4 F-7a
     #[test]
     fn store_and_kernel_agree_with_the_machine_after_every_step(
         rules in rules(),

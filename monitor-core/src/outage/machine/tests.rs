@@ -73,7 +73,7 @@ fn waits(actions: &Actions) -> Vec<ClientAddr> {
         .collect()
 }
 
-// proves: F-3 F-7
+// proves: F-3a F-7a
 #[test]
 fn an_unanswered_attempt_opens_an_outage_and_its_client_waits() {
     let mut machine = machine(Rules::default());
@@ -83,7 +83,7 @@ fn an_unanswered_attempt_opens_an_outage_and_its_client_waits() {
     assert_eq!(actions.marks, [Mark::Failed(web())]);
 }
 
-// proves: F-2
+// proves: F-2a
 #[test]
 fn rule_1_host_level_evidence_marks_the_host_and_service_level_does_not() {
     for evidence in Failure::ALL.into_iter().filter(|evidence| *evidence != Failure::KnownFailed) {
@@ -159,7 +159,7 @@ fn rule_4_a_report_under_a_mark_that_should_be_gone_opens_nothing_and_repeats_th
     assert_eq!(machine.tally().stale, 2);
 }
 
-// proves: F-10 F-11 F-12 F-13 F-14
+// proves: F-10a F-11 F-12 F-13a F-14
 #[test]
 fn rule_5_what_ends_an_outage_of_each_level() {
     let host = web().addr();
@@ -221,7 +221,7 @@ fn rule_5_a_trap_that_must_be_confirmed_is_probed_until_it_is() {
     assert_eq!(closings(&closed)[0].evidence, Recovery::Probe);
 }
 
-// proves: F-15
+// proves: F-15a
 #[test]
 fn rule_6_services_of_one_host_that_recover_together_close_together() {
     let mut machine = machine(Rules::default());
@@ -306,7 +306,7 @@ fn a_refusal_is_a_failure_if_the_operator_says_so() {
     assert_eq!(machine.tally().refused_ignored, 1);
 }
 
-// proves: F-7
+// proves: F-7b
 #[test]
 fn with_only_known_clients_an_unknown_one_opens_the_outage_and_is_not_listed() {
     let mut machine = machine(Rules { only_known_clients: true, ..Rules::default() });
@@ -316,7 +316,7 @@ fn with_only_known_clients_an_unknown_one_opens_the_outage_and_is_not_listed() {
     assert_eq!(waits(&known), [client(2)]);
 }
 
-// proves: F-7
+// proves: F-7a
 #[test]
 fn clients_without_an_address_are_listed_up_to_a_limit_and_those_with_one_beyond_it() {
     let mut machine = machine(Rules { max_unknown: 2, ..Rules::default() });
@@ -329,7 +329,7 @@ fn clients_without_an_address_are_listed_up_to_a_limit_and_those_with_one_beyond
     assert_eq!(machine.tally().too_many_unknown, 2);
 }
 
-// proves: F-8
+// proves: F-8a F-8b
 #[test]
 fn old_attempts_are_not_told_and_are_purged() {
     let max_age = Duration::from_secs(240);

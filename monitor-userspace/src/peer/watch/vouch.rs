@@ -69,7 +69,7 @@ impl Vouch {
 mod tests {
     use super::*;
 
-    // proves: O-5
+    // proves: O-5c
     #[tokio::test]
     async fn what_hangs_or_fails_does_not_work_and_says_why() {
         let cancel = CancellationToken::new();
