@@ -12,7 +12,9 @@ pub mod daemon;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod guard;
+pub mod health;
 mod host;
+mod interface;
 pub mod kernel;
 pub mod notify;
 pub mod page;
@@ -21,3 +23,4 @@ pub mod peer;
 pub mod recovery;
 pub mod relay;
 pub mod standby;
+mod tls;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, Result};
 use lab::{AppServer, Attempt, Cluster, Daemon, FrameSocket, Ways, cluster::settled, wait_until};
-use ringback::standby::announce;
+use monitor_core::standby::announcement;
 
 const LIMIT: Duration = Duration::from_secs(15);
 const METRICS: u16 = 9460;
@@ -69,7 +69,7 @@ fn metrics_show_peers_shared_addresses_and_guards() -> Result<()> {
     shows(&cluster, 2, &[("ringback_standby_mode{group=\"web\",mode=\"standby\"}", 1)])?;
     // A way is cut, a stranger claims the address, a client finds the application well and then sick.
     cluster.cut("back1")?;
-    let claim = announce::frames([10, 9, 0, 50].into(), [2, 0, 0, 0, 0, 9]).remove(0);
+    let claim = announcement::frames([10, 9, 0, 50].into(), [2, 0, 0, 0, 0, 9]).remove(0);
     let stranger: FrameSocket = cluster.lab().switch().context("a switch")?.frame_socket("br0")?;
     stranger.send(&claim)?;
     let guarded = cluster.host(1).service_v4(GUARDED);

@@ -18,12 +18,11 @@ use monitor_core::{
 use tokio::sync::oneshot;
 
 use super::{
-    checks,
     connections::{self, Connection},
     guarded::Waiting,
     worker::Worker,
 };
-use crate::{clock::Now as _, recovery::Reported};
+use crate::{clock::Now as _, health, recovery::Reported};
 
 impl Worker {
     pub(super) fn act(&mut self, index: usize, actions: Vec<Action>) {
@@ -32,7 +31,7 @@ impl Worker {
             match action {
                 Action::Check(number) => {
                     let checks = self.guards[index].setting.check.clone();
-                    self.running.spawn(async move { (index, number, checks::run(&checks).await) });
+                    self.running.spawn(async move { (index, number, health::run(&checks).await) });
                 }
                 Action::Admit(request) => {
                     if let Some(held) = self.guards[index].waiting.remove(&request)

@@ -13,8 +13,11 @@ use monitor_core::{
     guard::machine::{Health, Machine, Rules},
 };
 
-use super::{CheckLine, GuardLine, HealthWord};
-use crate::kernel::{Clock, HeldFrame};
+use super::{GuardLine, HealthWord};
+use crate::{
+    health::CheckLine,
+    kernel::{Clock, HeldFrame},
+};
 
 /// Services of one guard that are remembered as refused: a host has few addresses.
 const MOST_SERVICES: usize = 256;

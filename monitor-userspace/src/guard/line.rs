@@ -6,6 +6,8 @@ use monitor_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::health::CheckLine;
+
 /// One guard.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GuardLine {
@@ -56,17 +58,4 @@ pub enum HealthWord {
     Healthy,
     /// It was not.
     Sick,
-}
-
-/// One check's latest result.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CheckLine {
-    /// What was looked at.
-    pub check: String,
-    /// Whether it was well.
-    pub ok: bool,
-    /// What was found.
-    pub found: String,
-    /// How long it took, in milliseconds.
-    pub took_ms: f64,
 }

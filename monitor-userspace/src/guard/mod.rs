@@ -6,7 +6,6 @@
 //! this host's TCP connections.
 
 mod carry_out;
-pub mod checks;
 pub mod connections;
 mod guarded;
 pub mod line;
@@ -16,7 +15,7 @@ mod sweep;
 pub mod worker;
 
 pub use self::{
-    line::{CheckLine, GuardLine, HealthWord},
+    line::{GuardLine, HealthWord},
     local::is_local,
     worker::Worker,
 };

@@ -23,13 +23,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    CheckLine, GuardLine,
+    GuardLine,
     guarded::{Guard, Waiting},
     local,
     reply::Replies,
 };
 use crate::{
     clock::Now as _,
+    health::CheckLine,
     kernel::{Clock, GuardReport, Guards, KernelError},
     recovery::Reported,
 };

@@ -5,7 +5,7 @@ use std::fs;
 use monitor_core::config::Config;
 use monitor_store::{Location, Server};
 
-use super::tls::{self, TlsError};
+use crate::tls::{self, TlsError};
 
 /// In a file, or in a database that several gateways share.
 ///

@@ -4,7 +4,6 @@ mod check;
 mod database;
 mod load;
 mod secret;
-pub mod tls;
 
 pub use self::{
     check::check,

@@ -1,13 +1,10 @@
 //! What the thread of the heartbeats is asked, and what it tells the rest of the daemon.
 
-use monitor_core::{
-    domain::UnixMs,
-    heartbeat::{status::Notice, wire::Mode},
-    standby::machine::{NoHandOver, Why},
-};
+use monitor_core::{domain::UnixMs, heartbeat::status::Notice};
 use tokio::sync::oneshot;
 
 use super::report::PeersReport;
+use crate::standby::{HandOverError, ModeChange};
 
 /// What others ask of the thread.
 #[derive(Debug)]
@@ -20,22 +17,11 @@ pub(super) enum Command {
     Stop,
 }
 
-/// Why an address was not handed over.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HandOverError {
-    /// There is no such group.
-    #[error("there is no group `{0}` in [standby]")]
-    Unknown(String),
-    /// The machine says no.
-    #[error("group `{0}`: {1}")]
-    Refused(String, NoHandOver),
-}
-
 /// What has happened, for the journal and for mails.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// This host has another mode for a group.
-    Mode { group: String, mode: Mode, why: Why, before: Mode, at: UnixMs },
+    /// This host has another mode for a group of shared addresses.
+    Mode(ModeChange),
     /// People are to be told of a watched peer. `since`: begin of the outage, which names the letters.
     Notice { peer: String, notice: Notice, at: UnixMs, since: UnixMs },
 }

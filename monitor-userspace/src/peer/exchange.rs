@@ -26,13 +26,17 @@ use nix::{
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
-    command::{Command, Event, HandOverError},
+    command::{Command, Event},
     host::Host,
     path::{Arrival, Paths},
     report::PeersReport,
-    watch::{vouch::Vouch, watched::Watched},
+    watch::watched::Watched,
 };
-use crate::{clock::Now as _, standby::sharing::Sharing};
+use crate::{
+    clock::Now as _,
+    health::HealthCheck,
+    standby::{HandOverError, sharing::Sharing},
+};
 
 /// Between two looks at what nothing else wakes the thread for.
 const IDLE: Duration = Duration::from_secs(1);
@@ -62,12 +66,14 @@ impl Exchange {
         sharing: Option<Sharing>,
         (commands, wake): (mpsc::Receiver<Command>, UnixStream),
         events: UnboundedSender<Event>,
-        vouch: impl Fn(&PeerSetting) -> Vouch,
+        health_check: impl Fn(&PeerSetting) -> HealthCheck,
     ) -> io::Result<Self> {
         let boot = random()?;
         let now = MonotonicNs::now();
-        let hosts =
-            peers.iter().map(|setting| Host::new(setting, boot, state_dir, &vouch, now)).collect::<io::Result<_>>()?;
+        let hosts = peers
+            .iter()
+            .map(|setting| Host::new(setting, boot, state_dir, &health_check, now))
+            .collect::<io::Result<_>>()?;
         Ok(Self { own, secret, paths, hosts, sharing, commands, wake, events, foreign: 0 })
     }
 

@@ -13,9 +13,9 @@ use super::{
     command::Event,
     path::Arrival,
     report::{GroupMode, PathLine, PeerLine, WatchLine},
-    watch::{vouch::Vouch, watched::Watched},
+    watch::watched::Watched,
 };
-use crate::clock::Now as _;
+use crate::{clock::Now as _, health::HealthCheck};
 
 /// See the module.
 pub(super) struct Host {
@@ -29,16 +29,16 @@ pub(super) struct Host {
 }
 
 impl Host {
-    /// One that was not heard yet. `vouch`: for the own application, where the two watch each other.
+    /// One that was not heard yet. `health_check`: for the own application, where the two watch each other.
     pub(super) fn new(
         setting: &PeerSetting,
         boot: u64,
         state_dir: &Path,
-        vouch: impl Fn(&PeerSetting) -> Vouch,
+        health_check: impl Fn(&PeerSetting) -> HealthCheck,
         now: MonotonicNs,
     ) -> io::Result<Self> {
         let folder = state_dir.join("peers");
-        let watched = setting.watch.then(|| Watched::open(setting, &folder, vouch(setting), now)).transpose()?;
+        let watched = setting.watch.then(|| Watched::open(setting, &folder, health_check(setting), now)).transpose()?;
         Ok(Self {
             setting: setting.clone(),
             session: Session::new(boot),
@@ -93,7 +93,7 @@ impl Host {
                 state: watched.kept.status.state,
                 since: watched.kept.since,
                 awaiting_recovery: watched.kept.status.awaiting,
-                own_trouble: watched.vouch.trouble(),
+                own_trouble: watched.health_check.trouble(),
             }),
             groups: self.groups.iter().map(|(name, beat)| GroupMode { group: name.clone(), mode: beat.mode }).collect(),
         }

@@ -30,15 +30,18 @@ use nix::net::if_::if_nametoindex;
 use tokio::sync::{mpsc::unbounded_channel, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use self::{command::Command, exchange::Exchange, path::Paths, watch::tell::Teller};
-pub(crate) use self::{command::Event, path::has_link, watch::vouch::Vouch};
-pub use self::{
-    command::HandOverError,
-    report::{GroupLine, GroupMode, PathLine, PeerLine, PeersReport, WatchLine},
+pub use self::report::{GroupMode, PathLine, PeerLine, PeersReport, WatchLine};
+use self::{
+    command::{Command, Event},
+    exchange::Exchange,
+    path::Paths,
+    watch::tell::Teller,
 };
 use crate::{
+    health::HealthCheck,
+    interface,
     kernel::{self, Gate},
-    standby::{announce::Announcer, sharing::Sharing},
+    standby::{HandOverError, announce::Announcer, sharing::Sharing},
 };
 
 /// How the rest of the daemon talks to the thread.
@@ -82,7 +85,7 @@ pub struct Running {
     pub peers: Peers,
     ended: oneshot::Receiver<io::Result<()>>,
     teller: tokio::task::JoinHandle<()>,
-    vouching: CancellationToken,
+    checking: CancellationToken,
 }
 
 impl Running {
@@ -95,7 +98,7 @@ impl Running {
             }
             ended = &mut self.ended => ended.context("the thread panicked")??,
         }
-        self.vouching.cancel();
+        self.checking.cancel();
         // It ends when the thread has: everything that happened is told.
         drop(self.peers);
         self.teller.await.context("telling")
@@ -117,10 +120,10 @@ pub async fn start(config: &Config, store: &Store, letters: &Arc<tokio::sync::No
     let paths = Paths::open(config.heartbeat.listen, ways).with_context(|| {
         format!("cannot listen on {}: check heartbeat.listen and the paths", config.heartbeat.listen)
     })?;
-    let vouching = CancellationToken::new();
-    let vouch = |application: &Option<Application>, period| match application {
-        Some(application) => Vouch::of(application, period, vouching.clone()),
-        None => Vouch::always(),
+    let checking = CancellationToken::new();
+    let health_check = |application: &Option<Application>, period| match application {
+        Some(application) => HealthCheck::of(application, period, checking.clone()),
+        None => HealthCheck::always(),
     };
     let (events, happened) = unbounded_channel();
     let sharing = match &config.standby {
@@ -128,15 +131,18 @@ pub async fn start(config: &Config, store: &Store, letters: &Arc<tokio::sync::No
         Some(standby) => {
             let addresses: Vec<_> = standby.group.iter().flat_map(|group| group.addresses.clone()).collect();
             let open = || {
-                let mac = path::mac(&standby.interface)?;
+                let mac = interface::mac(&standby.interface)?;
                 Ok::<_, io::Error>((Announcer::open(if_nametoindex(standby.interface.as_str())?, mac)?, mac))
             };
             let (announcer, mac) = open().with_context(|| format!("standby.interface: {}", standby.interface))?;
             let gate = Gate::start(&config.watch.pin_dir, &standby.interface, mac, &addresses).await?;
             let expected = config.peer.iter().filter(|peer| peer.standby).count();
             let period = standby.gone_after();
-            let vouch = |group: &monitor_core::config::StandbyGroup| vouch(&group.application, period);
-            Some(Sharing::new(standby, &own, expected, gate, (announcer, mac), events.clone(), vouch))
+            let health_check = |group: &monitor_core::config::StandbyGroup| health_check(&group.application, period);
+            let events = events.clone();
+            // The receiver goes only with the daemon.
+            let changed = move |change| drop(events.send(Event::Mode(change)));
+            Some(Sharing::new(standby, &own, expected, gate, (announcer, mac), Box::new(changed), health_check))
         }
     };
     let (commands, queue) = mpsc::channel();
@@ -152,7 +158,7 @@ pub async fn start(config: &Config, store: &Store, letters: &Arc<tokio::sync::No
         sharing,
         (queue, woken),
         events,
-        |peer| vouch(&peer.application, peer.running_every),
+        |peer| health_check(&peer.application, peer.running_every),
     )
     .context("the status files of peers")?;
     let peers = Peers { commands, wake: Arc::new(wake) };
@@ -164,7 +170,7 @@ pub async fn start(config: &Config, store: &Store, letters: &Arc<tokio::sync::No
         // Nobody waits for it only when the daemon is gone.
         let _ = end.send(exchange.run());
     })?;
-    Ok(Some(Running { peers, ended, teller, vouching }))
+    Ok(Some(Running { peers, ended, teller, checking }))
 }
 
 /// A beat that is late looks like a failure: the thread goes before others as far as the system allows.

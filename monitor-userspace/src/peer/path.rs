@@ -13,7 +13,7 @@ use monitor_core::{config::PeerPath, heartbeat::wire::MAX_DATAGRAM};
 use nix::net::if_::if_nametoindex;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::standby::announce;
+use crate::interface;
 
 /// "Local experimental" (IEEE 802): nobody else's on a link that is one's own.
 const ETHERTYPE: u16 = 0x88b5;
@@ -48,7 +48,8 @@ impl Paths {
                 && !links.contains_key(interface)
             {
                 let index = if_nametoindex(interface.as_str())?;
-                let link = Link { socket: announce::packet_socket(index, ETHERTYPE)?, mac: mac(interface)? };
+                let link =
+                    Link { socket: interface::packet_socket(index, ETHERTYPE)?, mac: interface::mac(interface)? };
                 links.insert(interface.clone(), link);
             }
         }
@@ -68,7 +69,7 @@ impl Paths {
                 let Some(link) = self.links.get(interface) else { return Err(io::ErrorKind::NotFound.into()) };
                 let length = (datagram.len() as u16).to_be_bytes();
                 let frame = [&[0xff; 6][..], &link.mac, &ETHERTYPE.to_be_bytes(), &length, datagram, &[0; 44]].concat();
-                announce::send(&link.socket, &frame)
+                interface::send(&link.socket, &frame)
             }
         }
     }
@@ -114,44 +115,5 @@ impl Arrival {
             (Self::Link(from), PeerPath::Link(interface)) => from == interface,
             _ => false,
         }
-    }
-}
-
-/// The MAC address of an interface.
-pub(super) fn mac(interface: &str) -> io::Result<[u8; 6]> {
-    let request = ask(interface, libc::SIOCGIFHWADDR)?;
-    // SAFETY: the kernel has filled in the hardware address.
-    let address = unsafe { request.ifr_ifru.ifru_hwaddr };
-    let mut mac = [0; 6];
-    for (byte, from) in mac.iter_mut().zip(address.sa_data) {
-        *byte = from.cast_unsigned();
-    }
-    Ok(mac)
-}
-
-/// Whether an interface is up and has a link.
-pub(crate) fn has_link(interface: &str) -> bool {
-    let wanted = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
-    ask(interface, libc::SIOCGIFFLAGS).is_ok_and(|request| {
-        // SAFETY: the kernel has filled in the flags.
-        unsafe { request.ifr_ifru.ifru_flags & wanted == wanted }
-    })
-}
-
-fn ask(interface: &str, what: libc::Ioctl) -> io::Result<libc::ifreq> {
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
-    // SAFETY: an ifreq is plain data, of which zeros are a value.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    let name = interface.as_bytes();
-    if name.len() >= request.ifr_name.len() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    for (place, byte) in request.ifr_name.iter_mut().zip(name) {
-        *place = byte.cast_signed();
-    }
-    // SAFETY: the request is whole, and its name ends with a zero.
-    match unsafe { libc::ioctl(socket.as_raw_fd(), what, &raw mut request) } {
-        0 => Ok(request),
-        _ => Err(io::Error::last_os_error()),
     }
 }

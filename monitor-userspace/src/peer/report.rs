@@ -1,12 +1,12 @@
 //! What `ringback peers --json` prints and the API answers. Fields are added, never renamed or removed.
 
-use std::net::IpAddr;
-
 use monitor_core::{
     domain::UnixMs,
     heartbeat::{status::State, wire::Mode},
 };
 use serde::{Deserialize, Serialize};
+
+use crate::standby::GroupLine;
 
 /// `ringback peers`: who is heard, who is up, who has which addresses (O-7).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,35 +68,4 @@ pub struct GroupMode {
     pub group: String,
     /// Which.
     pub mode: Mode,
-}
-
-/// A group of shared addresses, as this host stands to it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GroupLine {
-    /// Its name.
-    pub group: String,
-    /// Its addresses.
-    pub addresses: Vec<IpAddr>,
-    /// This host's mode.
-    pub mode: Mode,
-    /// Since when.
-    pub since: UnixMs,
-    /// Why.
-    pub why: Option<String>,
-    /// The active host, as far as it is heard.
-    pub active: Option<String>,
-    /// Questions and claims that the closed gate has stopped.
-    pub stopped: u64,
-    /// Why this host cannot serve: its application fails. Absent while it works.
-    #[serde(default)]
-    pub own_trouble: Option<String>,
-    /// How often this host's mode has changed since its start.
-    #[serde(default)]
-    pub changes: u64,
-    /// How often another has claimed an address while this host was active; each is answered by an announcement.
-    #[serde(default)]
-    pub conflicts: u64,
-    /// The MAC address that was last heard to claim an address, also in order while this host was in standby.
-    #[serde(default)]
-    pub claimed_by: Option<String>,
 }

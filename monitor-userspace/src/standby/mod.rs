@@ -5,4 +5,8 @@
 //! [`crate::peer`] runs it.
 
 pub mod announce;
+mod report;
 pub(crate) mod sharing;
+
+pub(crate) use self::report::ModeChange;
+pub use self::report::{GroupLine, HandOverError};

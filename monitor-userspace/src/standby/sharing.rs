@@ -1,7 +1,7 @@
 //! All groups of shared addresses of this host: what their machines decide is carried out.
 //!
 //! In: beats of the other hosts, time, the state of the interface and the applications, what others claim of the
-//! addresses. Out: this host's beats, the kernel's gate, announcements, [`Event`]s. Blocking, and quick: the thread of the
+//! addresses. Out: this host's beats, the kernel's gate, announcements, [`ModeChange`]s. Blocking, and quick: the thread of the
 //! heartbeats runs it.
 
 use std::time::Duration;
@@ -15,13 +15,13 @@ use monitor_core::{
         machine::{Machine, Turn, Why},
     },
 };
-use tokio::sync::mpsc::UnboundedSender;
 
-use super::announce::Announcer;
+use super::{GroupLine, HandOverError, ModeChange, announce::Announcer};
 use crate::{
     clock::Now as _,
+    health::HealthCheck,
+    interface::has_link,
     kernel::{Claimed, Gate},
-    peer::{Event, GroupLine, HandOverError, Vouch, has_link},
 };
 
 /// See the module.
@@ -37,7 +37,7 @@ pub(crate) struct Sharing {
 struct Outside {
     gate: Gate,
     announcer: Announcer,
-    events: UnboundedSender<Event>,
+    changed: Box<dyn Fn(ModeChange) + Send>,
     gone_after: Duration,
 }
 
@@ -49,7 +49,7 @@ impl Outside {
 
 struct Group {
     setting: StandbyGroup,
-    vouch: Vouch,
+    health_check: HealthCheck,
     machine: Machine,
     defence: Defence,
     /// What the others were last told.
@@ -61,15 +61,15 @@ struct Group {
 }
 
 impl Sharing {
-    /// `expected`: other hosts that share. `vouch`: for the application of each group.
+    /// `expected`: other hosts that share. `health_check`: for the application of each group.
     pub(crate) fn new(
         settings: &Standby,
         own: &str,
         expected: usize,
         gate: Gate,
         (announcer, mac): (Announcer, [u8; 6]),
-        events: UnboundedSender<Event>,
-        vouch: impl Fn(&StandbyGroup) -> Vouch,
+        changed: Box<dyn Fn(ModeChange) + Send>,
+        health_check: impl Fn(&StandbyGroup) -> HealthCheck,
     ) -> Self {
         let now = MonotonicNs::now();
         let priority = mac.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
@@ -77,7 +77,7 @@ impl Sharing {
             let rank = Rank { priority: setting.priority.unwrap_or(priority), name: own.to_owned() };
             Group {
                 setting: setting.clone(),
-                vouch: vouch(setting),
+                health_check: health_check(setting),
                 machine: Machine::new(rank, settings.gone_after(), expected, now),
                 defence: Defence::default(),
                 said: None,
@@ -88,7 +88,7 @@ impl Sharing {
             }
         };
         let groups = settings.group.iter().map(group).collect();
-        let outside = Outside { gate, announcer, events, gone_after: settings.gone_after() };
+        let outside = Outside { gate, announcer, changed, gone_after: settings.gone_after() };
         Self { settings: settings.clone(), own: own.to_owned(), outside, groups, next_beat: now }
     }
 
@@ -118,7 +118,7 @@ impl Sharing {
             // What was claimed until now was claimed in the mode until now. Who was away has lost the right to answer: others
             // may have taken over meanwhile.
             group.defend(now, was_active && group.is_active(), &self.outside);
-            let fit = linked && group.vouch.works();
+            let fit = linked && group.health_check.works();
             group.step(now, &mut self.outside, |machine| machine.set_fit(now, fit));
         }
         away
@@ -235,8 +235,7 @@ impl Group {
             }
             self.keep_gate(self.machine.seen_until(now), &mut outside.gate);
             let (group, at) = (self.setting.name.clone(), self.since);
-            // The receiver goes only with the daemon.
-            let _ = outside.events.send(Event::Mode { group, mode, why, before, at });
+            (outside.changed)(ModeChange { group, mode, why, before, at });
         }
         if turn.correct_caches {
             self.announce(now, outside);
@@ -303,7 +302,7 @@ impl Group {
                 _ => self.machine.active_peer(now).map(str::to_owned),
             },
             stopped: self.setting.addresses.iter().map(|address| gate.stopped(*address)).sum(),
-            own_trouble: self.vouch.trouble(),
+            own_trouble: self.health_check.trouble(),
             changes: self.changes,
             conflicts: self.defence.conflicts(),
             claimed_by: (claimed.count > 0).then(|| mac(claimed.latest)),

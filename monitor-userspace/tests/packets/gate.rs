@@ -2,11 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use monitor_core::domain::MonotonicNs;
-use ringback::{
-    kernel::{Claimed, Gate, GateSide},
-    standby::announce,
-};
+use monitor_core::{domain::MonotonicNs, standby::announcement};
+use ringback::kernel::{Claimed, Gate, GateSide};
 
 const OWN: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const FOREIGN: [u8; 6] = [2, 0, 0, 0, 0, 9];
@@ -37,14 +34,14 @@ fn open(gate: &mut Gate) {
 
 /// An ARP request of somebody else's, for `target`.
 fn question(sender: Ipv4Addr, target: Ipv4Addr) -> Vec<u8> {
-    let mut frame = announce::frames(target.into(), FOREIGN).remove(0);
+    let mut frame = announcement::frames(target.into(), FOREIGN).remove(0);
     frame[28..32].copy_from_slice(&sender.octets());
     frame
 }
 
 /// A neighbour solicitation for `target`; nobody looks at its checksum here.
 fn solicitation(source: Ipv6Addr, target: Ipv6Addr) -> Vec<u8> {
-    let mut frame = announce::frames(target.into(), FOREIGN).remove(0);
+    let mut frame = announcement::frames(target.into(), FOREIGN).remove(0);
     frame[54] = 135;
     frame[22..38].copy_from_slice(&source.octets());
     frame
@@ -58,7 +55,8 @@ fn a_closed_gate_stops_questions_and_claims_and_an_open_one_nothing() {
     let (stranger6, other6) = (V6.to_bits() + 92, V6.to_bits() + 1);
     let (stranger6, other6) = (Ipv6Addr::from_bits(stranger6), Ipv6Addr::from_bits(other6));
     let asked = [question(stranger, V4), solicitation(stranger6, V6)];
-    let claims: Vec<_> = [IpAddr::from(V4), V6.into()].into_iter().flat_map(|ip| announce::frames(ip, OWN)).collect();
+    let claims: Vec<_> =
+        [IpAddr::from(V4), V6.into()].into_iter().flat_map(|ip| announcement::frames(ip, OWN)).collect();
     let others = [question(stranger, other), solicitation(stranger6, other6)];
     for closed in [true, false] {
         let expected = if closed { STOPPED } else { NEXT };
@@ -83,7 +81,7 @@ fn claims_of_others_are_counted_and_nothing_else() {
         assert_eq!(gate.claimed(address), Claimed::default());
     }
     open(&mut gate);
-    for frame in announce::frames(V4.into(), FOREIGN).iter().chain(&announce::frames(V6.into(), FOREIGN)) {
+    for frame in announcement::frames(V4.into(), FOREIGN).iter().chain(&announcement::frames(V6.into(), FOREIGN)) {
         assert_eq!(arrives(&gate, frame), NEXT);
     }
     assert_eq!(gate.claimed(V4.into()), Claimed { count: 2, latest: FOREIGN });
@@ -94,19 +92,19 @@ fn claims_of_others_are_counted_and_nothing_else() {
     assert_eq!((gate.claimed(V4.into()).count, gate.claimed(V6.into()).count), (3, 2));
     let counted = |gate: &Gate| (gate.claimed(V4.into()).count, gate.claimed(V6.into()).count);
     // Own frames that come back; questions of others; what was sent from another link; what is cut off.
-    for frame in announce::frames(V4.into(), OWN).iter().chain(&announce::frames(V6.into(), OWN)) {
+    for frame in announcement::frames(V4.into(), OWN).iter().chain(&announcement::frames(V6.into(), OWN)) {
         arrives(&gate, frame);
         leaves(&gate, frame);
     }
     arrives(&gate, &question(Ipv4Addr::new(192, 0, 2, 1), V4));
-    let mut far = announce::frames(V6.into(), FOREIGN).remove(0);
+    let mut far = announcement::frames(V6.into(), FOREIGN).remove(0);
     far[21] = 254;
     arrives(&gate, &far);
     for length in 15..31 {
-        assert_eq!(arrives(&gate, &announce::frames(V4.into(), FOREIGN)[1][..length]), NEXT);
+        assert_eq!(arrives(&gate, &announcement::frames(V4.into(), FOREIGN)[1][..length]), NEXT);
     }
     for length in 54..78 {
-        assert_eq!(arrives(&gate, &announce::frames(V6.into(), FOREIGN)[0][..length]), NEXT);
+        assert_eq!(arrives(&gate, &announcement::frames(V6.into(), FOREIGN)[0][..length]), NEXT);
     }
     assert_eq!(counted(&gate), (3, 2));
 }

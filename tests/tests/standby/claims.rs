@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use lab::{Cluster, FrameListener, FrameSocket, Knocking, Ways, cluster::settled, wait_until};
-use ringback::standby::announce;
+use monitor_core::standby::announcement;
 
 use super::{BEAT, LIMIT, alone};
 
@@ -29,7 +29,7 @@ struct Stranger {
 impl Stranger {
     fn new(cluster: &Cluster, address: IpAddr) -> Result<Self> {
         let switch = cluster.lab().switch().context("a switch")?;
-        Ok(Self { socket: switch.frame_socket("br0")?, claims: announce::frames(address, FOREIGN) })
+        Ok(Self { socket: switch.frame_socket("br0")?, claims: announcement::frames(address, FOREIGN) })
     }
 
     fn claim(&self) -> Result<()> {
@@ -46,7 +46,7 @@ struct Announcements {
 impl Announcements {
     fn new(cluster: &Cluster, address: IpAddr, host: u8) -> Result<Self> {
         let ethertype = if address.is_ipv4() { 0x0806 } else { 0x86dd };
-        let frame = announce::frames(address, cluster.host(host).mac("eth0")?).remove(0);
+        let frame = announcement::frames(address, cluster.host(host).mac("eth0")?).remove(0);
         Ok(Self { listener: cluster.client().frame_listener("eth0", ethertype)?, frame })
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 use lab::{Cluster, Knocking, Owners, Ways, cluster::settled};
-use ringback::standby::announce;
+use monitor_core::standby::announcement;
 
 use super::{BEAT, GONE, LIMIT, WORST, alone, asker, for_both_families, v4};
 
@@ -20,7 +20,7 @@ fn a_take_over_is_announced_before_a_question_is_answered_and_again_after_a_seco
     for_both_families(|cluster, address| {
         let mut daemons = cluster.start(Ways::Front, BEAT)?;
         let (client, new) = (cluster.client(), cluster.host(2).mac("eth0")?);
-        let announced = announce::frames(address, new);
+        let announced = announcement::frames(address, new);
         let listener = client.frame_listener("eth0", if address.is_ipv4() { 0x0806 } else { 0x86dd })?;
         let owners = Owners::start(client, asker(address), address)?;
         thread::sleep(GONE);

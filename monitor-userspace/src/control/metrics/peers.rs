@@ -4,7 +4,10 @@ use monitor_core::heartbeat::wire::Mode;
 use prometheus_client::registry::Registry;
 
 use super::{counters, gauges};
-use crate::peer::{GroupLine, PeerLine, PeersReport};
+use crate::{
+    peer::{PeerLine, PeersReport},
+    standby::GroupLine,
+};
 
 pub(super) fn register(registry: &mut Registry, report: &PeersReport) {
     let of_peers = |value: fn(&PeerLine) -> Option<u64>| {

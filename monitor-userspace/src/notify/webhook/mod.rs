@@ -17,7 +17,7 @@ use monitor_core::{
 use tokio_rustls::rustls::{ClientConfig, pki_types::ServerName};
 
 use self::secret::Secrets;
-use crate::parts::tls::{self, TlsError};
+use crate::tls::{self, TlsError};
 
 /// What stands before the name in `notice.to`.
 const PREFIX: &str = "webhook:";

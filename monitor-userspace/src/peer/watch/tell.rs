@@ -27,6 +27,7 @@ use crate::{
         Peers,
         command::{Command, Event},
     },
+    standby::ModeChange,
 };
 
 /// Between two mails about one group of addresses.
@@ -77,7 +78,7 @@ impl Teller {
 
     fn journal(event: &Event) {
         match event {
-            Event::Mode { group, mode, why, .. } => {
+            Event::Mode(ModeChange { group, mode, why, .. }) => {
                 tracing::info!(group, mode = mode.word(), why = why.words(), "standby");
             }
             Event::Notice { peer, notice: Told::Down, .. } => tracing::warn!(peer, "the peer is down"),
@@ -87,7 +88,9 @@ impl Teller {
 
     async fn write_about(&mut self, event: &Event) -> Result<(), StoreError> {
         match event {
-            Event::Mode { group, mode, why, before, at } => self.moved(group, (*before, *mode), *why, *at).await,
+            Event::Mode(ModeChange { group, mode, why, before, at }) => {
+                self.moved(group, (*before, *mode), *why, *at).await
+            }
             Event::Notice { peer, notice, at, since } => self.peer(peer, *notice, *at, *since).await,
         }
     }

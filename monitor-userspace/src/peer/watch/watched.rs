@@ -16,7 +16,7 @@ use monitor_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::vouch::Vouch;
+use crate::health::HealthCheck;
 
 /// What is on the disk: the status file, and since when the peer is down.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -40,7 +40,7 @@ pub(in crate::peer) struct Watched {
     next_signal: MonotonicNs,
     next_judgement: MonotonicNs,
     judged: MonotonicNs,
-    pub(in crate::peer) vouch: Vouch,
+    pub(in crate::peer) health_check: HealthCheck,
     /// The first start signal goes out before the application is looked at.
     started: bool,
     /// The peer does not hold this system for up, or asks for a start.
@@ -53,7 +53,7 @@ impl Watched {
     pub(in crate::peer) fn open(
         setting: &PeerSetting,
         folder: &Path,
-        vouch: Vouch,
+        health_check: HealthCheck,
         now: MonotonicNs,
     ) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
@@ -75,7 +75,7 @@ impl Watched {
             next_signal: now,
             next_judgement: now + setting.judge_every,
             judged: now,
-            vouch,
+            health_check,
             started: false,
             start_wanted: true,
             value: 0,
@@ -125,7 +125,7 @@ impl Watched {
         }
         self.next_signal = now + self.running_every;
         let first = !std::mem::replace(&mut self.started, true);
-        if !first && !self.vouch.works() {
+        if !first && !self.health_check.works() {
             // After a stall the peer has to see a start.
             return None;
         }

@@ -14,7 +14,7 @@ use tokio_rustls::rustls::{ClientConfig, pki_types::ServerName};
 
 pub(super) use self::session::{Session, SessionError};
 use self::url::{Encryption, Url};
-use crate::parts::tls::{self, TlsError};
+use crate::tls::{self, TlsError};
 
 /// A setting of `[mailbox]` that no mail can be fetched with: a key below it, and what is wrong.
 #[derive(Debug, thiserror::Error)]

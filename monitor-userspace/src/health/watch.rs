@@ -1,4 +1,4 @@
-//! Whether an application works (O-5): looked at again and again, in the ways that guards have.
+//! Whether one application works (O-5), looked at again and again.
 //!
 //! In: what the configuration names. Out: the latest finding, which the thread of the heartbeats reads.
 
@@ -11,13 +11,13 @@ use monitor_core::config::Application;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::guard::checks::{self, Finding};
+use super::{Finding, look};
 
-/// The latest finding. Without an application the daemon vouches for itself.
+/// The latest finding. Without an application the daemon itself counts.
 #[derive(Clone, Debug)]
-pub(crate) struct Vouch(Arc<Mutex<Finding>>);
+pub(crate) struct HealthCheck(Arc<Mutex<Finding>>);
 
-impl Vouch {
+impl HealthCheck {
     /// For nothing but the daemon itself.
     pub(crate) fn always() -> Self {
         Self::found(Ok(String::new()))
@@ -43,14 +43,14 @@ impl Vouch {
 
     /// Looks at the application every `period` until `cancel`; a look may take as long. Before the first one it does not work.
     pub(crate) fn of(application: &Application, period: Duration, cancel: CancellationToken) -> Self {
-        let vouch = Self::found(Err("not looked at yet".to_owned()));
-        let (found, application) = (vouch.clone(), application.clone());
+        let health_check = Self::found(Err("not looked at yet".to_owned()));
+        let (found, application) = (health_check.clone(), application.clone());
         tokio::spawn(async move {
             let check = application.check();
             let mut turn = interval(period);
             turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
             while cancel.run_until_cancelled(turn.tick()).await.is_some() {
-                let finding = checks::look(&check, period).await;
+                let finding = look(&check, period).await;
                 let latest = finding.clone();
                 let before = std::mem::replace(&mut *found.0.lock().unwrap_or_else(PoisonError::into_inner), finding);
                 match (before, latest) {
@@ -60,7 +60,7 @@ impl Vouch {
                 }
             }
         });
-        vouch
+        health_check
     }
 }
 
@@ -82,15 +82,17 @@ mod tests {
             ("command:true", true, ""),
             (&format!("tcp:{}", silent.local_addr().unwrap()), true, ""),
         ] {
-            let vouch = Vouch::of(&text.parse().unwrap(), Duration::from_millis(200), cancel.clone());
-            assert!(!vouch.works(), "before the first look");
-            let expected = |vouch: &Vouch| if works { vouch.works() } else { vouch.trouble().unwrap().contains(why) };
+            let health_check = HealthCheck::of(&text.parse().unwrap(), Duration::from_millis(200), cancel.clone());
+            assert!(!health_check.works(), "before the first look");
+            let expected = |health_check: &HealthCheck| {
+                if works { health_check.works() } else { health_check.trouble().unwrap().contains(why) }
+            };
             let met = tokio::time::timeout(Duration::from_secs(10), async {
-                while !expected(&vouch) {
+                while !expected(&health_check) {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
             });
-            assert!(met.await.is_ok(), "{text}: {:?}", vouch.latest());
+            assert!(met.await.is_ok(), "{text}: {:?}", health_check.latest());
         }
         cancel.cancel();
     }

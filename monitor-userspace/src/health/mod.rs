@@ -1,18 +1,33 @@
-//! What a guard looks at. In: a guard's checks. Out: one [`CheckLine`] each, in the same order.
+//! Health checks of applications and of this machine, for guards and for heartbeats.
 //!
-//! All of a guard's checks run side by side, each within its own limit. Applications that heartbeats vouch for are looked
-//! at in the same ways (`look`).
+//! In: a guard's checks. Out: one [`CheckLine`] each, in the same order; all of them run side by side, each within its own
+//! limit. [`HealthCheck`] looks at one application again and again, in the same ways.
 
 mod application;
 mod machine;
 mod program;
+mod watch;
 
 use std::time::{Duration, Instant};
 
 use monitor_core::config::{CheckKind, CheckSetting};
+use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use super::CheckLine;
+pub(crate) use self::watch::HealthCheck;
+
+/// One check's latest result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckLine {
+    /// What was looked at.
+    pub check: String,
+    /// Whether it was well.
+    pub ok: bool,
+    /// What was found.
+    pub found: String,
+    /// How long it took, in milliseconds.
+    pub took_ms: f64,
+}
 
 /// What was found: well, or not and why.
 pub(crate) type Finding = Result<String, String>;
