@@ -5,8 +5,8 @@ use std::{collections::HashSet, time::Duration};
 use super::{
     Config,
     check::{Mistakes, say},
+    webhook_name,
 };
-use crate::mail::notice::webhook_name;
 
 /// Half of a fallback is the list's life; the mail has to arrive within it.
 const SHORTEST_FALLBACK: Duration = Duration::from_secs(2);

@@ -3,11 +3,7 @@
 use std::time::Duration;
 
 use super::{Config, Remember, TrapConfirm};
-use crate::{
-    domain::UnixMs,
-    mail::{AddressEntry, Origin},
-    outage::Rules,
-};
+use crate::outage::Rules;
 
 /// How long other gateways are asked before silence is an outage: each looks once a second, and then the one that asks does.
 const ASK: Duration = Duration::from_secs(3);
@@ -31,21 +27,6 @@ impl Config {
             probe_max_interval: self.recovery.probe_max,
             ask: self.watch.shared.then_some(ASK),
         }
-    }
-
-    /// The `[[address]]` entries, registered at `now`.
-    #[must_use]
-    pub fn address_entries(&self, now: UnixMs) -> Vec<AddressEntry> {
-        self.address
-            .iter()
-            .map(|address| AddressEntry {
-                client: address.client,
-                mail: address.mail.clone(),
-                language: address.language,
-                origin: Origin::Config,
-                registered: now,
-            })
-            .collect()
     }
 }
 

@@ -25,7 +25,7 @@ pub use self::{
     check::{Mistakes, check},
     check_peers::host_name,
     guard::{CheckKind, CheckSetting, GuardEnd, GuardFail, GuardMode, GuardSetting},
-    notice::NoticeSetting,
+    notice::{NoticeKind, NoticeSetting, webhook_name},
     peers::{Application, Heartbeat, PeerPath, PeerSetting, Standby, StandbyGroup},
     read::{ConfigError, Mistake, parse, read},
     relay::{Deliver, GatewaySetting, KeySetting, Mailbox, RelaySetting},

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, net::IpAddr};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{ClientAddr, ClientNet, Language, UnixMs};
+use crate::{
+    config::AddressSetting,
+    domain::{ClientAddr, ClientNet, Language, UnixMs},
+};
 
 /// Where an entry comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +35,23 @@ pub struct AddressEntry {
     pub origin: Origin,
     /// When it was registered.
     pub registered: UnixMs,
+}
+
+impl AddressEntry {
+    /// The entries of the configuration file, registered at `now`.
+    #[must_use]
+    pub fn of_config(settings: &[AddressSetting], now: UnixMs) -> Vec<Self> {
+        settings
+            .iter()
+            .map(|address| Self {
+                client: address.client,
+                mail: address.mail.clone(),
+                language: address.language,
+                origin: Origin::Config,
+                registered: now,
+            })
+            .collect()
+    }
 }
 
 /// The address book in memory: one map lookup per prefix length in use.

@@ -1,10 +1,10 @@
 //! Letters that bring their own words, once per key; operators, who are told of everything once and not too often.
 
 use monitor_core::{
-    config::NoticeSetting,
+    config::{NoticeKind, NoticeSetting},
     mail::{
         Outcome, Ready, ReadyLetter,
-        notice::{Kind, Notices, Peer},
+        notice::{Notices, Peer},
     },
 };
 
@@ -43,7 +43,7 @@ async fn a_letter_that_is_written_twice_is_one() {
 }
 
 /// Tells these, of that kind, at most every 5 min.
-fn notices(to: &[&str], evidence: &[Kind]) -> Notices {
+fn notices(to: &[&str], evidence: &[NoticeKind]) -> Notices {
     Notices::new(&[NoticeSetting {
         to: to.iter().map(|to| (*to).to_owned()).collect(),
         servers: Vec::new(),
@@ -67,7 +67,8 @@ async fn messages(bed: &Bed, to: &str) -> Vec<(String, String)> {
 #[tokio::test]
 async fn operators_are_told_of_opening_and_end_once_whoever_waits() {
     let bed = Bed::fresh();
-    bed.store.set_notices(notices(&["ops@example.net", "OPS@example.net", "boss@example.net"], &[Kind::Unanswered]));
+    bed.store
+        .set_notices(notices(&["ops@example.net", "OPS@example.net", "boss@example.net"], &[NoticeKind::Unanswered]));
     let suspected = Outage { phase: Phase::Suspected, ..outage(1) };
     bed.store.apply(vec![Change::Put(suspected)]).await.unwrap();
     assert_eq!(bed.store.tell_operators(after(10)).await.unwrap(), 0, "not confirmed");

@@ -13,7 +13,11 @@ mod supervise;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
-use monitor_core::{config::Config, domain::UnixMs, mail::notice::Notices};
+use monitor_core::{
+    config::Config,
+    domain::UnixMs,
+    mail::{AddressEntry, notice::Notices},
+};
 use monitor_store::Store;
 use tokio::sync::{Notify as Wake, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -264,7 +268,7 @@ async fn reload(
     // Also where only a secret or a certificate has changed.
     let webhooks = supervise::webhooks(&config)?;
     let (answer, answered) = tokio::sync::oneshot::channel();
-    store.replace_config_addresses(config.address_entries(UnixMs::now())).await?;
+    store.replace_config_addresses(AddressEntry::of_config(&config.address, UnixMs::now())).await?;
     store.set_notices(Notices::new(&config.notice));
     commands.send(Command::Reload(Box::new(config.clone()), answer)).await.context("the core has stopped")?;
     answered.await.context("the core has stopped")??;

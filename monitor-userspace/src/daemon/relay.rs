@@ -6,7 +6,7 @@
 use std::{fs, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
-use monitor_core::{config::Config, domain::UnixMs, relay::Relays};
+use monitor_core::{config::Config, domain::UnixMs, mail::AddressEntry, relay::Relays};
 use monitor_store::{Store, StoreError};
 use tokio::sync::{Notify as Wake, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -40,7 +40,10 @@ pub async fn run(config: Config) -> Result<()> {
     let socket = control::listen(&config.control.socket).await?;
     let store = Store::at(&parts::database(&config).map_err(anyhow::Error::msg)?)?;
     store.set_letter_lifetime(config.notify.lifetime);
-    store.replace_config_addresses(config.address_entries(UnixMs::now())).await.context("writing the address book")?;
+    store
+        .replace_config_addresses(AddressEntry::of_config(&config.address, UnixMs::now()))
+        .await
+        .context("writing the address book")?;
     store.prune(UnixMs::now().before(HISTORY)).await.context("forgetting old outages")?;
     let delivery = Arc::new(Delivery::new(&config.notify, &config.store.state_dir)?);
     let (reports, reported) = mpsc::channel(REPORTED);

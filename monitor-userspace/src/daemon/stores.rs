@@ -4,7 +4,7 @@
 //! and what is to be done there later.
 
 use anyhow::{Context as _, Result};
-use monitor_core::{config::Config, domain::UnixMs};
+use monitor_core::{config::Config, domain::UnixMs, mail::AddressEntry};
 use monitor_store::{Gateway, Location, Store};
 
 use super::{
@@ -44,7 +44,7 @@ impl Stores {
             }
         };
         store.set_letter_lifetime(config.notify.lifetime);
-        let arrival = Arrival { addresses: config.address_entries(UnixMs::now()), history: HISTORY };
+        let arrival = Arrival { addresses: AddressEntry::of_config(&config.address, UnixMs::now()), history: HISTORY };
         let arrived = match absence {
             Some(error) => Err(error.into()),
             None => arrival.settle_in(&store, gateway.is_some().then_some(&local)).await,

@@ -2,56 +2,10 @@
 
 use std::{fmt, net::IpAddr};
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
     domain::{OutageId, Service, UnixMs},
     outage::{Failure, Recovery},
 };
-
-/// `notice.evidence`: which kinds somebody wants to hear of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// A SYN without an answer.
-    Unanswered,
-    /// ICMP: host, network or port unreachable.
-    Unreachable,
-    /// Of these only the host.
-    HostUnreachable,
-    /// Only the network.
-    NetUnreachable,
-    /// Only the port.
-    PortUnreachable,
-    /// ICMP: forbidden by a firewall.
-    Prohibited,
-    /// RST.
-    Refused,
-    /// Data of an established connection without an acknowledgement.
-    Stalled,
-    /// A guard's check failed.
-    Sick,
-    /// A peer is not heard any more.
-    PeerDown,
-}
-
-impl Kind {
-    /// Whether an outage that began like this is of this kind.
-    #[must_use]
-    pub const fn covers(self, evidence: Failure) -> bool {
-        matches!(
-            (self, evidence),
-            (Self::Unanswered, Failure::Unanswered)
-                | (Self::Unreachable | Self::HostUnreachable, Failure::HostUnreachable)
-                | (Self::Unreachable | Self::NetUnreachable, Failure::NetUnreachable)
-                | (Self::Unreachable | Self::PortUnreachable, Failure::PortUnreachable)
-                | (Self::Prohibited, Failure::Prohibited)
-                | (Self::Refused, Failure::Refused)
-                | (Self::Stalled, Failure::Stalled)
-                | (Self::Sick, Failure::Sick)
-        )
-    }
-}
 
 /// An outage, as far as operators care.
 #[derive(Clone, Debug, PartialEq, Eq)]

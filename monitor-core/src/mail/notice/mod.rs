@@ -12,20 +12,11 @@ mod words;
 use ring::digest;
 
 pub use self::{
-    happened::{Event, Kind, Peer, Subject},
+    happened::{Event, Peer, Subject},
     pace::{Pace, Timing},
     recipients::Notices,
     words::{message, test_message},
 };
-
-/// What `notice.to` begins with when it names a webhook.
-const WEBHOOK: &str = "webhook:";
-
-/// The webhook that this recipient names; `None`: it is a mail address.
-#[must_use]
-pub fn webhook_name(recipient: &str) -> Option<&str> {
-    recipient.strip_prefix(WEBHOOK)
-}
 
 /// The key of a letter about this event to this address; `event` is fit for a file name.
 #[must_use]

@@ -2,8 +2,11 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use super::{Kind, Peer, Timing};
-use crate::{config::NoticeSetting, outage::Failure};
+use super::{Peer, Timing};
+use crate::{
+    config::{NoticeKind, NoticeSetting},
+    outage::Failure,
+};
 
 /// Every `[[notice]]`.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +41,8 @@ impl Notices {
     #[must_use]
     pub fn of_peer(&self, peer: &Peer) -> Vec<(String, Timing)> {
         self.chosen(|notice| {
-            of_any(notice, &peer.addresses) && (notice.evidence.is_empty() || notice.evidence.contains(&Kind::PeerDown))
+            of_any(notice, &peer.addresses)
+                && (notice.evidence.is_empty() || notice.evidence.contains(&NoticeKind::PeerDown))
         })
     }
 
@@ -77,7 +81,7 @@ mod tests {
     use crate::domain::UnixMs;
 
     fn notices() -> Notices {
-        let entry = |to: &[&str], servers: &[&str], evidence: &[Kind], pause| NoticeSetting {
+        let entry = |to: &[&str], servers: &[&str], evidence: &[NoticeKind], pause| NoticeSetting {
             to: to.iter().map(|to| (*to).to_owned()).collect(),
             servers: servers.iter().map(|net| net.parse().unwrap()).collect(),
             evidence: evidence.to_vec(),
@@ -86,8 +90,8 @@ mod tests {
         };
         Notices::new(&[
             entry(&["all@example.net"], &[], &[], 300),
-            entry(&["net@example.net", "ALL@example.net"], &[], &[Kind::Unreachable, Kind::PeerDown], 60),
-            entry(&["web@example.net"], &["192.0.2.0/24"], &[Kind::Refused, Kind::Sick], 600),
+            entry(&["net@example.net", "ALL@example.net"], &[], &[NoticeKind::Unreachable, NoticeKind::PeerDown], 60),
+            entry(&["web@example.net"], &["192.0.2.0/24"], &[NoticeKind::Refused, NoticeKind::Sick], 600),
         ])
     }
 
@@ -128,7 +132,7 @@ mod tests {
 
     #[test]
     fn every_evidence_has_a_kind() {
-        use Kind::*;
+        use NoticeKind::*;
         let kinds = [Unanswered, Unreachable, Prohibited, Refused, Stalled, Sick];
         for evidence in Failure::ALL.into_iter().filter(|evidence| *evidence != Failure::KnownFailed) {
             assert_eq!(kinds.iter().filter(|kind| kind.covers(evidence)).count(), 1, "{evidence}");

@@ -6,8 +6,9 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use super::{Event, Subject, json, key, webhook_name};
+use super::{Event, Subject, json, key};
 use crate::{
+    config::webhook_name,
     domain::UnixMs,
     mail::{Ready, phrase},
 };
