@@ -60,10 +60,10 @@ pub const fn far(hash: u64, mask: u32) -> u32 {
     NEAR_BUCKETS + ((hash >> NEAR_BUCKETS.trailing_zeros()) as u32 & mask)
 }
 
-/// Where an answer whose SYN was not seen is noted, of `mask + 1` places: the newest takes the place of what is there.
+/// Where an unmatched SYN/ACK is noted, of `mask + 1` places: the newest takes the place of what is there.
 #[inline(always)]
 #[must_use]
-pub const fn stray_place(hash: u64, mask: u32) -> u32 {
+pub const fn unmatched_place(hash: u64, mask: u32) -> u32 {
     hash as u32 & mask
 }
 

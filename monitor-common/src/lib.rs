@@ -23,7 +23,7 @@ mod watch;
 
 pub use addr::Addr;
 pub use attempt::{Attempt, Cursor};
-pub use bucket::{Bucket, NEAR_BUCKETS, SLOTS, SlotState, SlotWord, far, may_be_far, near, stray_place, tick};
+pub use bucket::{Bucket, NEAR_BUCKETS, SLOTS, SlotState, SlotWord, far, may_be_far, near, tick, unmatched_place};
 pub use counter::Counter;
 pub use event::{Event, EventKind, Evidence};
 pub use flow::{FlowWord, UNACKNOWLEDGED};
@@ -84,9 +84,9 @@ pub mod map {
     /// Established connections; one entry while they are not followed.
     pub const FLOWS: &str = "RB_FLOWS";
 
-    /// [`crate::SlotWord`]s of attempts whose answer was seen and whose SYN was not, each at [`crate::stray_place`]; 0: none.
-    /// One entry where no other gateway asks. Not pinned.
-    pub const STRAYS: &str = "RB_STRAYS";
+    /// Unmatched SYN/ACKs: [`crate::SlotWord`]s of attempts whose answer was seen here and whose SYN was not, each at
+    /// [`crate::unmatched_place`]; 0: none. One entry where no other gateway asks. Not pinned.
+    pub const UNMATCHED: &str = "RB_UNMATCHED";
 
     /// Port to the index of its guard + 1; 0: none.
     pub const GUARD_PORTS: &str = "RB_GUARD_PORTS";

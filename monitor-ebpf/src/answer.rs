@@ -13,7 +13,7 @@ use crate::{
     established,
     maps::{RB_SERVICES, RB_SETTINGS, RB_WATCH},
     report::{self, Known, Word},
-    stray,
+    unmatched,
 };
 
 /// Set when the object is loaded: whether the client's own ACK of the handshake is an answer (design rule 3).
@@ -58,7 +58,7 @@ fn answered(attempt: &mut Attempt, evidence: Evidence) -> bool {
     let tick_ns = unsafe { bpf_ktime_get_coarse_ns() };
     let Some(found) = bucket::find(attempt, settings, tick_ns) else {
         if evidence == Evidence::SynAck {
-            stray::keep(attempt, settings);
+            unmatched::keep(attempt, settings);
         }
         return false;
     };

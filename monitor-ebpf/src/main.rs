@@ -31,8 +31,8 @@ mod refusal;
 mod report;
 mod segment;
 mod standin;
-mod stray;
 mod syn;
+mod unmatched;
 mod unreachable;
 mod yardstick;
 

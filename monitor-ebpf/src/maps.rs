@@ -36,7 +36,7 @@ pub(crate) static RB_CURSORS: Array<Cursor, 1, ALIGNED> = Array::new();
 pub(crate) static RB_FLOWS: Array<Bucket, 1, ALIGNED> = Array::new();
 
 #[btf_map]
-pub(crate) static RB_STRAYS: Array<u64, 1> = Array::new();
+pub(crate) static RB_UNMATCHED: Array<u64, 1> = Array::new();
 
 #[btf_map]
 pub(crate) static RB_NOTES: LruHashMap<NoteKey, Note, 65536> = LruHashMap::new();

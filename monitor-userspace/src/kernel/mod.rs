@@ -21,11 +21,11 @@ mod object;
 mod pins;
 mod services;
 mod standin;
-mod strays;
 mod table;
 mod tc;
 mod test_run;
 mod trial;
+mod unmatched;
 mod watch_list;
 mod watched;
 

@@ -22,7 +22,7 @@ struct Sizes {
     buckets: u32,
     deadlines_per_cpu: u32,
     flow_buckets: u32,
-    strays: u32,
+    unmatched: u32,
 }
 
 impl Sizes {
@@ -32,8 +32,8 @@ impl Sizes {
         // Half as many buckets of five slots as attempts can be pending: full, a bucket holds two on average.
         let buckets = deadlines_per_cpu.saturating_mul(cpus).next_power_of_two() / 2;
         let flow_buckets = if watch.established { buckets } else { 1 };
-        let strays = if watch.shared { deadlines_per_cpu } else { 1 };
-        Self { cpus, buckets, deadlines_per_cpu, flow_buckets, strays }
+        let unmatched = if watch.shared { deadlines_per_cpu } else { 1 };
+        Self { cpus, buckets, deadlines_per_cpu, flow_buckets, unmatched }
     }
 
     const fn entries(&self) -> [(&'static str, u32); 5] {
@@ -42,7 +42,7 @@ impl Sizes {
             (map::DEADLINES, self.deadlines_per_cpu * self.cpus),
             (map::CURSORS, self.cpus),
             (map::FLOWS, self.flow_buckets),
-            (map::STRAYS, self.strays),
+            (map::UNMATCHED, self.unmatched),
         ]
     }
 }
@@ -77,8 +77,8 @@ pub(super) fn load(watch: &Watch, guarding: bool, purpose: Purpose) -> Result<Eb
     }
     let client_ack = u32::from(watch.client_ack);
     loader.override_global("CLIENT_ACK", &client_ack, true);
-    let strays = u32::from(watch.shared);
-    loader.override_global("STRAYS", &strays, true);
+    let shared = u32::from(watch.shared);
+    loader.override_global("UNMATCHED", &shared, true);
     let established = u32::from(watch.established);
     loader.override_global("ESTABLISHED", &established, true);
     let guards_on = u32::from(guarding);

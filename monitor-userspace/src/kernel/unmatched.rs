@@ -3,11 +3,8 @@
 use std::time::Duration;
 
 use aya::maps::{Array, MapData};
-use monitor_common::{Addr, Settings, SlotState, SlotWord, flow_hash, map, stray_place};
-use monitor_core::{
-    domain::{MonotonicNs, UnixMs},
-    outage::Question,
-};
+use monitor_common::{Addr, Settings, SlotState, SlotWord, flow_hash, map, unmatched_place};
+use monitor_core::{domain::{MonotonicNs, UnixMs}, outage::Question};
 
 use super::{Kernel, error::KernelError};
 
@@ -32,14 +29,15 @@ impl Kernel {
         let settings: Array<&MapData, Settings> =
             settings.try_into().map_err(|source| KernelError::map(map::SETTINGS, source))?;
         let settings = settings.get(&0, 0).map_err(|source| KernelError::map(map::SETTINGS, source))?;
-        let strays = self.ebpf.map(map::STRAYS).ok_or(KernelError::MapMissing(map::STRAYS))?;
-        let strays: Array<&MapData, u64> = strays.try_into().map_err(|source| KernelError::map(map::STRAYS, source))?;
+        let unmatched = self.ebpf.map(map::UNMATCHED).ok_or(KernelError::MapMissing(map::UNMATCHED))?;
+        let unmatched: Array<&MapData, u64> =
+            unmatched.try_into().map_err(|source| KernelError::map(map::UNMATCHED, source))?;
         let (client, server) = (Addr::from(question.client.ip()), Addr::from(question.service.addr()));
         let hash = flow_hash(settings.hash_seed, client, server, question.client_port, question.service.port());
-        let place = stray_place(hash, settings.deadline_mask);
+        let place = unmatched_place(hash, settings.deadline_mask);
         // One entry: no other gateway asks.
-        let word = if place < strays.len() {
-            strays.get(&place, 0).map_err(|source| KernelError::map(map::STRAYS, source))?
+        let word = if place < unmatched.len() {
+            unmatched.get(&place, 0).map_err(|source| KernelError::map(map::UNMATCHED, source))?
         } else {
             0
         };
