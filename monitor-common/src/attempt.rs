@@ -1,6 +1,6 @@
 //! One connection request, and the ring in which requests wait for their deadline.
 
-use crate::Addr;
+use crate::{Addr, Arrival};
 
 /// A connection request: the four-tuple and sequence number of its SYN, seen from the client whichever way the frame at
 /// hand travels. What waits for its deadline is a copy of this; one cache line. The fields that are 0 at first do not lie
@@ -20,8 +20,8 @@ pub struct Attempt {
     pub seq: u32,
     /// When the SYN was seen.
     pub seen_ns: u64,
-    /// Where the SYN came in. With [`crate::UNACKNOWLEDGED`] this is no SYN but data, and `seq` the number that acknowledges it.
-    pub ifindex: u32,
+    /// Where the SYN came in. If it is data ([`Arrival::is_data`]), `seq` is the number that acknowledges it.
+    pub arrival: Arrival,
     /// How often the service had answered when the SYN was seen: [`crate::ServiceState::answers`].
     pub answers: u32,
     /// Hash of the flow: finds the bucket and the tag again.

@@ -18,9 +18,6 @@ const CLIENT_IS_LOWER: u64 = 1 << 34;
 /// Tag without that bit.
 const TAG_MASK: u64 = !(STATE_MASK | CLIENT_IS_LOWER | 0xffff_ffff);
 
-/// Marks an entry in a ring of deadlines as data that waits for its acknowledgement, in [`crate::Attempt::ifindex`].
-pub const UNACKNOWLEDGED: u32 = 1 << 31;
-
 /// A flow's slot: `tag (29 bits) | client is lower (1 bit) | state (2 bits) | sequence number (32 bits)`. Never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowWord(pub u64);

@@ -6,6 +6,7 @@
 #![cfg_attr(not(feature = "user"), no_std)]
 
 mod addr;
+mod arrival;
 mod attempt;
 mod bucket;
 mod counter;
@@ -22,11 +23,12 @@ mod standin;
 mod watch;
 
 pub use addr::Addr;
+pub use arrival::Arrival;
 pub use attempt::{Attempt, Cursor};
 pub use bucket::{Bucket, NEAR_BUCKETS, SLOTS, SlotState, SlotWord, far, may_be_far, near, tick, unmatched_place};
 pub use counter::Counter;
 pub use event::{Event, EventKind, Evidence};
-pub use flow::{FlowWord, UNACKNOWLEDGED};
+pub use flow::FlowWord;
 pub use flow_hash::flow_hash;
 pub use gate::{Claims, GATE_ENTRIES, GateState};
 pub use guard::{

@@ -9,7 +9,7 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::{
     bpf_get_smp_processor_id, bpf_ktime_get_ns, bpf_loop, bpf_timer_init, bpf_timer_set_callback, bpf_timer_start,
 };
-use monitor_common::{Attempt, Counter, Evidence, Settings, UNACKNOWLEDGED};
+use monitor_common::{Attempt, Counter, Evidence, Settings};
 
 use crate::{
     atomic, bucket,
@@ -142,7 +142,7 @@ extern "C" fn look_at_head(_turn: u32, look: *mut Look) -> i64 {
 /// An attempt whose time is up: gone from the table (answered), isolated, or failed.
 #[inline(always)]
 fn expire(attempt: &Attempt, settings: &Settings, now_ns: u64) -> Room {
-    if established::are_followed() && attempt.ifindex & UNACKNOWLEDGED != 0 {
+    if established::are_followed() && attempt.arrival.is_data() {
         return established::expire(attempt, settings);
     }
     let Some(found) = bucket::find(attempt, settings, now_ns) else { return Room::Yes };

@@ -8,8 +8,8 @@ use core::cmp::Ordering;
 
 use aya_ebpf::helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns};
 use monitor_common::{
-    Addr, Attempt, Bucket, Counter, EventKind, Evidence, FlowWord, SLOTS, ServiceKey, ServiceState, Settings,
-    UNACKNOWLEDGED, flow_hash, tick,
+    Addr, Arrival, Attempt, Bucket, Counter, EventKind, Evidence, FlowWord, SLOTS, ServiceKey, ServiceState, Settings,
+    flow_hash, tick,
 };
 
 use crate::{
@@ -97,7 +97,7 @@ fn sent(segment: &Segment, length: u32, settings: &Settings, hash: u64, found: F
     attempt.hash = hash;
     // SAFETY: a live map value; read whole.
     attempt.answers = unsafe { (*service).answers };
-    attempt.ifindex |= UNACKNOWLEDGED;
+    attempt.arrival = Arrival::of_data(segment.ifindex);
     if !deadline::enter(&attempt, settings) {
         // Not watched this time; the client sends again what is not acknowledged.
         Found::new(found.word(), waiting.slot()).change(waiting.idled().slot());

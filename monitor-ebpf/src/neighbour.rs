@@ -1,7 +1,7 @@
 //! A host that speaks: ARP or a neighbour advertisement of a host with host-level evidence (F-11).
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
-use monitor_common::{Addr, Attempt, EventKind, Evidence};
+use monitor_common::{Addr, Arrival, Attempt, EventKind, Evidence};
 
 use crate::{
     frame::{Arp, ETH_P_IP, Frame, Ipv6, NeighbourAdvertisement},
@@ -62,7 +62,7 @@ fn host_spoke(low: u64, high: u64, evidence: Evidence, ifindex: u32) {
         seen_ns: now,
         hash: 0,
         answers: 0,
-        ifindex,
+        arrival: Arrival::of_syn(ifindex),
     };
     let word = Word {
         kind: EventKind::HostSeen,

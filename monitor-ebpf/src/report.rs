@@ -2,7 +2,7 @@
 //! room is counted and not marked as reported, so that the next SYN or the next turn of the timer reports it.
 
 use aya_ebpf::{bindings::BPF_ANY, btf_maps::lpm_trie::Key, helpers::generated::bpf_ktime_get_ns};
-use monitor_common::{Attempt, Counter, EventKind, Evidence, Note, NoteKey, ServiceFlags, ServiceKey, UNACKNOWLEDGED};
+use monitor_common::{Attempt, Counter, EventKind, Evidence, Note, NoteKey, ServiceFlags, ServiceKey};
 
 use crate::{
     bucket::{self, Found},
@@ -93,7 +93,7 @@ pub(crate) fn failed(attempt: &Attempt, case: &Case, found: &Found) -> Room {
         (*event).server_port = attempt.server_port;
         (*event).attempts = attempts;
         (*event).standing = case.known.standing;
-        (*event).ifindex = attempt.ifindex & !UNACKNOWLEDGED;
+        (*event).ifindex = attempt.arrival.ifindex();
         (*event).answers = case.known.answers;
         (*event).seq = attempt.seq;
     }
@@ -229,7 +229,7 @@ pub(crate) fn plain(attempt: &Attempt, word: &Word) -> bool {
         (*event).server_port = attempt.server_port;
         (*event).attempts = word.attempts;
         (*event).standing = word.known.standing;
-        (*event).ifindex = attempt.ifindex;
+        (*event).ifindex = attempt.arrival.ifindex();
         (*event).answers = word.known.answers;
         (*event).seq = attempt.seq;
     }

@@ -1,6 +1,6 @@
 //! A TCP segment, taken out of its frame once for everything that looks at it.
 
-use monitor_common::{Addr, Attempt, Flow};
+use monitor_common::{Addr, Arrival, Attempt, Flow};
 
 use crate::{decide::Side, frame::Tcp};
 
@@ -78,7 +78,7 @@ impl Segment {
                 seen_ns: 0,
                 hash: self.hash,
                 answers: 0,
-                ifindex: self.ifindex,
+                arrival: Arrival::of_syn(self.ifindex),
             }
         } else {
             Attempt {
@@ -90,7 +90,7 @@ impl Segment {
                 seen_ns: 0,
                 hash: self.hash,
                 answers: 0,
-                ifindex: self.ifindex,
+                arrival: Arrival::of_syn(self.ifindex),
             }
         }
     }

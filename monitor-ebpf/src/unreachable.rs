@@ -1,6 +1,6 @@
 //! ICMP unreachable: the quoted packet says which attempt it is about (F-2, RFC 792, RFC 4443 section 3.1).
 
-use monitor_common::{Addr, Attempt, Counter, Evidence};
+use monitor_common::{Addr, Arrival, Attempt, Counter, Evidence};
 
 use crate::{
     counters::count,
@@ -71,7 +71,7 @@ fn quoted(frame: &Frame, client: Addr, server: Addr, at: usize, evidence: Eviden
         seen_ns: 0,
         hash: 0,
         answers: 0,
-        ifindex,
+        arrival: Arrival::of_syn(ifindex),
     };
     if report::more_evidence(&mut attempt, evidence) {
         count(Counter::Unreachables);
