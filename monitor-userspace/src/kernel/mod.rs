@@ -52,7 +52,7 @@ pub use self::{
     interface::{default_route_interfaces, existing_interfaces},
     standin::{StandInMaps, StandInTargets},
     tc::TcMode,
-    trial::{GateSide, Side, Trial},
+    trial::{GateProgram, Trial, TrialProgram},
 };
 use self::{lock::PinLock, log::Log, object::Purpose};
 use crate::clock::Now as _;
@@ -125,7 +125,7 @@ impl Kernel {
     }
 
     /// [`Kernel::detached`] with the programs that are only there to be measured, and without the timer: nothing expires but
-    /// by [`Side::Look`].
+    /// by [`TrialProgram::Look`].
     pub fn measured(watch: &Watch) -> Result<(Self, Events), KernelError> {
         Self::prepare(watch, false, Purpose::Measurement)
     }

@@ -9,7 +9,7 @@ use super::{Gate, Kernel, error::KernelError};
 
 /// Which program a frame is given to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub enum TrialProgram {
     /// XDP on ingress.
     Ingress,
     /// TC on egress.
@@ -37,7 +37,7 @@ pub struct Trial {
 
 /// Which program of the gate a frame is given to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GateSide {
+pub enum GateProgram {
     /// TC ingress.
     Arrives,
     /// TC egress.
@@ -46,10 +46,10 @@ pub enum GateSide {
 
 impl Gate {
     /// Gives `frame` to a program of the gate once. Returns its verdict: `TC_ACT_SHOT` is 2, "next program" is -1 as `u32`.
-    pub fn trial(&self, side: GateSide, frame: &[u8]) -> Result<u32, KernelError> {
-        let name = match side {
-            GateSide::Arrives => program::GATE_IN,
-            GateSide::Leaves => program::GATE_OUT,
+    pub fn trial(&self, program: GateProgram, frame: &[u8]) -> Result<u32, KernelError> {
+        let name = match program {
+            GateProgram::Arrives => program::GATE_IN,
+            GateProgram::Leaves => program::GATE_OUT,
         };
         let program = self.ebpf.program(name).ok_or(KernelError::ProgramMissing(name))?;
         let program: &SchedClassifier = program.try_into().map_err(|source| KernelError::program(name, source))?;
@@ -72,24 +72,24 @@ impl Kernel {
     }
 
     /// Gives `frame` (at least 14 bytes) to a program `repeat` times.
-    pub fn trial(&self, side: Side, frame: &[u8], repeat: u32) -> Result<Trial, KernelError> {
-        let name = match side {
-            Side::Ingress => program::INGRESS,
-            Side::Egress => program::EGRESS,
-            Side::Pass => program::PASS,
-            Side::NewSyn => program::NEW_SYN,
-            Side::Pair => program::PAIR,
-            Side::StandIn => program::STAND_IN,
-            Side::Look => program::LOOK,
+    pub fn trial(&self, tried: TrialProgram, frame: &[u8], repeat: u32) -> Result<Trial, KernelError> {
+        let name = match tried {
+            TrialProgram::Ingress => program::INGRESS,
+            TrialProgram::Egress => program::EGRESS,
+            TrialProgram::Pass => program::PASS,
+            TrialProgram::NewSyn => program::NEW_SYN,
+            TrialProgram::Pair => program::PAIR,
+            TrialProgram::StandIn => program::STAND_IN,
+            TrialProgram::Look => program::LOOK,
         };
         let options = TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::default() };
         let program = self.ebpf.program(name).ok_or(KernelError::ProgramMissing(name))?;
-        let result = match side {
-            Side::Ingress | Side::Pass | Side::NewSyn | Side::Pair => {
+        let result = match tried {
+            TrialProgram::Ingress | TrialProgram::Pass | TrialProgram::NewSyn | TrialProgram::Pair => {
                 let xdp: &Xdp = program.try_into().map_err(|source| KernelError::program(name, source))?;
                 xdp.test_run(options)
             }
-            Side::Egress | Side::StandIn | Side::Look => {
+            TrialProgram::Egress | TrialProgram::StandIn | TrialProgram::Look => {
                 let classifier: &SchedClassifier =
                     program.try_into().map_err(|source| KernelError::program(name, source))?;
                 classifier.test_run(options)

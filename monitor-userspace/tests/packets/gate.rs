@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use monitor_core::{domain::MonotonicNs, standby::announcement};
-use ringback::kernel::{Claimed, Gate, GateSide};
+use ringback::{kernel::{Claimed, Gate, GateSide, GateProgram}, outage::MonotonicNs, standby::announce};
 
 const OWN: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const FOREIGN: [u8; 6] = [2, 0, 0, 0, 0, 9];
@@ -19,11 +19,11 @@ fn gate() -> Gate {
 }
 
 fn arrives(gate: &Gate, frame: &[u8]) -> u32 {
-    gate.trial(GateSide::Arrives, frame).unwrap()
+    gate.trial(GateProgram::Arrives, frame).unwrap()
 }
 
 fn leaves(gate: &Gate, frame: &[u8]) -> u32 {
-    gate.trial(GateSide::Leaves, frame).unwrap()
+    gate.trial(GateProgram::Leaves, frame).unwrap()
 }
 
 fn open(gate: &mut Gate) {

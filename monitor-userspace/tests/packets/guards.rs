@@ -4,7 +4,7 @@ use monitor_common::{Counter, DEAD_AFTER_NS, EventKind, Evidence, Flow, GuardCou
 use monitor_core::{config::Watch, domain::MonotonicNs, guard::frame};
 use ringback::{
     clock::Now as _,
-    kernel::{Events, GuardReport, Guards, Kernel, Side},
+    kernel::{Events, GuardReport, Guards, Kernel, TrialProgram},
 };
 
 use crate::{
@@ -48,11 +48,11 @@ impl Gate {
     }
 
     fn arrives(&self, tcp: &Tcp) -> u32 {
-        self.kernel.trial(Side::Ingress, &tcp.bytes(), 1).unwrap().verdict
+        self.kernel.trial(TrialProgram::Ingress, &tcp.bytes(), 1).unwrap().verdict
     }
 
     fn leaves(&self, tcp: &Tcp) {
-        assert_eq!(self.kernel.trial(Side::Egress, &tcp.bytes(), 1).unwrap().verdict, u32::MAX);
+        assert_eq!(self.kernel.trial(TrialProgram::Egress, &tcp.bytes(), 1).unwrap().verdict, u32::MAX);
     }
 
     fn counts(&self) -> GuardCounts {
@@ -118,7 +118,7 @@ async fn other_ports_and_a_kernel_without_guards_are_not_touched() {
     }
     assert_eq!((gate.guards.take_reports(), gate.counts()), (vec![], GuardCounts::default()));
     let (kernel, _events) = Kernel::detached(&watch()).unwrap();
-    assert_eq!(kernel.trial(Side::Ingress, &syn(ENDS[0], 4000).bytes(), 1).unwrap().verdict, PASS);
+    assert_eq!(kernel.trial(TrialProgram::Ingress, &syn(ENDS[0], 4000).bytes(), 1).unwrap().verdict, PASS);
 }
 
 // proves: D-3
@@ -278,7 +278,7 @@ async fn the_refusal_of_a_guard_is_a_failed_attempt_of_a_service_that_never_answ
         assert_eq!(gate.arrives(&syn), DROP);
         assert!(gate.say(&syn, GuardOp::REFUSE));
         let reset = frame::reset(&syn.bytes()).unwrap();
-        assert_eq!(gate.kernel.trial(Side::Egress, &reset, 1).unwrap().verdict, u32::MAX);
+        assert_eq!(gate.kernel.trial(TrialProgram::Egress, &reset, 1).unwrap().verdict, u32::MAX);
         let events: Vec<_> = gate.events.take(9).into_iter().map(|event| (event.kind, event.evidence)).collect();
         assert_eq!(events, [(EventKind::Failed, Evidence::Refused)]);
         // The next attempt is held again.

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use monitor_common::{Counter, Event, EventKind, Evidence};
 use monitor_core::{config::Watch, domain::Service};
-use ringback::kernel::{Events, Kernel, Side};
+use ringback::{kernel::{Events, Kernel, Side, TrialProgram}, config::Watch, outage::Service};
 
 /// The programs with maps of their own.
 pub(crate) struct Bed {
@@ -49,18 +49,18 @@ impl Bed {
 
     /// A frame that arrives. Every frame goes on.
     pub(crate) fn arrives(&self, frame: &[u8]) {
-        assert_eq!(self.kernel.trial(Side::Ingress, frame, 1).unwrap().verdict, 2, "XDP_PASS");
+        assert_eq!(self.kernel.trial(TrialProgram::Ingress, frame, 1).unwrap().verdict, 2, "XDP_PASS");
     }
 
     /// A frame that leaves. Every frame goes on to the next program.
     pub(crate) fn leaves(&self, frame: &[u8]) {
-        assert_eq!(self.kernel.trial(Side::Egress, frame, 1).unwrap().verdict, u32::MAX, "TC_ACT_UNSPEC");
+        assert_eq!(self.kernel.trial(TrialProgram::Egress, frame, 1).unwrap().verdict, u32::MAX, "TC_ACT_UNSPEC");
     }
 
     /// The same for a frame that the kernel may refuse to make a packet of: then there is nothing to pass. Returns whether
     /// there was.
     pub(crate) fn may_leave(&self, frame: &[u8]) -> bool {
-        let trial = self.kernel.trial(Side::Egress, frame, 1);
+        let trial = self.kernel.trial(TrialProgram::Egress, frame, 1);
         if let Ok(trial) = &trial {
             assert_eq!(trial.verdict, u32::MAX, "TC_ACT_UNSPEC");
         }

@@ -4,17 +4,11 @@
 use std::{env, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
-use aya::{
-    Ebpf,
-    programs::{TestRun as _, TestRunOptions, Xdp},
-};
+use aya::{Ebpf, programs::{TestRun as _, TestRunOptions, Xdp}};
 use monitor_core::config::Watch;
-use ringback::kernel::{Kernel, Side};
+use ringback::{kernel::{Kernel, Side, TrialProgram}, config::Watch};
 
-use crate::{
-    report::{median, nanoseconds},
-    segments::tcp,
-};
+use crate::{report::{median, nanoseconds}, segments::tcp};
 
 /// Flows per round.
 const FLOWS: u32 = 1_000_000;
@@ -45,8 +39,8 @@ pub(crate) fn run() -> Result<()> {
             let (kernel, _events) = Kernel::measured(&watch(1 << 20)?)?;
             Ok(nanoseconds(kernel.trial(side, &syn, FLOWS)?.duration))
         };
-        line("PASS", ours(Side::Pass)?, ours(Side::Pass)?);
-        line("Ringback", ours(Side::NewSyn)?, ours(Side::Pair)?);
+        line("PASS", ours(TrialProgram::Pass)?, ours(TrialProgram::Pass)?);
+        line("Ringback", ours(TrialProgram::NewSyn)?, ours(TrialProgram::Pair)?);
         for (name, file) in &references {
             line(name, reference(file, "refsynnew", &syn)?, reference(file, "refpair", &syn)?);
         }

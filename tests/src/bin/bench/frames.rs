@@ -4,17 +4,11 @@
 use std::{env, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
-use aya::{
-    Ebpf,
-    programs::{TestRun as _, TestRunOptions, Xdp},
-};
+use aya::{Ebpf, programs::{TestRun as _, TestRunOptions, Xdp}};
 use monitor_core::config::Watch;
-use ringback::kernel::{Kernel, Side};
+use ringback::{kernel::{Kernel, Side, TrialProgram}, config::Watch};
 
-use crate::{
-    report::{median, nanoseconds},
-    segments::{arp, frame, segment, unreachable},
-};
+use crate::{report::{median, nanoseconds}, segments::{arp, frame, segment, unreachable}};
 
 /// Runs of one frame per round.
 const REPEAT: u32 = 1_000_000;
@@ -29,8 +23,8 @@ pub(crate) fn run() -> Result<()> {
     let (following, _more) = Kernel::detached(&Watch { established: true, ..watch })?;
     // One connection, so that its data is followed; and one SYN that nobody answers.
     for v6 in [false, true] {
-        following.trial(Side::Ingress, &frame(v6, 0, 6, &segment(0x02, 4000, 0)), 1)?;
-        following.trial(Side::Ingress, &answer(v6), 1)?;
+        following.trial(TrialProgram::Ingress, &frame(v6, 0, 6, &segment(0x02, 4000, 0)), 1)?;
+        following.trial(TrialProgram::Ingress, &answer(v6), 1)?;
     }
     let mut parser = reference("refparse")?;
     println!("\nframes, each sent again and again; ns");
@@ -41,10 +35,10 @@ pub(crate) fn run() -> Result<()> {
     for (name, frame) in frames() {
         let mut times = [const { Vec::new() }; 4];
         for _ in 0..ROUNDS {
-            times[0].push(nanoseconds(kernel.trial(Side::Pass, &frame, REPEAT)?.duration));
+            times[0].push(nanoseconds(kernel.trial(TrialProgram::Pass, &frame, REPEAT)?.duration));
             times[1].push(parser(&frame)?);
-            times[2].push(nanoseconds(kernel.trial(Side::Ingress, &frame, REPEAT)?.duration));
-            times[3].push(nanoseconds(following.trial(Side::Ingress, &frame, REPEAT)?.duration));
+            times[2].push(nanoseconds(kernel.trial(TrialProgram::Ingress, &frame, REPEAT)?.duration));
+            times[3].push(nanoseconds(following.trial(TrialProgram::Ingress, &frame, REPEAT)?.duration));
         }
         let [pass, parsed, ours, followed] = times.map(median);
         println!(

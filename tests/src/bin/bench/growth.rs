@@ -4,13 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use monitor_core::config::Watch;
-use ringback::kernel::{Kernel, Side};
+use ringback::{kernel::{Kernel, Side, TrialProgram}, config::Watch};
 
-use crate::{
-    flows::watch,
-    report::{median, nanoseconds},
-    segments::tcp,
-};
+use crate::{flows::watch, report::{median, nanoseconds}, segments::tcp};
 
 /// Pending attempts: a thousand, a million, eight million.
 const PENDING: [u32; 3] = [1_000, 1_000_000, 8_000_000];
@@ -55,15 +51,15 @@ fn measure(pending: u32) -> Result<(f64, f64, f64, u64)> {
         frame[33] = if flow == 0 { 8 } else { 7 };
         frame
     };
-    kernel.trial(Side::NewSyn, &frame(0), EXPIRED)?;
+    kernel.trial(TrialProgram::NewSyn, &frame(0), EXPIRED)?;
     std::thread::sleep(Duration::from_millis(500));
     let begun = Instant::now();
-    kernel.trial(Side::NewSyn, &frame(1), pending)?;
-    let new = nanoseconds(kernel.trial(Side::NewSyn, &frame(9_000_000), MORE)?.duration);
-    let idle = nanoseconds(kernel.trial(Side::Look, &frame(0), LOOKS)?.duration);
+    kernel.trial(TrialProgram::NewSyn, &frame(1), pending)?;
+    let new = nanoseconds(kernel.trial(TrialProgram::NewSyn, &frame(9_000_000), MORE)?.duration);
+    let idle = nanoseconds(kernel.trial(TrialProgram::Look, &frame(0), LOOKS)?.duration);
     // Now the first thousand are late, and no other is.
     let late = begun.elapsed() + Duration::from_millis(250);
     kernel.configure(&Watch { syn_timeout: late, ..settings.clone() })?;
-    let expiring = nanoseconds(kernel.trial(Side::Look, &frame(0), 1)?.duration) / f64::from(EXPIRED);
+    let expiring = nanoseconds(kernel.trial(TrialProgram::Look, &frame(0), 1)?.duration) / f64::from(EXPIRED);
     Ok((new, idle, expiring, kernel.memory()? / u64::from(settings.pending)))
 }

@@ -7,12 +7,9 @@ use anyhow::{Context as _, Result, ensure};
 use lab::{Attempt, Daemon, DaemonConfig, HttpServer, Lab};
 use monitor_common::{Flow, GuardFlags, GuardOp, GuardRule};
 use monitor_core::config::Watch;
-use ringback::kernel::{Kernel, Side};
+use ringback::{kernel::{Kernel, Side, TrialProgram}, config::Watch};
 
-use crate::{
-    report::{median, nanoseconds},
-    segments::{frame, segment},
-};
+use crate::{report::{median, nanoseconds}, segments::{frame, segment}};
 
 /// Runs of one frame per round.
 const REPEAT: u32 = 1_000_000;
@@ -55,7 +52,7 @@ fn frames() -> Result<()> {
             let mut times = [Vec::new(), Vec::new(), Vec::new()];
             for _ in 0..ROUNDS {
                 for (kernel, times) in [&without, &elsewhere, &here].into_iter().zip(&mut times) {
-                    let trial = kernel.trial(Side::Ingress, &frame, REPEAT)?;
+                    let trial = kernel.trial(TrialProgram::Ingress, &frame, REPEAT)?;
                     ensure!(trial.verdict == 2, "the frame should pass");
                     times.push(nanoseconds(trial.duration));
                 }
