@@ -17,6 +17,7 @@ mod gate;
 mod guard;
 mod mark;
 mod note;
+mod outcome;
 mod service;
 mod settings;
 mod standin;
@@ -37,6 +38,7 @@ pub use guard::{
 };
 pub use mark::MarkRequest;
 pub use note::{HostState, Note, NoteKey};
+pub use outcome::Outcome;
 pub use service::{ServiceFlags, ServiceKey, ServiceState};
 pub use settings::{LAYOUT, Settings};
 pub use standin::{

@@ -43,6 +43,7 @@ use aya_ebpf::{
 };
 
 use aya_log_ebpf::{error, warn};
+use monitor_common::Outcome;
 
 use crate::{
     decide::{Side, decide},
@@ -97,18 +98,18 @@ pub fn rb_arm(ctx: TcContext) -> i32 {
 /// Changes one service's state; the daemon runs this with a [`monitor_common::MarkRequest`].
 #[classifier]
 pub fn rb_mark(ctx: TcContext) -> i32 {
-    let result = mark::apply(&Frame::new(ctx.data(), ctx.data_end()));
-    if result != 0 {
+    let outcome = mark::apply(&Frame::new(ctx.data(), ctx.data_end()));
+    if outcome == Outcome::NotDone {
         warn!(&ctx, "the table of services has no room for a mark");
     }
-    result
+    outcome as i32
 }
 
 /// Changes what is known of a connection to a guarded port; the daemon runs this with a
 /// [`monitor_common::GuardRequest`].
 #[classifier]
 pub fn rb_guard_req(ctx: TcContext) -> i32 {
-    guard::apply(&Frame::new(ctx.data(), ctx.data_end()))
+    guard::apply(&Frame::new(ctx.data(), ctx.data_end())) as i32
 }
 
 /// Passes what the daemon puts back into the stack: a held SYN, as if it had just arrived.

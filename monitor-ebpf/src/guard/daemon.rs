@@ -5,8 +5,8 @@ use aya_ebpf::{
     helpers::generated::{bpf_ktime_get_ns, bpf_xdp_load_bytes},
 };
 use monitor_common::{
-    Counter, Flow, GuardOp, GuardRecordKind, GuardRequest, HandshakeFlags, LONGEST_FRAME, ServiceFlags, ServiceKey,
-    ServiceState,
+    Counter, Flow, GuardOp, GuardRecordKind, GuardRequest, HandshakeFlags, LONGEST_FRAME, Outcome, ServiceFlags,
+    ServiceKey, ServiceState,
 };
 
 use super::{
@@ -51,23 +51,23 @@ pub(crate) fn hand_over(ctx: *mut xdp_md, frame: &Frame) {
     }
 }
 
-/// Carries out the daemon's word on one connection. Returns 0, or 1 when there was nothing to do.
+/// Carries out the daemon's word on one connection. It is not done if that was decided before.
 #[inline(always)]
-pub(crate) fn apply(frame: &Frame) -> i32 {
-    let Some(request) = frame.copy::<GuardRequest>(GuardRequest::OFFSET) else { return 1 };
-    let Some(counts) = RB_GUARD_COUNTS.get_ptr_mut(request.guard) else { return 1 };
+pub(crate) fn apply(frame: &Frame) -> Outcome {
+    let Some(request) = frame.copy::<GuardRequest>(GuardRequest::OFFSET) else { return Outcome::NotDone };
+    let Some(counts) = RB_GUARD_COUNTS.get_ptr_mut(request.guard) else { return Outcome::NotDone };
     // SAFETY: a live map value; shared words are changed by atomic operations or written whole.
     let counts = unsafe { &mut *counts };
     let flow = request.flow;
     match request.op {
         GuardOp::ADMIT | GuardOp::PASS | GuardOp::REFUSE | GuardOp::FORGET => {
-            let Some(held) = RB_HELD.get_ptr(&flow) else { return 1 };
+            let Some(held) = RB_HELD.get_ptr(&flow) else { return Outcome::NotDone };
             // SAFETY: a live map value.
             if unsafe { (*held).seq } != request.seq {
-                return 1;
+                return Outcome::NotDone;
             }
             if request.op == GuardOp::ADMIT || request.op == GuardOp::PASS {
-                let Some(hash) = hash(&flow) else { return 1 };
+                let Some(hash) = hash(&flow) else { return Outcome::NotDone };
                 let flags = if request.op == GuardOp::ADMIT { HandshakeFlags::CHECKED } else { 0 };
                 passed(&flow, hash, request.seq, flags);
             }
@@ -77,7 +77,7 @@ pub(crate) fn apply(frame: &Frame) -> i32 {
             forget(&flow, counts);
         }
         GuardOp::HEALTHY => {
-            let Some(open) = RB_OPEN.get_ptr_mut(&flow) else { return 1 };
+            let Some(open) = RB_OPEN.get_ptr_mut(&flow) else { return Outcome::NotDone };
             // SAFETY: a live map value; only this program, which runs once at a time, writes this field.
             unsafe {
                 if (*open).checked == 0 {
@@ -91,9 +91,9 @@ pub(crate) fn apply(frame: &Frame) -> i32 {
             // SAFETY: a live map value.
             unsafe { atomic::add(&raw mut counts.open, i64::from(request.seq.cast_signed()).cast_unsigned()) };
         }
-        _ => return 1,
+        _ => return Outcome::NotDone,
     }
-    0
+    Outcome::Done
 }
 
 /// A guarded service is listed: it may have an outage though it never answered.

@@ -11,7 +11,7 @@ use aya::{
 };
 use monitor_common::{
     Flow, GuardCounts, GuardRecordKind, GuardRequest, GuardRule, HANDSHAKES, HeldSyn, LONGEST_FRAME, MAX_HELD,
-    MAX_OPEN, OpenFlow, map, program,
+    MAX_OPEN, OpenFlow, Outcome, map, program,
 };
 use tokio::io::unix::AsyncFd;
 
@@ -192,7 +192,8 @@ impl Guards {
     pub fn request(&self, flow: Flow, guard: u32, seq: u32, op: u32) -> Result<bool, KernelError> {
         let frame = GuardRequest { flow, op, guard, seq, _pad: 0 }.frame();
         let result = test_run(&self.request, &frame, None, false);
-        Ok(result.map_err(|source| KernelError::TestRun(program::GUARD_REQUEST, source))? == 0)
+        let returned = result.map_err(|source| KernelError::TestRun(program::GUARD_REQUEST, source))?;
+        Ok(Outcome::of(returned) == Outcome::Done)
     }
 
     /// Puts a frame back into the stack, as if it had just come in on that interface.

@@ -1,12 +1,8 @@
 //! What the programs are told: which services and hosts are failed, and which services had answered before.
 
 use aya::maps::{HashMap, MapData};
-use monitor_common::{Addr, HostState, MarkRequest, ServiceFlags, map, program};
-use monitor_core::{
-    config,
-    domain::{MonotonicNs, Service},
-    outage::Mark,
-};
+use monitor_common::{Addr, HostState, MarkRequest, ServiceFlags, map, program, Outcome};
+use monitor_core::{config, domain::{MonotonicNs, Service}, outage::Mark};
 
 use super::{Kernel, error::KernelError, services::key};
 use crate::clock::Now as _;
@@ -56,9 +52,9 @@ impl Kernel {
         let listed = config::standing(&self.watched, service) == Some(true);
         let set = if listed { ServiceFlags::LISTED } else { 0 };
         let request = MarkRequest { key: key(service), failed_ns, set, clear: 0 };
-        match self.run(program::MARK, &request.frame())? {
-            0 => Ok(()),
-            _ => Err(KernelError::ServicesFull(service)),
+        match Outcome::of(self.run(program::MARK, &request.frame())?) {
+            Outcome::Done => Ok(()),
+            Outcome::NotDone => Err(KernelError::ServicesFull(service)),
         }
     }
 
