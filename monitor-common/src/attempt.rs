@@ -2,15 +2,15 @@
 
 use crate::{Addr, Arrival};
 
-/// A connection request: the four-tuple and sequence number of its SYN, seen from the client whichever way the frame at
-/// hand travels. What waits for its deadline is a copy of this; one cache line. The fields that are 0 at first do not lie
+/// A connection request: the four-tuple and sequence number of its SYN, seen from the client whichever way the frame
+/// travels. A copy of this, one cache line, waits for its deadline. The fields that are 0 at first do not lie
 /// side by side: the compiler would call a function to clear them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attempt {
-    /// Who sent the SYN.
+    /// The sender of the SYN.
     pub client: Addr,
-    /// Where it goes.
+    /// Its destination.
     pub server: Addr,
     /// Source port.
     pub client_port: u16,

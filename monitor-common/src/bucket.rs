@@ -1,7 +1,7 @@
 //! The table of seen attempts: an array of one-cache-line buckets with a few slots each.
 //!
 //! It has two parts. An attempt is put into the near part, which is small enough to stay in a processor's cache, and goes to
-//! the far part only if its bucket there is full of attempts that are still pending. Most attempts are answered within
+//! the far part only if its near bucket is full of attempts that are still pending. Most attempts are answered within
 //! milliseconds: the near part is all that a healthy path touches, however much may be pending when it is not.
 //!
 //! A slot is one word that holds all that is needed to recognise an attempt: a tag of the flow's hash, the SYN's
@@ -52,8 +52,8 @@ pub const fn near(hash: u64) -> u32 {
     hash as u32 & (NEAR_BUCKETS - 1)
 }
 
-/// Where an attempt lies in the far part of `mask + 1` buckets. Other bits than those of [`near`]: what one near bucket
-/// cannot take spreads over all of the far part.
+/// Where an attempt lies in the far part of `mask + 1` buckets. It uses other bits than [`near`], so that what one near
+/// bucket cannot take spreads over the whole far part.
 #[inline(always)]
 #[must_use]
 pub const fn far(hash: u64, mask: u32) -> u32 {
@@ -73,7 +73,7 @@ pub const fn unmatched_place(hash: u64, mask: u32) -> u32 {
 pub enum SlotState {
     /// Neither answered nor reported yet.
     Pending = 1,
-    /// Reported as failed; kept to recognise its retransmissions, a late answer, and ICMP that quotes it.
+    /// Reported as failed; kept to recognise its retransmissions, a late answer, and ICMP messages that quote it.
     Reported = 2,
 }
 

@@ -16,7 +16,7 @@ pub enum EventKind {
     HostSeen = 4,
 }
 
-/// What says so.
+/// What shows it.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evidence {
@@ -52,11 +52,11 @@ pub enum Evidence {
 pub struct Event {
     /// What happened.
     pub kind: EventKind,
-    /// What says so.
+    /// What shows it.
     pub evidence: Evidence,
-    /// Who tried; zero for [`EventKind::HostSeen`].
+    /// The client; zero for [`EventKind::HostSeen`].
     pub client: Addr,
-    /// Who was tried, or who spoke.
+    /// The server, or the host that spoke.
     pub server: Addr,
     /// When the attempt's SYN was seen; for answers and hosts, the same as `at_ns`.
     pub seen_ns: u64,
@@ -68,7 +68,7 @@ pub struct Event {
     pub client_port: u16,
     /// Port of the service; 0 for [`EventKind::HostSeen`].
     pub server_port: u16,
-    /// Attempts that this report stands for; 0: more evidence on an attempt that was reported before. Of an answer:
+    /// Attempts that this report stands for; 0: more evidence on an attempt that was reported before. For an answer:
     /// attempts that were reported as failed and are answered after all.
     pub attempts: u32,
     /// Why the service may have an outage: [`crate::ServiceFlags`].

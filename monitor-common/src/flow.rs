@@ -23,7 +23,7 @@ const TAG_MASK: u64 = !(STATE_MASK | CLIENT_IS_LOWER | 0xffff_ffff);
 pub struct FlowWord(pub u64);
 
 impl FlowWord {
-    /// A flow that waits for nothing. `hash` is that of both ends in order, whoever is the client.
+    /// A flow that waits for nothing. `hash` is that of both ends in order, whichever end is the client.
     #[inline(always)]
     #[must_use]
     pub const fn idle(hash: u64, client_is_lower: bool) -> Self {

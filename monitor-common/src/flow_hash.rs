@@ -1,6 +1,6 @@
 //! The hash that places an attempt in the table: SipHash-1-3 of its four-tuple.
 //!
-//! Anybody may send SYNs from addresses of his choice. With a hash of multiplications and shifts alone, two flows whose
+//! Anyone can send SYNs from addresses of their choice. With a hash of multiplications and shifts alone, two flows whose
 //! addresses differ in the right bits collide whatever the seed is: one would then be taken for the other, and a few would
 //! fill a bucket. SipHash (Aumasson and Bernstein, 2012) was made for this case.
 

@@ -1,4 +1,4 @@
-//! The gate of a shared address: whether this host may be seen to have it.
+//! The gate of a shared address: whether this host may answer for it.
 
 /// A shared address's gate, by [`crate::Addr`]. An address without an entry is not shared.
 #[repr(C)]
@@ -7,7 +7,7 @@ pub struct GateState {
     /// The gate is open before this time and closed from then on; 0: closed. The daemon of the active host moves it on with
     /// each beat, so that it passes by itself when that daemon is gone or hangs.
     pub open_until_ns: u64,
-    /// Frames that the closed gate has stopped; counted without care, for people.
+    /// Frames that the closed gate has stopped; counted without atomic operations, for people to read.
     pub stopped: u64,
 }
 
@@ -19,9 +19,9 @@ const _: () = assert!(size_of::<GateState>() == 16);
 pub struct Claims {
     /// This host's own MAC address on the interface; what comes back from there is no claim. Written by the daemon.
     pub own: u64,
-    /// How often another has said that the address is its own; written by the program, counted without care.
+    /// How often another host has said that the address is its own; written by the program, without atomic operations.
     pub count: u64,
-    /// Who did last.
+    /// The MAC address of the latest claim.
     pub latest: u64,
 }
 

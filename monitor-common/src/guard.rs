@@ -1,7 +1,7 @@
 //! Guards: ports of this host whose connection requests make the host check itself (D-1 to D-5).
 //!
 //! The daemon writes rules and a sign of life; the programs count and hold; what the daemon decides on one flow goes to
-//! them as a [`GuardRequest`], so that nothing of a count or a flow is overwritten that changes at the same moment.
+//! them as a [`GuardRequest`], so that no change of a count or a flow at the same moment is overwritten.
 
 use crate::Addr;
 
@@ -28,7 +28,7 @@ pub const DEAD_AFTER_NS: u64 = 800_000_000;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Flow {
-    /// Who opened it.
+    /// The end that opened it.
     pub client: Addr,
     /// An address of this host.
     pub server: Addr,
@@ -83,7 +83,7 @@ pub struct GuardCounts {
     pub open: u64,
     /// SYNs that wait for the daemon.
     pub held: u64,
-    /// SYNs that were dropped because as many as may be were held.
+    /// SYNs that were dropped because the permitted number was held.
     pub overflow: u64,
     /// SYNs that passed without a decision of the daemon.
     pub unchecked: u64,
@@ -157,7 +157,7 @@ impl GuardOp {
     pub const ADMIT: u32 = 1;
     /// The same without a check: its connection does not count as healthy.
     pub const PASS: u32 = 2;
-    /// Forget the held SYN, and see to it that its service may have an outage.
+    /// Forget the held SYN, and let its service have an outage.
     pub const REFUSE: u32 = 3;
     /// Forget the held SYN.
     pub const FORGET: u32 = 4;

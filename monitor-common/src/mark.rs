@@ -7,7 +7,7 @@ use crate::ServiceKey;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MarkRequest {
-    /// Which service; it is made when it is not known.
+    /// Which service; one that is not known is added.
     pub key: ServiceKey,
     /// When it was marked failed; 0: it is not failed.
     pub failed_ns: u64,

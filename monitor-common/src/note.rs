@@ -1,4 +1,4 @@
-//! What was reported already, so that one client's hammering costs the daemon little.
+//! What was reported already, so that a client that retries all the time costs the daemon little.
 
 use crate::{Addr, Attempt};
 
@@ -6,7 +6,7 @@ use crate::{Addr, Attempt};
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NoteKey {
-    /// Who tried.
+    /// The client.
     pub client: Addr,
     /// The server.
     pub server: Addr,

@@ -17,7 +17,7 @@ pub struct Settings {
     pub deadline_mask: u32,
     /// How long a SYN may stay unanswered (F-3).
     pub syn_timeout_ns: u64,
-    /// Random, made once per set of maps: nobody outside can choose which bucket a flow falls into.
+    /// Random, made once per set of maps, so that no outsider can choose which bucket a flow falls into.
     pub hash_seed: u64,
     /// Number of buckets of established connections - 1; the number is a power of two.
     pub flow_mask: u32,

@@ -36,8 +36,8 @@ impl OtherPorts {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StandIn {
-    /// Until when the daemon vouches for being alive. After that everything passes: a SYN that is kept from a server whose
-    /// recovery nobody would see any more would be kept from it for ever.
+    /// Until when the daemon counts as alive. After that everything passes: without the daemon the server's recovery would
+    /// go unnoticed, and its SYNs would be withheld for ever.
     pub alive_until_ns: u64,
     /// Ports of the listeners on the loopback addresses; 0: none.
     pub port_v4: u16,

@@ -22,7 +22,7 @@ impl WatchRule {
     #[inline(always)]
     #[must_use]
     pub fn lists(&self, port: u16) -> bool {
-        // Every place is compared: a loop with a fixed end is what the verifier likes, and unused places hold 0.
+        // The verifier prefers a loop with a fixed end, so every place is compared; unused places hold 0.
         let mut listed = false;
         let mut index = 0;
         while index < MAX_PORTS {
