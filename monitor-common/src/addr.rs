@@ -11,6 +11,9 @@ pub struct Addr {
 const _: () = assert!(size_of::<Addr>() == 16);
 
 impl Addr {
+    /// Length of the prefix that is one address.
+    pub const BITS: u32 = 128;
+
     /// The IPv4 address with these four bytes, read as a native integer from the packet.
     #[inline(always)]
     #[must_use]

@@ -2,41 +2,61 @@
 
 use core::mem::MaybeUninit;
 
-use monitor_common::{Addr, Counter};
-
-use crate::{
-    answer,
-    counters::count,
-    established,
-    frame::{
-        Arp, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, Frame, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, Icmp, Ipv4, Ipv6,
-        Payload, Tcp, ethertype,
-    },
-    guard::{self, Passage},
-    neighbour, refusal,
-    segment::{ACK, FIN, RST, SYN, Segment},
-    syn, unreachable,
+use aya_ebpf::{
+    bindings::{TC_ACT_UNSPEC, xdp_action},
+    programs::{TcContext, XdpContext},
+};
+use monitor_common::Counter;
+use monitor_ebpf::parse::{
+    Arp, Direction, EtherType, Frame, Icmp, IcmpType, Ipv4, Ipv6, Payload, Protocol, Segment, Tcp, TcpFlags, ethertype,
 };
 
-/// Which way the frame passes this host.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// It arrived.
-    Ingress,
-    /// It leaves: this host's own answers, refusals and ICMP are only seen here.
-    Egress,
+use crate::{
+    guard,
+    standin::{refuse, sent_for_server},
+    state::count,
+    verdict::Verdict,
+    watch::{answer, established, neighbour, refusal, syn, unreachable},
+};
+
+/// The verdict of XDP for what arrives on a watched interface.
+#[inline(always)]
+pub(crate) fn arrives(ctx: &XdpContext) -> u32 {
+    let frame = Frame::from(ctx);
+    let verdict = decide(&frame, Direction::Ingress, ctx.ingress_ifindex() as u32);
+    if guard::on() && matches!(verdict, Verdict::Hold | Verdict::Drop) {
+        if verdict == Verdict::Hold {
+            guard::hand_over(ctx.ctx, &frame);
+        }
+        return xdp_action::XDP_DROP;
+    }
+    if verdict == Verdict::ToFailed {
+        return refuse::answer(ctx);
+    }
+    xdp_action::XDP_PASS
+}
+
+/// The verdict of TC for what leaves by a watched interface: always "unspecified", which leaves it to the next program.
+#[inline(always)]
+pub(crate) fn leaves(ctx: &TcContext) -> i32 {
+    // SAFETY: the context is valid for the whole run of the program.
+    let ifindex = unsafe { (*ctx.skb.skb).ifindex };
+    if !sent_for_server(ctx) {
+        decide(&Frame::from(ctx), Direction::Egress, ifindex);
+    }
+    TC_ACT_UNSPEC
 }
 
 /// Looks at one frame. All but SYNs to a guarded port go on.
 #[inline(always)]
-pub(crate) fn decide(frame: &Frame, side: Side, ifindex: u32) -> Passage {
-    let Some((ethertype, offset)) = ethertype(frame) else { return Passage::Goes };
+pub(crate) fn decide(frame: &Frame, direction: Direction, ifindex: u32) -> Verdict {
+    let Some((ethertype, offset)) = ethertype(frame) else { return Verdict::Pass };
     let mut segment = MaybeUninit::uninit();
     let segment = match ethertype {
-        ETH_P_IP => ipv4(frame, offset, side, ifindex, &mut segment),
-        ETH_P_IPV6 => ipv6(frame, offset, side, ifindex, &mut segment),
-        // Own ARP is no evidence: only what arrives is looked at.
-        ETH_P_ARP if side == Side::Ingress => {
+        EtherType::IPV4 => ipv4(frame, offset, direction, ifindex, &mut segment),
+        EtherType::IPV6 => ipv6(frame, offset, direction, ifindex, &mut segment),
+        // This host's own ARP is no evidence: only what arrives is looked at.
+        EtherType::ARP if direction == Direction::Ingress => {
             if let Some(arp) = frame.at::<Arp>(offset) {
                 neighbour::arp(arp, ifindex);
             }
@@ -44,28 +64,27 @@ pub(crate) fn decide(frame: &Frame, side: Side, ifindex: u32) -> Passage {
         }
         _ => None,
     };
-    segment.map_or(Passage::Goes, |segment| passage(segment))
+    segment.map_or(Verdict::Pass, verdict)
 }
 
-/// The same for a frame whose IPv4 header lies at `offset`, up to the segment that somebody asks for.
+/// The same for a frame whose IPv4 header lies at `offset`, up to the segment, if it is wanted.
 #[inline(always)]
 pub(crate) fn ipv4<'place>(
     frame: &Frame,
     offset: usize,
-    side: Side,
+    direction: Direction,
     ifindex: u32,
     segment: &'place mut MaybeUninit<Segment>,
 ) -> Option<&'place mut Segment> {
     let Some(ip) = frame.at::<Ipv4>(offset) else { return malformed() };
     match ip.payload(offset) {
-        Payload::At(IPPROTO_TCP, at) => {
+        Payload::At(Protocol::TCP, at) => {
             let Some(tcp) = frame.at::<Tcp>(at) else { return malformed() };
-            let guard = wanted(tcp, side)?;
-            let ends = (Addr::from_v4(ip.src.native()), Addr::from_v4(ip.dst.native()));
+            let guard = wanted(tcp, direction)?;
             let bytes = (offset + usize::from(ip.total_len.get())).wrapping_sub(at);
-            return Some(segment.write(Segment::new(ends, tcp, bytes, guard, side, ifindex)));
+            return Some(segment.write(Segment::new(ip.ends(), tcp, bytes, guard, direction, ifindex)));
         }
-        Payload::At(IPPROTO_ICMP, at) => {
+        Payload::At(Protocol::ICMP, at) => {
             let Some(icmp) = frame.at::<Icmp>(at) else { return malformed() };
             unreachable::icmp(frame, icmp, at, ifindex);
         }
@@ -79,21 +98,21 @@ pub(crate) fn ipv4<'place>(
 fn ipv6<'place>(
     frame: &Frame,
     offset: usize,
-    side: Side,
+    direction: Direction,
     ifindex: u32,
     segment: &'place mut MaybeUninit<Segment>,
 ) -> Option<&'place mut Segment> {
     let Some(ip) = frame.at::<Ipv6>(offset) else { return malformed() };
     match ip.payload(frame, offset) {
-        Payload::At(IPPROTO_TCP, at) => {
+        Payload::At(Protocol::TCP, at) => {
             let Some(tcp) = frame.at::<Tcp>(at) else { return malformed() };
-            let guard = wanted(tcp, side)?;
+            let guard = wanted(tcp, direction)?;
             let bytes = (offset + size_of::<Ipv6>() + usize::from(ip.payload_len.get())).wrapping_sub(at);
-            return Some(segment.write(Segment::new((ip.src.into(), ip.dst.into()), tcp, bytes, guard, side, ifindex)));
+            return Some(segment.write(Segment::new(ip.ends(), tcp, bytes, guard, direction, ifindex)));
         }
-        Payload::At(IPPROTO_ICMPV6, at) => {
+        Payload::At(Protocol::ICMPV6, at) => {
             let Some(icmp) = frame.at::<Icmp>(at) else { return malformed() };
-            if icmp.kind == neighbour::ADVERTISEMENT && side == Side::Ingress {
+            if icmp.kind == IcmpType::NEIGHBOUR_ADVERTISEMENT && direction == Direction::Ingress {
                 neighbour::advertisement(frame, ip, at, ifindex);
             } else {
                 unreachable::icmpv6(frame, icmp, at, ifindex);
@@ -111,52 +130,53 @@ fn malformed<T>() -> Option<T> {
     None
 }
 
-/// The one question that every TCP segment is asked: whether anybody wants it, and then its port's guard (0: none).
+/// Whether any part wants this segment, and then the guard of its port (0: none): all that most TCP segments are asked.
 #[inline(always)]
-fn wanted(tcp: &Tcp, side: Side) -> Option<u8> {
-    let guard = guard::of(tcp, side);
+fn wanted(tcp: &Tcp, direction: Direction) -> Option<u8> {
+    let guard = guard::of(tcp, direction);
     (guard != 0 || concerns_us(tcp.flags) || established::are_followed()).then_some(guard)
 }
 
 /// Whether these flags say something of an attempt.
 #[inline(always)]
-fn concerns_us(flags: u8) -> bool {
-    flags & (SYN | RST) != 0 || (answer::client_ack_counts() && flags & (FIN | ACK) == ACK)
+fn concerns_us(flags: TcpFlags) -> bool {
+    flags.any(TcpFlags::SYN | TcpFlags::RST)
+        || (answer::client_ack_counts() && flags & (TcpFlags::FIN | TcpFlags::ACK) == TcpFlags::ACK)
 }
 
 /// Guards first: what they hide is no evidence.
 #[inline(always)]
-pub(crate) fn passage(segment: &mut Segment) -> Passage {
+pub(crate) fn verdict(segment: &mut Segment) -> Verdict {
     if established::are_followed() {
         established::follow(segment);
     }
-    let passage = if segment.guard != 0 { guard::passage(segment) } else { Passage::Goes };
-    if passage != Passage::Hidden && concerns_us(segment.flags) && by_flags(segment) && passage == Passage::Goes {
-        return Passage::ToFailed;
+    let verdict = if segment.guard != 0 { guard::verdict(segment) } else { Verdict::Pass };
+    if verdict != Verdict::Hide && concerns_us(segment.flags) && by_flags(segment) && verdict == Verdict::Pass {
+        return Verdict::ToFailed;
     }
-    passage
+    verdict
 }
 
 /// Names the attempt that the segment speaks of, seen from its client, and gives it to the one handler. Returns whether it
 /// is a SYN to a failed service.
 #[inline(always)]
 fn by_flags(segment: &Segment) -> bool {
-    if segment.data_offset >> 4 < 5 {
+    if usize::from(segment.header_length()) < size_of::<Tcp>() {
         count(Counter::Malformed);
         return false;
     }
-    let flags = segment.flags & (FIN | SYN | RST | ACK);
+    let flags = segment.flags.purpose();
     // An answer, and a refusal, come from the server.
-    let mut attempt = segment.attempt(flags & (SYN | RST) != 0 && flags & ACK != 0);
+    let mut attempt = segment.attempt(flags.any(TcpFlags::SYN | TcpFlags::RST) && flags.any(TcpFlags::ACK));
     match flags {
         // A SYN that leaves was seen when it arrived, or is this host's own.
-        SYN if segment.arrived != 0 => return syn::rb_syn(&mut attempt) != 0,
+        TcpFlags::SYN if segment.has_arrived() => return syn::rb_syn(&mut attempt) != 0,
         // Answer and refusal acknowledge the SYN's sequence number + 1 (RFC 9293 sections 3.5 and 3.5.2); a lone RST,
         // or one that acknowledges something else, is nothing.
-        flags if flags == SYN | ACK => answer::syn_ack(&mut attempt),
-        flags if flags == RST | ACK => refusal::seen(&mut attempt),
+        TcpFlags::SYN_ACK => answer::syn_ack(&mut attempt),
+        TcpFlags::RST_ACK => refusal::seen(&mut attempt),
         // The client's ACK that ends the handshake carries the SYN's sequence number + 1.
-        ACK if segment.arrived != 0 && answer::client_ack_counts() => {
+        TcpFlags::ACK if segment.has_arrived() && answer::client_ack_counts() => {
             attempt.seq = segment.seq.wrapping_sub(1);
             answer::client_ack(&mut attempt);
         }

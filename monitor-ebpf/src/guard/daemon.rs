@@ -1,4 +1,4 @@
-//! Between the guards and the daemon: a held frame goes to it, and its word on one connection is carried out.
+//! Between the guards and the daemon: held frames go to it, and its decisions on single connections are carried out.
 
 use aya_ebpf::{
     bindings::{BPF_NOEXIST, xdp_md},
@@ -8,21 +8,20 @@ use monitor_common::{
     Counter, Flow, GuardOp, GuardRecordKind, GuardRequest, HandshakeFlags, LONGEST_FRAME, Outcome, ServiceFlags,
     ServiceKey, ServiceState,
 };
+use monitor_ebpf::parse::Frame;
 
 use super::{
-    forget,
+    connection::over,
     handshake::{hash, passed},
-    over,
+    held::forget,
 };
-use crate::{
-    atomic,
-    counters::count,
-    frame::Frame,
+use crate::state::{
+    atomic, count,
     maps::{RB_GUARD_COUNTS, RB_GUARD_RING, RB_HELD, RB_OPEN, RB_SERVICES},
 };
 
-/// Gives a held frame to the daemon, which reads for itself whose it is. When the ring is full the SYN stays held until its
-/// time is up.
+/// Gives a held frame to the daemon, which reads its addresses. If the ring is full, the SYN stays held until its time is
+/// up.
 #[inline(always)]
 pub(crate) fn hand_over(ctx: *mut xdp_md, frame: &Frame) {
     // SAFETY: the context is valid for the whole run of the program.
@@ -51,7 +50,7 @@ pub(crate) fn hand_over(ctx: *mut xdp_md, frame: &Frame) {
     }
 }
 
-/// Carries out the daemon's word on one connection. It is not done if that was decided before.
+/// Carries out the daemon's decision on one connection. It is not done if that was decided before.
 #[inline(always)]
 pub(crate) fn apply(frame: &Frame) -> Outcome {
     let Some(request) = frame.copy::<GuardRequest>(GuardRequest::OFFSET) else { return Outcome::NotDone };

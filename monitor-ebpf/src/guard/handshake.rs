@@ -1,11 +1,9 @@
 //! Handshakes with guarded ports, from the SYN that passes to the ACK that ends it: an array of places, found by the client.
 
 use monitor_common::{Addr, Flow, HANDSHAKES, Handshake, HandshakeFlags, flow_hash};
+use monitor_ebpf::parse::Segment;
 
-use crate::{
-    maps::{RB_HANDSHAKES, RB_SETTINGS},
-    segment::Segment,
-};
+use crate::state::maps::{RB_HANDSHAKES, RB_SETTINGS};
 
 /// Remembers a SYN that passes.
 #[inline(always)]
@@ -18,8 +16,8 @@ pub(super) fn passed(flow: &Flow, hash: u64, seq: u32, flags: u32) {
     }
 }
 
-/// Where the handshake of this client's port is, or another's that came later: its hash says whose. Every ACK asks for its
-/// place, so that is found by one multiplication; what two flows that share it lose is one count.
+/// Where the handshake of this client's port is, or another's that came later: its hash says whose. Every ACK looks here, so
+/// one multiplication finds the place. Two flows that share it lose one count.
 #[inline(always)]
 pub(super) fn handshake<'map>(client: &Addr, port: u16) -> Option<&'map mut Handshake> {
     const BITS: u32 = HANDSHAKES.trailing_zeros();
@@ -31,7 +29,7 @@ pub(super) fn handshake<'map>(client: &Addr, port: u16) -> Option<&'map mut Hand
     Some(unsafe { &mut *place })
 }
 
-/// Of a connection, by this start's seed.
+/// Hash of a connection, by the seed of these maps.
 #[inline(always)]
 pub(super) fn hash(flow: &Flow) -> Option<u64> {
     let settings = RB_SETTINGS.get(0)?;

@@ -4,7 +4,7 @@ use monitor_common::{
     Attempt, Bucket, Counter, SLOTS, Settings, SlotState, SlotWord, far, flow_hash, may_be_far, near, tick,
 };
 
-use crate::{atomic, counters::count, maps::RB_PENDING};
+use crate::state::{atomic, count, maps::RB_PENDING};
 
 /// An attempt's slot, as it was when it was found.
 #[derive(Clone, Copy)]
@@ -55,7 +55,7 @@ pub(crate) enum Remembered {
 }
 
 /// Hash of an attempt's flow, its four-tuple: 64 bits of which the lower choose the buckets and the upper 30 are the tag.
-/// A guard may have needed it before.
+/// A guard may have computed it before.
 #[inline(always)]
 pub(crate) fn hash(flow: &Attempt, settings: &Settings) -> u64 {
     if flow.hash != 0 {
@@ -136,7 +136,7 @@ fn remember_far(attempt: &Attempt, settings: &Settings) -> Option<Remembered> {
             best = index;
         }
     }
-    // The bound is known here, but not to the verifier.
+    // The verifier does not know the bound.
     let best = if best < SLOTS { best } else { 0 };
     // SAFETY: inside the live bucket.
     let word = unsafe { &raw mut (*bucket).words[best] };
@@ -144,7 +144,7 @@ fn remember_far(attempt: &Attempt, settings: &Settings) -> Option<Remembered> {
     let was = SlotWord(unsafe { word.read_volatile() });
     // SAFETY: as above.
     if !unsafe { atomic::swap(word, was.0, wanted.0) } {
-        // Another CPU took it in between: this attempt is the one that is not remembered.
+        // Another CPU took it in between: it is this attempt that is not remembered.
         count(Counter::PendingEvicted);
         return None;
     }

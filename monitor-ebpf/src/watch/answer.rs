@@ -5,15 +5,16 @@ use aya_ebpf::{
     btf_maps::lpm_trie::Key,
     helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns},
 };
-use monitor_common::{Attempt, Counter, EventKind, Evidence, ServiceFlags, ServiceKey, ServiceState};
+use monitor_common::{Addr, Attempt, Counter, EventKind, Evidence, ServiceFlags, ServiceKey, ServiceState};
 
-use crate::{
-    bucket,
-    counters::count,
-    established,
-    maps::{RB_SERVICES, RB_SETTINGS, RB_WATCH},
+use super::{
+    bucket, established,
     report::{self, Known, Word},
     unmatched,
+};
+use crate::state::{
+    count,
+    maps::{RB_SERVICES, RB_SETTINGS, RB_WATCH},
 };
 
 /// Set when the object is loaded: whether the client's own ACK of the handshake is an answer (design rule 3).
@@ -30,7 +31,7 @@ pub(crate) fn client_ack_counts() -> bool {
 /// A SYN/ACK of this attempt.
 #[inline(always)]
 pub(crate) fn syn_ack(attempt: &mut Attempt) {
-    if rb_answer(attempt, 0) == 0 {
+    if rb_answer(attempt, Evidence::SynAck as u32) == 0 {
         count(Counter::AnswersUnmatched);
     }
 }
@@ -38,14 +39,16 @@ pub(crate) fn syn_ack(attempt: &mut Attempt) {
 /// What may be the client's ACK of this attempt's handshake.
 #[inline(always)]
 pub(crate) fn client_ack(attempt: &mut Attempt) {
-    rb_answer(attempt, 1);
+    rb_answer(attempt, Evidence::ClientAck as u32);
 }
 
-/// Whether this attempt was seen, and is answered now: 1, else 0. A global function, as [`crate::syn::rb_syn`] is.
+/// Returns 1 if this attempt was seen and is answered now, else 0. A global function, as [`super::syn::rb_syn`] is;
+/// `evidence` is the number of an [`Evidence`] that answers give.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn rb_answer(attempt: *mut Attempt, by_client: u32) -> u32 {
-    let evidence = if by_client == 0 { Evidence::SynAck } else { Evidence::ClientAck };
+pub extern "C" fn rb_answer(attempt: *mut Attempt, evidence: u32) -> u32 {
+    let is_client_ack = evidence == Evidence::ClientAck as u32;
+    let evidence = if is_client_ack { Evidence::ClientAck } else { Evidence::SynAck };
     // SAFETY: the caller's attempt, on its stack.
     u32::from(unsafe { attempt.as_mut() }.is_some_and(|attempt| answered(attempt, evidence)))
 }
@@ -79,7 +82,7 @@ fn answered(attempt: &mut Attempt, evidence: Evidence) -> bool {
     let service = unsafe { &mut *service };
     let flags = service.flags;
     let known = Known { standing: flags, answers: service.answers, last_answer_ns: service.last_answer_ns };
-    // Two CPUs that count at once may count one too few; that it has changed is what counts.
+    // Two CPUs that count at once may count one too few; only the change matters.
     service.answers = known.answers.wrapping_add(1);
     if service.failed_ns != 0 {
         // SAFETY: no arguments. A recovery is compared with when the service was marked failed.
@@ -104,7 +107,8 @@ fn answered(attempt: &mut Attempt, evidence: Evidence) -> bool {
 #[inline(never)]
 fn learn(attempt: &Attempt, evidence: Evidence) {
     let key = ServiceKey::new(attempt.server, attempt.server_port);
-    let listed = RB_WATCH.get(&Key::new(128, attempt.server)).is_some_and(|rule| rule.lists(attempt.server_port));
+    let listed =
+        RB_WATCH.get(&Key::new(Addr::BITS, attempt.server)).is_some_and(|rule| rule.lists(attempt.server_port));
     let flags = ServiceFlags::ANSWERED | if listed { ServiceFlags::LISTED } else { 0 };
     let service = ServiceState { last_answer_ns: attempt.seen_ns, failed_ns: 0, flags, answers: 1 };
     if RB_SERVICES.insert(&key, &service, u64::from(BPF_NOEXIST)).is_err() {
@@ -118,7 +122,7 @@ fn learn(attempt: &Attempt, evidence: Evidence) {
         attempts: 0,
     };
     if !report::plain(attempt, &word) {
-        // Not told: the next answer tells it.
+        // The report found no room: the next answer is learned again.
         let _ = RB_SERVICES.remove(&key);
     }
 }

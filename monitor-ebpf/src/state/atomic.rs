@@ -10,7 +10,7 @@ use core::intrinsics::{AtomicOrdering, atomic_cxchg, atomic_xadd};
 /// `word` points into a live map value and is aligned.
 #[inline(always)]
 pub(crate) unsafe fn swap(word: *mut u64, old: u64, new: u64) -> bool {
-    // SAFETY: the caller's.
+    // SAFETY: as the caller promises.
     let (_, done) =
         unsafe { atomic_cxchg::<u64, { AtomicOrdering::SeqCst }, { AtomicOrdering::SeqCst }>(word, old, new) };
     done
@@ -22,7 +22,7 @@ pub(crate) unsafe fn swap(word: *mut u64, old: u64, new: u64) -> bool {
 /// `word` points into a live map value and is aligned.
 #[inline(always)]
 pub(crate) unsafe fn publish_next(word: *mut u64) {
-    // SAFETY: the caller's.
+    // SAFETY: as the caller promises.
     unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::SeqCst }>(word, 1) };
 }
 
@@ -32,24 +32,24 @@ pub(crate) unsafe fn publish_next(word: *mut u64) {
 /// `word` points into a live map value and is aligned.
 #[inline(always)]
 pub(crate) unsafe fn add(word: *mut u64, value: u64) {
-    // SAFETY: the caller's. What was there before is not asked for: that instruction is newer than the target's.
+    // SAFETY: as the caller promises. The old value is not fetched: the instruction for that is newer than the target.
     unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::SeqCst }>(word, value) };
 }
 
-/// Adds 1 unless that would be more than `most`. Returns whether it did; seldom says no though there was room, when many
-/// CPUs count at once.
+/// Adds 1 unless that would be more than `most`. Returns whether it did. While many CPUs count at once,
+/// it may refuse although there is room.
 ///
 /// # Safety
 /// `word` points into a live map value and is aligned.
 #[inline(always)]
 pub(crate) unsafe fn add_up_to(word: *mut u64, most: u64) -> bool {
     for _ in 0..8 {
-        // SAFETY: the caller's.
+        // SAFETY: as the caller promises.
         let now = unsafe { word.read_volatile() };
         if now >= most {
             return false;
         }
-        // SAFETY: the caller's.
+        // SAFETY: as the caller promises.
         if unsafe { swap(word, now, now + 1) } {
             return true;
         }

@@ -2,7 +2,8 @@
 
 use monitor_common::{Attempt, Counter, Evidence};
 
-use crate::{counters::count, report};
+use super::report;
+use crate::state::count;
 
 /// Takes an RST that acknowledges the SYN of this attempt, if it was seen.
 #[inline(always)]

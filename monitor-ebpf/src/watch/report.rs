@@ -1,12 +1,12 @@
-//! Reports to the daemon: room in the ring buffer first, then the claim on the attempt, then the event. What finds no
-//! room is counted and not marked as reported, so that the next SYN or the next turn of the timer reports it.
+//! Reports to the daemon: room in the ring buffer first, then the claim on the attempt, then the event. A report that finds no
+//! room is counted, and its attempt is not marked as reported, so that the next SYN or turn of the timer reports it.
 
 use aya_ebpf::{bindings::BPF_ANY, btf_maps::lpm_trie::Key, helpers::generated::bpf_ktime_get_ns};
-use monitor_common::{Attempt, Counter, EventKind, Evidence, Note, NoteKey, ServiceFlags, ServiceKey};
+use monitor_common::{Addr, Attempt, Counter, EventKind, Evidence, Note, NoteKey, ServiceFlags, ServiceKey};
 
-use crate::{
-    bucket::{self, Found},
-    counters::count,
+use super::bucket::{self, Found};
+use crate::state::{
+    count,
     maps::{RB_EVENTS, RB_NOTES, RB_SERVICES, RB_SETTINGS, RB_WATCH},
 };
 
@@ -21,8 +21,8 @@ pub(crate) enum Room {
     Full,
 }
 
-/// What is known of a service. The order of fields here and in [`Word`] is so that what the compiler stores at once is
-/// aligned: the verifier wants that on the stack.
+/// What is known of a service. The fields here and in [`Word`] are ordered so that what the compiler stores at once is
+/// aligned: the verifier demands it on the stack.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Known {
@@ -37,14 +37,14 @@ pub(crate) struct Case {
     pub(crate) evidence: Evidence,
     pub(crate) known: Known,
     /// Since when reports of the same client may be folded: when the service was marked failed. The note of an outage that
-    /// is over must not hide the begin of the next one.
+    /// is over must not hide the beginning of the next one.
     pub(crate) fold_since_ns: u64,
 }
 
 /// No report is folded: the service is not marked.
 pub(crate) const NEVER: u64 = u64::MAX;
 
-/// Reports a failed attempt, unless somebody else has claimed its slot or its client was reported a moment ago.
+/// Reports a failed attempt, unless its slot was claimed meanwhile or its client was reported a moment ago.
 #[inline(never)]
 pub(crate) fn failed(attempt: &Attempt, case: &Case, found: &Found) -> Room {
     // SAFETY: no arguments.
@@ -120,15 +120,19 @@ pub(crate) fn more_evidence(attempt: &mut Attempt, evidence: Evidence) -> bool {
     rb_evidence(attempt, evidence as u32) != 0
 }
 
-/// A global function, as [`crate::syn::rb_syn`] is; `evidence` is the number of an [`Evidence`] that RST or ICMP gives.
+/// A global function, as [`super::syn::rb_syn`] is; `evidence` is the number of an [`Evidence`] that RST or ICMP gives.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn rb_evidence(attempt: *mut Attempt, evidence: u32) -> u32 {
+    const REFUSED: u32 = Evidence::Refused as u32;
+    const HOST_UNREACHABLE: u32 = Evidence::HostUnreachable as u32;
+    const NET_UNREACHABLE: u32 = Evidence::NetUnreachable as u32;
+    const PORT_UNREACHABLE: u32 = Evidence::PortUnreachable as u32;
     let evidence = match evidence {
-        2 => Evidence::Refused,
-        3 => Evidence::HostUnreachable,
-        4 => Evidence::NetUnreachable,
-        5 => Evidence::PortUnreachable,
+        REFUSED => Evidence::Refused,
+        HOST_UNREACHABLE => Evidence::HostUnreachable,
+        NET_UNREACHABLE => Evidence::NetUnreachable,
+        PORT_UNREACHABLE => Evidence::PortUnreachable,
         _ => Evidence::Prohibited,
     };
     // SAFETY: the caller's attempt, on its stack.
@@ -195,11 +199,12 @@ pub(crate) fn known(attempt: &Attempt) -> Known {
         let service = unsafe { &*service };
         return Known { standing: service.flags, answers: service.answers, last_answer_ns: service.last_answer_ns };
     }
-    let listed = RB_WATCH.get(&Key::new(128, attempt.server)).is_some_and(|rule| rule.lists(attempt.server_port));
+    let listed =
+        RB_WATCH.get(&Key::new(Addr::BITS, attempt.server)).is_some_and(|rule| rule.lists(attempt.server_port));
     Known { standing: if listed { ServiceFlags::LISTED } else { 0 }, answers: 0, last_answer_ns: 0 }
 }
 
-/// What needs no claim on an attempt.
+/// A report that needs no claim on an attempt.
 #[repr(C)]
 pub(crate) struct Word {
     pub(crate) known: Known,

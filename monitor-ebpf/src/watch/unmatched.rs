@@ -5,7 +5,7 @@
 
 use monitor_common::{Attempt, Settings, SlotState, SlotWord, unmatched_place};
 
-use crate::maps::RB_UNMATCHED;
+use crate::state::maps::RB_UNMATCHED;
 
 /// Set when the object is loaded: whether there are other gateways.
 #[unsafe(no_mangle)]

@@ -2,41 +2,56 @@
 
 use monitor_common::{Addr, Arrival, Attempt, Flow};
 
-use crate::{decide::Side, frame::Tcp};
+use super::{
+    direction::Direction,
+    tcp::{Tcp, TcpFlags},
+};
 
-pub(crate) const FIN: u8 = 0x01;
-pub(crate) const SYN: u8 = 0x02;
-pub(crate) const RST: u8 = 0x04;
-pub(crate) const ACK: u8 = 0x10;
-
-/// A segment, from its sender to its receiver. The global functions that take one are checked by the verifier for any
-/// content, and for a null pointer.
+/// A segment, from its sender to its receiver. The verifier checks the global functions that take one for any content, and
+/// for a null pointer.
 #[repr(C)]
 pub struct Segment {
-    pub(crate) src: Addr,
-    pub(crate) dst: Addr,
-    pub(crate) source: u16,
-    pub(crate) dest: u16,
-    pub(crate) seq: u32,
-    pub(crate) ack: u32,
-    pub(crate) ifindex: u32,
+    /// From whom.
+    pub src: Addr,
+    /// To whom.
+    pub dst: Addr,
+    /// The sender's port.
+    pub source: u16,
+    /// The receiver's port.
+    pub dest: u16,
+    /// Sequence number.
+    pub seq: u32,
+    /// Acknowledgement number.
+    pub ack: u32,
+    /// Where it came in or goes out.
+    pub ifindex: u32,
     /// Hash of the flow of the attempt that it speaks of, once a guard has needed it; 0 until then.
-    pub(crate) hash: u64,
+    pub hash: u64,
     /// Bytes from the TCP header to the end of the packet; 0 when the IP header contradicts itself.
-    pub(crate) bytes: u16,
+    pub bytes: u16,
     /// The guard of its port, an index + 1; 0: none.
-    pub(crate) guard: u8,
+    pub guard: u8,
     /// Four bits of length of the TCP header in words, four others.
-    pub(crate) data_offset: u8,
-    pub(crate) flags: u8,
+    data_offset: u8,
+    /// The control bits.
+    pub flags: TcpFlags,
     /// 1: it arrived, 0: it leaves.
-    pub(crate) arrived: u8,
-    pub(crate) _pad: [u8; 2],
+    arrived: u8,
+    _pad: [u8; 2],
 }
 
 impl Segment {
+    /// The segment with this header. `bytes`: from the header to the end of the packet.
     #[inline(always)]
-    pub(crate) fn new((src, dst): (Addr, Addr), tcp: &Tcp, bytes: usize, guard: u8, side: Side, ifindex: u32) -> Self {
+    #[must_use]
+    pub fn new(
+        (src, dst): (Addr, Addr),
+        tcp: &Tcp,
+        bytes: usize,
+        guard: u8,
+        direction: Direction,
+        ifindex: u32,
+    ) -> Self {
         Self {
             src,
             dst,
@@ -50,15 +65,30 @@ impl Segment {
             guard,
             data_offset: tcp.data_offset,
             flags: tcp.flags,
-            arrived: u8::from(side == Side::Ingress),
+            arrived: u8::from(direction == Direction::Ingress),
             _pad: [0; 2],
         }
     }
 
-    /// Its connection, where the server is this host: who sent what arrived is the client.
+    /// Whether it arrived; otherwise it leaves.
     #[inline(always)]
-    pub(crate) const fn flow(&self) -> Flow {
-        if self.arrived != 0 {
+    #[must_use]
+    pub const fn has_arrived(&self) -> bool {
+        self.arrived != 0
+    }
+
+    /// Length of its TCP header, as the header says.
+    #[inline(always)]
+    #[must_use]
+    pub const fn header_length(&self) -> u16 {
+        (self.data_offset >> 4) as u16 * 4
+    }
+
+    /// Its connection, where the server is this host: the sender of what arrived is the client.
+    #[inline(always)]
+    #[must_use]
+    pub const fn flow(&self) -> Flow {
+        if self.has_arrived() {
             Flow { client: self.src, server: self.dst, client_port: self.source, server_port: self.dest, _pad: 0 }
         } else {
             Flow { client: self.dst, server: self.src, client_port: self.dest, server_port: self.source, _pad: 0 }
@@ -67,7 +97,8 @@ impl Segment {
 
     /// The attempt that it speaks of: of its sender, with this SYN, or of its receiver, with a SYN that it acknowledges.
     #[inline(always)]
-    pub(crate) const fn attempt(&self, from_server: bool) -> Attempt {
+    #[must_use]
+    pub const fn attempt(&self, from_server: bool) -> Attempt {
         if from_server {
             Attempt {
                 client: self.dst,

@@ -1,8 +1,10 @@
 //! A SYN to a failed service that the page cannot stand in for is refused at once, where the operator wants that (F-29):
 //! the frame is made into its own answer and sent back where it came from.
 //!
-//! RFC 9293 section 3.5.2 for RST, RFC 792 and RFC 4443 section 3.1 for ICMP. In the server's name: no address of the
-//! gateway's is known here, and hosts take both from anybody who quotes their SYN.
+//! RFC 9293 section 3.5.2 for RST, RFC 792 and RFC 4443 section 3.1 for ICMP. In the server's name: the programs know no
+//! address of the gateway's, and hosts take both from anybody that quotes their SYN.
+
+use core::mem::swap;
 
 use aya_ebpf::{
     EbpfContext as _,
@@ -11,41 +13,25 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use monitor_common::{Addr, OtherPorts};
-
-use crate::{
-    frame::{Addr6, ETH_P_IP, ETH_P_IPV6, Frame, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, ethertype},
-    maps::RB_STANDIN,
-    standin::has_page,
+use monitor_ebpf::parse::{
+    Be16, Be32, EtherType, Ethernet, Frame, Icmp, IcmpType, Ipv4, Ipv6, Plain, Protocol, Tcp, TcpFlags, UnreachableV4,
+    UnreachableV6, ethertype,
 };
 
-/// Headers as 16-bit words in network byte order: what checksums are made of (RFC 1071).
-type Ethernet = [[u8; 2]; 7];
-type Ipv4 = [[u8; 2]; 10];
-type Ipv6 = [[u8; 2]; 20];
-type Tcp = [[u8; 2]; 10];
-type Icmp = [[u8; 2]; 4];
+use super::page;
+use crate::state::maps::RB_STANDIN;
 
 const ETHERNET: usize = size_of::<Ethernet>();
 const IPV4: usize = size_of::<Ipv4>();
 const IPV6: usize = size_of::<Ipv6>();
-/// Where the addresses begin in an IPv6 header.
-const IPV6_ADDRESSES: usize = 8;
 const TCP: usize = size_of::<Tcp>();
 const ICMP: usize = size_of::<Icmp>();
 
 /// The shortest frame of Ethernet, without its checksum: shorter ones are not made.
 const SHORTEST: usize = 60;
 
-/// First byte of an IPv4 header without options.
-const PLAIN_IPV4: u8 = 0x45;
-
-/// A TCP header without options, RST and ACK.
-const RESET: [u8; 2] = [0x50, 0x14];
+/// Routers that the answer may pass.
 const HOPS: u8 = 64;
-
-/// Type and code of "host unreachable" and of "address unreachable".
-const HOST_UNREACHABLE: [u8; 2] = [3, 1];
-const ADDRESS_UNREACHABLE: [u8; 2] = [1, 3];
 
 /// The verdict for a SYN to a failed service. A function of its own, as are the four answers, so that their stacks are: few
 /// frames come here, and all calls together have 512 bytes.
@@ -62,7 +48,7 @@ fn refuse(ctx: &XdpContext) -> Option<u32> {
     if standin.other_ports == OtherPorts::SILENT || unsafe { bpf_ktime_get_ns() } > standin.alive_until_ns {
         return None;
     }
-    let frame = Frame::new(ctx.data(), ctx.data_end());
+    let frame = Frame::from(ctx);
     let (ethertype, offset) = ethertype(&frame)?;
     let by_icmp = standin.other_ports == OtherPorts::ICMP;
     // A tagged frame would need a longer header in front of the message: it is not answered by ICMP.
@@ -70,21 +56,20 @@ fn refuse(ctx: &XdpContext) -> Option<u32> {
         return None;
     }
     match ethertype {
-        ETH_P_IP => {
+        EtherType::IPV4 => {
             let ip = frame.at::<Ipv4>(offset)?;
-            // With options the quote would lie elsewhere; nobody sends them.
-            if ip[0][0] != PLAIN_IPV4
-                || ip[4][1] != IPPROTO_TCP
-                || is_the_pages(&frame, offset + IPV4, &address_v4(ip), standin.port_v4)
+            // With options the quote would lie elsewhere; they are practically not in use.
+            if ip.version_ihl != Ipv4::VERSION_WITHOUT_OPTIONS
+                || ip.protocol != Protocol::TCP
+                || is_the_pages(&frame, offset + IPV4, &ip.ends().1, standin.port_v4)
             {
                 return None;
             }
             if by_icmp { unreachable_v4(ctx)? } else { reset_v4(ctx, offset)? }
         }
-        ETH_P_IPV6 => {
+        EtherType::IPV6 => {
             let ip = frame.at::<Ipv6>(offset)?;
-            let [_, server] = *frame.at::<[Addr6; 2]>(offset + IPV6_ADDRESSES)?;
-            if ip[3][0] != IPPROTO_TCP || is_the_pages(&frame, offset + IPV6, &server.into(), standin.port_v6) {
+            if ip.next_header != Protocol::TCP || is_the_pages(&frame, offset + IPV6, &ip.ends().1, standin.port_v6) {
                 return None;
             }
             if by_icmp { unreachable_v6(ctx)? } else { reset_v6(ctx, offset)? }
@@ -98,13 +83,7 @@ fn refuse(ctx: &XdpContext) -> Option<u32> {
 #[inline(never)]
 fn is_the_pages(frame: &Frame, at: usize, server: &Addr, listener: u16) -> bool {
     let (Some(tcp), Some(standin)) = (frame.at::<Tcp>(at), RB_STANDIN.get(0)) else { return true };
-    listener != 0 && has_page(standin, server, u16::from_be_bytes(tcp[1]))
-}
-
-/// The destination.
-#[inline(always)]
-fn address_v4(ip: &Ipv4) -> Addr {
-    Addr::from_v4(u32::from_ne_bytes([ip[8][0], ip[8][1], ip[9][0], ip[9][1]]))
+    listener != 0 && page::is_of(standin, server, tcp.dest.get())
 }
 
 #[inline(never)]
@@ -112,10 +91,9 @@ fn reset_v4(ctx: &XdpContext, offset: usize) -> Option<()> {
     let mut frame = resized(ctx, 0, offset + IPV4 + TCP)?;
     turn_around(&mut frame)?;
     let ip = frame.at_mut::<Ipv4>(offset)?;
-    ip.swap(6, 8);
-    ip.swap(7, 9);
-    begin_v4(ip, IPPROTO_TCP, TCP);
-    let pseudo = sum(&ip[6..]) + u32::from(IPPROTO_TCP) + TCP as u32;
+    swap(&mut ip.src, &mut ip.dst);
+    begin_v4(ip, Protocol::TCP, TCP);
+    let pseudo = pseudo_v4(ip, Protocol::TCP, TCP);
     make_reset(frame.at_mut(offset + IPV4)?, pseudo);
     Some(())
 }
@@ -124,10 +102,10 @@ fn reset_v4(ctx: &XdpContext, offset: usize) -> Option<()> {
 fn reset_v6(ctx: &XdpContext, offset: usize) -> Option<()> {
     let mut frame = resized(ctx, 0, offset + IPV6 + TCP)?;
     turn_around(&mut frame)?;
-    frame.at_mut::<[Addr6; 2]>(offset + IPV6_ADDRESSES)?.swap(0, 1);
     let ip = frame.at_mut::<Ipv6>(offset)?;
-    begin_v6(ip, IPPROTO_TCP, TCP);
-    let pseudo = sum(&ip[4..]) + u32::from(IPPROTO_TCP) + TCP as u32;
+    swap(&mut ip.src, &mut ip.dst);
+    begin_v6(ip, Protocol::TCP, TCP);
+    let pseudo = pseudo_v6(ip, Protocol::TCP, TCP);
     make_reset(frame.at_mut(offset + IPV6)?, pseudo);
     Some(())
 }
@@ -143,9 +121,10 @@ fn unreachable_v4(ctx: &XdpContext) -> Option<()> {
     let quote = ETHERNET + MORE;
     let (asked, tcp) = (syn.at::<Ipv4>(quote)?, syn.at::<Tcp>(quote + IPV4)?);
     let ip = frame.at_mut::<Ipv4>(ETHERNET)?;
-    (ip[6], ip[7], ip[8], ip[9]) = (asked[8], asked[9], asked[6], asked[7]);
-    begin_v4(ip, IPPROTO_ICMP, ICMP + IPV4 + TCP);
-    make_message(frame.at_mut(ETHERNET + IPV4)?, HOST_UNREACHABLE, sum(asked) + sum(tcp));
+    (ip.src, ip.dst) = (asked.dst, asked.src);
+    begin_v4(ip, Protocol::ICMP, ICMP + IPV4 + TCP);
+    let message = frame.at_mut(ETHERNET + IPV4)?;
+    make_message(message, IcmpType::UNREACHABLE_V4, UnreachableV4::HOST, sum(asked) + sum(tcp));
     Some(())
 }
 
@@ -156,13 +135,13 @@ fn unreachable_v6(ctx: &XdpContext) -> Option<()> {
     let syn = frame;
     answer_ethernet(&mut frame, syn.at::<Ethernet>(MORE)?)?;
     let quote = ETHERNET + MORE;
-    let [src, dst] = *syn.at::<[Addr6; 2]>(quote + IPV6_ADDRESSES)?;
-    *frame.at_mut::<[Addr6; 2]>(ETHERNET + IPV6_ADDRESSES)? = [dst, src];
+    let asked = syn.at::<Ipv6>(quote)?;
     let ip = frame.at_mut::<Ipv6>(ETHERNET)?;
-    begin_v6(ip, IPPROTO_ICMPV6, ICMP + IPV6 + TCP);
-    let pseudo = sum(&ip[4..]) + u32::from(IPPROTO_ICMPV6) + (ICMP + IPV6 + TCP) as u32;
-    let quoted = quoted_v6(&syn, quote);
-    make_message(frame.at_mut(ETHERNET + IPV6)?, ADDRESS_UNREACHABLE, pseudo + quoted);
+    (ip.src, ip.dst) = (asked.dst, asked.src);
+    begin_v6(ip, Protocol::ICMPV6, ICMP + IPV6 + TCP);
+    let rest = pseudo_v6(ip, Protocol::ICMPV6, ICMP + IPV6 + TCP) + quoted_v6(&syn, quote);
+    let message = frame.at_mut(ETHERNET + IPV6)?;
+    make_message(message, IcmpType::UNREACHABLE_V6, UnreachableV6::ADDRESS, rest);
     Some(())
 }
 
@@ -190,16 +169,14 @@ fn resized(ctx: &XdpContext, more: usize, length: usize) -> Option<Frame> {
             return None;
         }
     }
-    Some(Frame::new(ctx.data(), ctx.data_end()))
+    Some(Frame::from(ctx))
 }
 
 /// Sends the frame back, tags and all.
 #[inline(always)]
 fn turn_around(frame: &mut Frame) -> Option<()> {
     let ethernet = frame.at_mut::<Ethernet>(0)?;
-    for word in 0..3 {
-        ethernet.swap(word, word + 3);
-    }
+    swap(&mut ethernet.destination, &mut ethernet.source);
     Some(())
 }
 
@@ -207,69 +184,83 @@ fn turn_around(frame: &mut Frame) -> Option<()> {
 #[inline(always)]
 fn answer_ethernet(frame: &mut Frame, asked: &Ethernet) -> Option<()> {
     let ethernet = frame.at_mut::<Ethernet>(0)?;
-    for word in 0..3 {
-        ethernet[word] = asked[word + 3];
-        ethernet[word + 3] = asked[word];
-    }
-    ethernet[6] = asked[6];
+    *ethernet = Ethernet { destination: asked.source, source: asked.destination, ethertype: asked.ethertype };
     Some(())
 }
 
 /// All of the header but the addresses, which are there.
 #[inline(always)]
-fn begin_v4(ip: &mut Ipv4, protocol: u8, payload: usize) {
-    ip[0] = [PLAIN_IPV4, 0];
-    ip[1] = ((IPV4 + payload) as u16).to_be_bytes();
-    // Do not fragment; no identification is needed then (RFC 6864).
-    ip[2] = [0, 0];
-    ip[3] = [0x40, 0];
-    ip[4] = [HOPS, protocol];
-    ip[5] = [0, 0];
-    ip[5] = checksum(sum(ip));
+fn begin_v4(ip: &mut Ipv4, protocol: Protocol, payload: usize) {
+    ip.version_ihl = Ipv4::VERSION_WITHOUT_OPTIONS;
+    ip.tos = 0;
+    ip.total_len = Be16::new((IPV4 + payload) as u16);
+    // No identification is needed for what is not fragmented (RFC 6864).
+    ip.id = Be16::new(0);
+    ip.fragment = Be16::new(Ipv4::DO_NOT_FRAGMENT);
+    ip.ttl = HOPS;
+    ip.protocol = protocol;
+    ip.checksum = Be16::new(0);
+    ip.checksum = checksum(sum(ip));
 }
 
 /// All of the header but the addresses.
 #[inline(always)]
-fn begin_v6(ip: &mut Ipv6, protocol: u8, payload: usize) {
-    ip[0] = [0x60, 0];
-    ip[1] = [0, 0];
-    ip[2] = (payload as u16).to_be_bytes();
-    ip[3] = [protocol, HOPS];
+fn begin_v6(ip: &mut Ipv6, protocol: Protocol, payload: usize) {
+    ip.version_class = Ipv6::VERSION_WITHOUT_CLASS;
+    ip.class_flow = [0; 3];
+    ip.payload_len = Be16::new(payload as u16);
+    ip.next_header = protocol;
+    ip.hop_limit = HOPS;
+}
+
+/// Sum of the pseudo header, which a checksum behind this header covers.
+#[inline(always)]
+fn pseudo_v4(ip: &Ipv4, protocol: Protocol, payload: usize) -> u32 {
+    sum(&ip.src) + sum(&ip.dst) + u32::from(protocol.0) + payload as u32
+}
+
+#[inline(always)]
+fn pseudo_v6(ip: &Ipv6, protocol: Protocol, payload: usize) -> u32 {
+    sum(&ip.src) + sum(&ip.dst) + u32::from(protocol.0) + payload as u32
 }
 
 /// Makes the SYN an RST that acknowledges it.
 #[inline(always)]
 fn make_reset(tcp: &mut Tcp, pseudo: u32) {
-    let seq = u32::from(u16::from_be_bytes(tcp[2])) << 16 | u32::from(u16::from_be_bytes(tcp[3]));
-    let ack = seq.wrapping_add(1);
-    tcp.swap(0, 1);
-    (tcp[2], tcp[3]) = ([0, 0], [0, 0]);
-    (tcp[4], tcp[5]) = (((ack >> 16) as u16).to_be_bytes(), (ack as u16).to_be_bytes());
-    tcp[6] = RESET;
-    (tcp[7], tcp[8], tcp[9]) = ([0, 0], [0, 0], [0, 0]);
-    tcp[8] = checksum(pseudo + sum(tcp));
+    swap(&mut tcp.source, &mut tcp.dest);
+    tcp.ack = tcp.seq.plus_one();
+    tcp.seq = Be32::new(0);
+    tcp.data_offset = Tcp::WITHOUT_OPTIONS;
+    tcp.flags = TcpFlags::RST_ACK;
+    tcp.window = Be16::new(0);
+    tcp.checksum = Be16::new(0);
+    tcp.urgent = Be16::new(0);
+    tcp.checksum = checksum(pseudo + sum(tcp));
 }
 
 /// Makes a message; `rest` is the sum of all else that its checksum covers.
 #[inline(always)]
-fn make_message(icmp: &mut Icmp, kind: [u8; 2], rest: u32) {
-    *icmp = [kind, [0, 0], [0, 0], [0, 0]];
-    icmp[1] = checksum(rest + sum(icmp));
+fn make_message(icmp: &mut Icmp, kind: IcmpType, code: u8, rest: u32) {
+    *icmp = Icmp { kind, code, checksum: Be16::new(0), rest: Be32::new(0) };
+    icmp.checksum = checksum(rest + sum(icmp));
 }
 
-/// Few enough words that the sum does not overflow.
+/// Sum of a header's 16-bit words in network byte order (RFC 1071). Headers have few enough that it does not overflow.
 #[inline(always)]
-fn sum(words: &[[u8; 2]]) -> u32 {
+fn sum<T: Plain>(header: &T) -> u32 {
+    const { assert!(align_of::<T>() == 1 && size_of::<T>().is_multiple_of(2)) };
+    let words = core::ptr::from_ref(header).cast::<Be16>();
     let mut sum = 0;
-    for word in words {
-        sum += u32::from(u16::from_be_bytes(*word));
+    for index in 0..size_of::<T>() / size_of::<Be16>() {
+        // SAFETY: inside the header; any two bytes are a word.
+        sum += u32::from(unsafe { *words.add(index) }.get());
     }
     sum
 }
 
 #[inline(always)]
-fn checksum(sum: u32) -> [u8; 2] {
+fn checksum(sum: u32) -> Be16 {
     let folded = (sum & 0xffff) + (sum >> 16);
     let folded = (folded & 0xffff) + (folded >> 16);
-    (!(folded as u16)).to_be_bytes()
+    Be16::new(!(folded as u16))
 }

@@ -1,8 +1,8 @@
 //! Established connections (F-5): data of a client that its server does not acknowledge, while the service answers nobody,
 //! is evidence like a SYN without an answer.
 //!
-//! In: every TCP segment of a watched connection, from the handshake on. The code is only there when the operator asks for
-//! it: the verifier removes it otherwise.
+//! In: every TCP segment of a watched connection, from the handshake on. Unless the operator asks for it, the
+//! verifier removes this code.
 
 use core::cmp::Ordering;
 
@@ -11,16 +11,16 @@ use monitor_common::{
     Addr, Arrival, Attempt, Bucket, Counter, EventKind, Evidence, FlowWord, SLOTS, ServiceKey, ServiceState, Settings,
     flow_hash, tick,
 };
+use monitor_ebpf::parse::{Segment, Tcp, TcpFlags};
 
-use crate::{
-    atomic,
+use super::{
     bucket::Found,
-    counters::count,
-    deadline,
-    frame::Tcp,
-    maps::{RB_FLOWS, RB_SERVICES, RB_SETTINGS},
     report::{self, Case, Known, NEVER, Room, Word},
-    segment::{ACK, FIN, RST, SYN, Segment},
+    ring,
+};
+use crate::state::{
+    atomic, count,
+    maps::{RB_FLOWS, RB_SERVICES, RB_SETTINGS},
 };
 
 /// Set when the object is loaded: whether connections are followed.
@@ -38,12 +38,12 @@ pub(crate) fn are_followed() -> bool {
 #[inline(always)]
 pub(crate) fn follow(segment: &Segment) {
     // The handshake is that of the attempt.
-    if segment.flags & SYN == 0 {
+    if !segment.flags.any(TcpFlags::SYN) {
         rb_segment(segment);
     }
 }
 
-/// A global function, as [`crate::syn::rb_syn`] is.
+/// A global function, as [`super::syn::rb_syn`] is.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn rb_segment(segment: *const Segment) -> u32 {
@@ -57,7 +57,7 @@ pub extern "C" fn rb_segment(segment: *const Segment) -> u32 {
 #[inline(always)]
 fn seen(segment: &Segment) -> Option<()> {
     let settings = RB_SETTINGS.get(0)?;
-    let header = u16::from(segment.data_offset >> 4) * 4;
+    let header = segment.header_length();
     // Lengths that contradict each other say nothing of what the server has to acknowledge.
     if usize::from(header) < size_of::<Tcp>() || segment.bytes < header {
         return None;
@@ -66,22 +66,22 @@ fn seen(segment: &Segment) -> Option<()> {
     let src_is_lower = is_lower(&segment.src, segment.source, &segment.dst, segment.dest);
     let hash = hash(settings, src_is_lower, &segment.src, segment.source, &segment.dst, segment.dest);
     let (word, was) = find(hash, settings)?;
-    if segment.flags & (FIN | RST) != 0 {
+    if segment.flags.any(TcpFlags::FIN | TcpFlags::RST) {
         // SAFETY: `word` is a word of a live bucket.
         unsafe { atomic::swap(word, was.0, 0) };
         return None;
     }
     if was.client_is_lower() == src_is_lower {
-        if length > 0 && segment.arrived != 0 && was.is_idle() {
+        if length > 0 && segment.has_arrived() && was.is_idle() {
             sent(segment, length, settings, hash, Found::new(word, was.slot()));
         }
-    } else if segment.flags & ACK != 0 && !was.is_idle() && was.is_acknowledged_by(segment.ack) {
+    } else if segment.flags.any(TcpFlags::ACK) && !was.is_idle() && was.is_acknowledged_by(segment.ack) {
         acknowledged(segment, Found::new(word, was.slot()));
     }
     None
 }
 
-/// Data of the client, and nothing was waited for.
+/// Data of the client, where none waited for its acknowledgement.
 #[inline(always)]
 fn sent(segment: &Segment, length: u32, settings: &Settings, hash: u64, found: Found) {
     let Some(service) = RB_SERVICES.get_ptr(&ServiceKey::new(segment.dst, segment.dest)) else { return };
@@ -98,8 +98,8 @@ fn sent(segment: &Segment, length: u32, settings: &Settings, hash: u64, found: F
     // SAFETY: a live map value; read whole.
     attempt.answers = unsafe { (*service).answers };
     attempt.arrival = Arrival::of_data(segment.ifindex);
-    if !deadline::enter(&attempt, settings) {
-        // Not watched this time; the client sends again what is not acknowledged.
+    if !ring::enter(&attempt, settings) {
+        // No room, so this data is not watched; the client will repeat what is not acknowledged.
         Found::new(found.word(), waiting.slot()).change(waiting.idled().slot());
     }
 }
@@ -129,7 +129,7 @@ fn acknowledged(segment: &Segment, found: Found) {
     report::plain(&attempt, &Word { kind: EventKind::Answered, evidence: Evidence::SynAck, known, attempts });
 }
 
-/// Follows the connection of an attempt that is answered.
+/// Begins to follow the connection of an answered attempt.
 #[inline(always)]
 pub(crate) fn begin(attempt: &Attempt, settings: &Settings) {
     let client_is_lower = is_lower(&attempt.client, attempt.client_port, &attempt.server, attempt.server_port);
@@ -143,7 +143,7 @@ pub(crate) fn begin(attempt: &Attempt, settings: &Settings) {
         // SAFETY: inside the live bucket; words and ticks are read whole.
         let (was, begun) = unsafe { ((&raw const (*bucket).words[index]).read_volatile(), (*bucket).ticks[index]) };
         let word = FlowWord(was);
-        // What waits for an acknowledgement is the last to go; the same flow again, or a free slot, the first.
+        // The same flow again, or a free slot, is taken first; a flow that waits for an acknowledgement is taken last.
         let rank = if was == 0 || word.is(hash) {
             u64::MAX
         } else {
@@ -156,7 +156,7 @@ pub(crate) fn begin(attempt: &Attempt, settings: &Settings) {
     if best_rank != u64::MAX {
         count(Counter::FlowsEvicted);
     }
-    // The bound is known here, but not to the verifier.
+    // The verifier does not know the bound.
     let best = if best < SLOTS { best } else { 0 };
     // SAFETY: inside the live bucket. Two connections that begin in it at once may leave one of them unfollowed.
     unsafe {
@@ -165,7 +165,7 @@ pub(crate) fn begin(attempt: &Attempt, settings: &Settings) {
     }
 }
 
-/// Data whose time is up: acknowledged meanwhile, its client's own trouble, or not acknowledged by a service that is silent.
+/// Data whose time is up: it was acknowledged meanwhile, or it is its client's own trouble, or the service is silent.
 #[inline(always)]
 pub(crate) fn expire(entry: &Attempt, settings: &Settings) -> Room {
     let Some((word, was)) = find(entry.hash, settings) else { return Room::Yes };

@@ -2,15 +2,10 @@
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use monitor_common::{Addr, Arrival, Attempt, EventKind, Evidence};
+use monitor_ebpf::parse::{Arp, Frame, Ipv6, NeighbourMessage};
 
-use crate::{
-    frame::{Arp, ETH_P_IP, Frame, Ipv6, NeighbourAdvertisement},
-    maps::RB_HOSTS,
-    report::{self, Known, Word},
-};
-
-/// ICMPv6 type (RFC 4861 section 4.4).
-pub(crate) const ADVERTISEMENT: u8 = 136;
+use super::report::{self, Known, Word};
+use crate::state::maps::RB_HOSTS;
 
 /// A host is reported at most this often while it stays failed: a reply to each client's attempt says nothing new.
 const REPORT_INTERVAL_NS: u64 = 1_000_000_000;
@@ -18,9 +13,7 @@ const REPORT_INTERVAL_NS: u64 = 1_000_000_000;
 /// Takes ARP for IPv4 over Ethernet, reply or request: its sender is alive either way (RFC 826).
 #[inline(always)]
 pub(crate) fn arp(arp: &Arp, ifindex: u32) {
-    const ETHERNET: u16 = 1;
-    const LENGTHS: u16 = 0x0604;
-    if arp.hardware.get() == ETHERNET && arp.protocol.get() == ETH_P_IP && arp.lengths.get() == LENGTHS {
+    if arp.is_for_ipv4() {
         spoke(Addr::from_v4(arp.sender.native()).halves(), Evidence::Arp, ifindex);
     }
 }
@@ -28,15 +21,15 @@ pub(crate) fn arp(arp: &Arp, ifindex: u32) {
 /// Takes a neighbour advertisement; one that a router forwarded is forged (RFC 4861 section 7.1.2).
 #[inline(always)]
 pub(crate) fn advertisement(frame: &Frame, ip: &Ipv6, at: usize, ifindex: u32) {
-    if ip.hop_limit != 255 {
+    if ip.hop_limit != NeighbourMessage::HOP_LIMIT {
         return;
     }
-    if let Some(advertisement) = frame.at::<NeighbourAdvertisement>(at) {
+    if let Some(advertisement) = frame.at::<NeighbourMessage>(at) {
         spoke(Addr::from(advertisement.target).halves(), Evidence::NeighbourAdvertisement, ifindex);
     }
 }
 
-/// The address goes in two registers: a place for it would be missing on the caller's stack.
+/// The address goes in two registers: the caller's stack has no room for it.
 #[inline(always)]
 fn spoke([low, high]: [u64; 2], evidence: Evidence, ifindex: u32) {
     host_spoke(low, high, evidence, ifindex);

@@ -2,7 +2,7 @@
 
 use monitor_common::Counter;
 
-use crate::maps::RB_COUNTERS;
+use super::maps::RB_COUNTERS;
 
 /// Counts one.
 #[inline(always)]

@@ -1,22 +1,22 @@
-//! The passing of time: attempts wait in the order in which they came, so that only expired ones are ever looked at.
+//! The passing of time: one timer for all CPUs looks at the heads of the rings, so that only expired attempts are ever
+//! looked at.
 //!
-//! All attempts have the same time-out; a ring per CPU in order of arrival is therefore also in order of expiry. One
-//! timer for all CPUs looks at the heads. An answered attempt stays in its ring and is found to be gone from the table
-//! when its turn comes.
+//! An answered attempt stays in its ring. When its turn comes, it is found to be gone from the table.
 
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::generated::{
-    bpf_get_smp_processor_id, bpf_ktime_get_ns, bpf_loop, bpf_timer_init, bpf_timer_set_callback, bpf_timer_start,
+    bpf_ktime_get_ns, bpf_loop, bpf_timer_init, bpf_timer_set_callback, bpf_timer_start,
 };
 use monitor_common::{Attempt, Counter, Evidence, Settings};
 
-use crate::{
-    atomic, bucket,
-    counters::count,
-    established,
-    maps::{RB_COMMITTED, RB_CURSORS, RB_DEADLINES, RB_SETTINGS, RB_TIMER, Timer},
+use super::{
+    bucket, established,
     report::{self, Case, NEVER, Room},
+};
+use crate::state::{
+    count,
+    maps::{RB_COMMITTED, RB_CURSORS, RB_DEADLINES, RB_SETTINGS, RB_TIMER, Timer},
 };
 
 /// Between two looks at the rings: an expired attempt is reported at most this much late.
@@ -27,28 +27,9 @@ const BATCH: u32 = 16_384;
 
 const CLOCK_MONOTONIC: u64 = 1;
 
-/// Puts an attempt at the end of this CPU's ring. Returns whether there was room.
-#[inline(always)]
-pub(crate) fn enter(attempt: &Attempt, settings: &Settings) -> bool {
-    // SAFETY: no arguments.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
-    let Some(cursor) = RB_CURSORS.get_ptr_mut(cpu) else { return false };
-    // SAFETY: a live map value. `tail` is only moved here, on this CPU; `head` is read whole.
-    let (head, tail) = unsafe { ((&raw const (*cursor).head).read_volatile(), (*cursor).tail) };
-    let place = (tail as u32) & settings.deadline_mask;
-    if tail.wrapping_sub(head) > u64::from(settings.deadline_mask) {
-        count(Counter::DeadlinesFull);
-        return false;
-    }
-    let base = cpu * (settings.deadline_mask + 1);
-    let Some(entry) = RB_DEADLINES.get_ptr_mut(base + place) else { return false };
-    // SAFETY: the timer does not look at this entry before `tail` says so.
-    unsafe {
-        *entry = *attempt;
-        atomic::publish_next(&raw mut (*cursor).tail);
-    }
-    true
-}
+/// What the callback of a `bpf_loop` returns to go on, or to end the loop.
+const GO_ON: i64 = 0;
+const END: i64 = 1;
 
 /// Starts the timer, or takes over one that an earlier load of this object left running.
 #[inline(always)]
@@ -109,34 +90,34 @@ extern "C" fn look_at_cpu(cpu: u32, look: *mut Look) -> i64 {
         (*look).cpu = cpu;
         bpf_loop(BATCH, look_at_head as *mut c_void, look.cast(), 0);
     }
-    0
+    GO_ON
 }
 
-/// Takes one attempt from the ring if its time is up. Returns 1 to stop.
+/// Takes one attempt from the ring if its time is up. Returns [`END`] when there is none.
 #[inline(never)]
 extern "C" fn look_at_head(_turn: u32, look: *mut Look) -> i64 {
     // SAFETY: the caller's, which outlives the loops.
     let (now, cpu) = unsafe { ((*look).now, (*look).cpu) };
-    let Some(settings) = RB_SETTINGS.get(0) else { return 1 };
-    let Some(cursor) = RB_CURSORS.get_ptr_mut(cpu) else { return 1 };
+    let Some(settings) = RB_SETTINGS.get(0) else { return END };
+    let Some(cursor) = RB_CURSORS.get_ptr_mut(cpu) else { return END };
     // SAFETY: a live map value. `head` is only moved here, by the one timer; `tail` is read whole.
     let (head, tail) = unsafe { ((*cursor).head, (&raw const (*cursor).tail).read_volatile()) };
     if head == tail {
-        return 1;
+        return END;
     }
     let base = cpu * (settings.deadline_mask + 1);
-    let Some(entry) = RB_DEADLINES.get_ptr(base + ((head as u32) & settings.deadline_mask)) else { return 1 };
+    let Some(entry) = RB_DEADLINES.get_ptr(base + ((head as u32) & settings.deadline_mask)) else { return END };
     // SAFETY: between `head` and `tail`: written completely, and not written again before `head` passes it.
     let attempt = unsafe { &*entry };
     if attempt.seen_ns + settings.syn_timeout_ns > now {
-        return 1;
+        return END;
     }
     if expire(attempt, settings, now) == Room::Full {
-        return 1;
+        return END;
     }
     // SAFETY: as above.
     unsafe { (&raw mut (*cursor).head).write_volatile(head + 1) };
-    0
+    GO_ON
 }
 
 /// An attempt whose time is up: gone from the table (answered), isolated, or failed.

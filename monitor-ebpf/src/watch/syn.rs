@@ -1,14 +1,16 @@
 //! A SYN: remember the attempt and its deadline; at once report one to a failed service (F-3, F-4).
 
 use aya_ebpf::{btf_maps::lpm_trie::Key, helpers::generated::bpf_ktime_get_ns};
-use monitor_common::{Attempt, Counter, Evidence, ServiceFlags, ServiceKey};
+use monitor_common::{Addr, Attempt, Counter, Evidence, ServiceFlags, ServiceKey};
 
-use crate::{
+use super::{
     bucket::{self, Remembered},
-    counters::count,
-    deadline,
-    maps::{RB_SERVICES, RB_SETTINGS, RB_WATCH},
     report::{self, Case, Known},
+    ring,
+};
+use crate::state::{
+    count,
+    maps::{RB_SERVICES, RB_SETTINGS, RB_WATCH},
 };
 
 /// What is known of the service that a SYN asks for.
@@ -49,7 +51,7 @@ fn remember(attempt: &mut Attempt, wanted: &Wanted) {
     let found = match remembered {
         Remembered::New(found) => {
             if wanted.failed_ns == 0 {
-                if deadline::enter(attempt, settings) {
+                if ring::enter(attempt, settings) {
                     count(Counter::Attempts);
                 } else {
                     found.take();
@@ -82,7 +84,7 @@ fn wanted(attempt: &Attempt) -> Option<Wanted> {
         let known = Known { standing: service.flags, answers: service.answers, last_answer_ns: service.last_answer_ns };
         return Some(Wanted { known, failed_ns: service.failed_ns });
     }
-    let rule = RB_WATCH.get(&Key::new(128, attempt.server))?;
+    let rule = RB_WATCH.get(&Key::new(Addr::BITS, attempt.server))?;
     let listed = rule.lists(attempt.server_port);
     if !listed && rule.learn == 0 {
         return None;
