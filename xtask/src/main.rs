@@ -5,6 +5,7 @@
 
 mod bench;
 mod build_ebpf;
+mod clippy_ebpf;
 mod command;
 mod fault;
 mod guest;
@@ -35,6 +36,8 @@ enum Verb {
     Setup(setup::Args),
     /// Build the eBPF object alone and print where it is
     BuildEbpf,
+    /// Run clippy on the eBPF crate, which `cargo clippy` leaves out
+    ClippyEbpf,
     /// Play the story in a lab of network namespaces; with arguments after `--`: run the daemon on real interfaces
     Run(run::Args),
     /// Run all tests, or those of the kernel side on other kernels; arguments after `--` go to `cargo test`
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Setup(args) => setup::run(&args),
         Verb::BuildEbpf => build_ebpf::run(),
+        Verb::ClippyEbpf => clippy_ebpf::run(),
         Verb::Run(args) => run::run(&args),
         Verb::Test(args) => test::run(&args),
         Verb::Bench(args) => bench::run(&args),
