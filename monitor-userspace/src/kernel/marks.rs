@@ -1,8 +1,12 @@
 //! What the programs are told: which services and hosts are failed, and which services had answered before.
 
 use aya::maps::{HashMap, MapData};
-use monitor_common::{Addr, HostState, MarkRequest, ServiceFlags, map, program, Outcome};
-use monitor_core::{config, domain::{MonotonicNs, Service}, outage::Mark};
+use monitor_common::{Addr, HostState, MarkRequest, Outcome, ServiceFlags, map, program};
+use monitor_core::{
+    config,
+    domain::{MonotonicNs, Service},
+    outage::Mark,
+};
 
 use super::{Kernel, error::KernelError, services::key};
 use crate::clock::Now as _;

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use aya::maps::{Array, MapData};
 use monitor_common::{Addr, Settings, SlotState, SlotWord, flow_hash, map, unmatched_place};
-use monitor_core::{domain::{MonotonicNs, UnixMs}, outage::Question};
+use monitor_core::{
+    domain::{MonotonicNs, UnixMs},
+    outage::Question,
+};
 
 use super::{Kernel, error::KernelError};
 

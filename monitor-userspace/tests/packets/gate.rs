@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use monitor_core::{domain::MonotonicNs, standby::announcement};
-use ringback::{kernel::{Claimed, Gate, GateSide, GateProgram}, outage::MonotonicNs, standby::announce};
+use ringback::kernel::{Claimed, Gate, GateProgram};
 
 const OWN: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const FOREIGN: [u8; 6] = [2, 0, 0, 0, 0, 9];

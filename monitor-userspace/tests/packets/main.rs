@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use monitor_common::{Counter, Event, EventKind, Evidence};
 use monitor_core::{config::Watch, domain::Service};
-use ringback::{kernel::{Events, Kernel, Side, TrialProgram}, config::Watch, outage::Service};
+use ringback::kernel::{Events, Kernel, TrialProgram};
 
 /// The programs with maps of their own.
 pub(crate) struct Bed {

@@ -4,11 +4,17 @@
 use std::{env, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
-use aya::{Ebpf, programs::{TestRun as _, TestRunOptions, Xdp}};
+use aya::{
+    Ebpf,
+    programs::{TestRun as _, TestRunOptions, Xdp},
+};
 use monitor_core::config::Watch;
-use ringback::{kernel::{Kernel, Side, TrialProgram}, config::Watch};
+use ringback::kernel::{Kernel, TrialProgram};
 
-use crate::{report::{median, nanoseconds}, segments::tcp};
+use crate::{
+    report::{median, nanoseconds},
+    segments::tcp,
+};
 
 /// Flows per round.
 const FLOWS: u32 = 1_000_000;

@@ -4,9 +4,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use monitor_core::config::Watch;
-use ringback::{kernel::{Kernel, Side, TrialProgram}, config::Watch};
+use ringback::kernel::{Kernel, TrialProgram};
 
-use crate::{flows::watch, report::{median, nanoseconds}, segments::tcp};
+use crate::{
+    flows::watch,
+    report::{median, nanoseconds},
+    segments::tcp,
+};
 
 /// Pending attempts: a thousand, a million, eight million.
 const PENDING: [u32; 3] = [1_000, 1_000_000, 8_000_000];

@@ -7,9 +7,12 @@ use anyhow::{Context as _, Result, ensure};
 use lab::{Attempt, Daemon, DaemonConfig, HttpServer, Lab};
 use monitor_common::{Flow, GuardFlags, GuardOp, GuardRule};
 use monitor_core::config::Watch;
-use ringback::{kernel::{Kernel, Side, TrialProgram}, config::Watch};
+use ringback::kernel::{Kernel, TrialProgram};
 
-use crate::{report::{median, nanoseconds}, segments::{frame, segment}};
+use crate::{
+    report::{median, nanoseconds},
+    segments::{frame, segment},
+};
 
 /// Runs of one frame per round.
 const REPEAT: u32 = 1_000_000;

@@ -1,15 +1,27 @@
 //! The stand-in page: how fast it is shown at a thousand connections a second, and what it costs those whom it does not
 //! concern.
 
-use std::{net::{IpAddr, SocketAddr}, time::{Duration, Instant}};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use lab::{Attempt, Daemon, DaemonConfig, Host, HttpServer, Lab, curl, wait_until};
 use monitor_core::{config::Watch, outage::Mark};
-use ringback::{kernel::{Kernel, Side, StandInTargets, TrialProgram}, config::Watch, outage::Mark};
-use tokio::{io::{AsyncReadExt as _, AsyncWriteExt as _}, net::TcpSocket, task::JoinSet, time::{sleep_until, timeout}};
+use ringback::kernel::{Kernel, StandInTargets, TrialProgram};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpSocket,
+    task::JoinSet,
+    time::{sleep_until, timeout},
+};
 
-use crate::{gateway::{connections, throughput}, report::{median, nanoseconds}, segments::{frame, segment}};
+use crate::{
+    gateway::{connections, throughput},
+    report::{median, nanoseconds},
+    segments::{frame, segment},
+};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
