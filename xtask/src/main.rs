@@ -7,6 +7,7 @@ mod bench;
 mod build_ebpf;
 mod clippy_ebpf;
 mod command;
+mod deny;
 mod fault;
 mod guest;
 mod layers;
@@ -48,6 +49,8 @@ enum Verb {
     Layers(layers::Args),
     /// Check the lengths of functions and files; xtask/limits.toml lists the exceptions
     Limits,
+    /// Check licences and duplicates of the dependencies against deny.toml
+    Deny(deny::Args),
     /// Check the clauses of docs/rows.md against the tests that prove them, and print both
     Rows,
     /// Take the pictures of the stand-in page in docs/ again
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Verb::Bench(args) => bench::run(&args),
         Verb::Layers(args) => layers::run(&args),
         Verb::Limits => limits::run(),
+        Verb::Deny(args) => deny::run(&args),
         Verb::Rows => rows::run(),
         Verb::Screenshots => screenshots::run(),
     };
