@@ -4,6 +4,7 @@ mod address;
 mod language;
 pub(crate) mod net;
 mod time;
+pub mod wall_clock;
 
 pub use self::{
     address::{ClientAddr, OutageId, ParseServiceError, Service},

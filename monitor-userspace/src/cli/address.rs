@@ -7,13 +7,12 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use monitor_core::domain::{ClientNet, Language};
+use monitor_core::domain::{ClientNet, Language, wall_clock::utc_short};
 
 use super::{
     Context, Failure,
     book::Book,
     table::{self, table},
-    time::utc,
 };
 use crate::control::AddressLine;
 
@@ -120,7 +119,7 @@ fn human(lines: &[AddressLine]) -> String {
                 line.client.to_string(),
                 line.mail.clone(),
                 line.language.map_or("-", word).to_owned(),
-                line.registered.map(utc).unwrap_or_default(),
+                line.registered.map(utc_short).unwrap_or_default(),
             ]
         })
         .collect();

@@ -1,11 +1,11 @@
 //! `ringback guard`
 
 use clap::Args;
+use monitor_core::domain::wall_clock::utc_short;
 
 use super::{
     Context, Failure,
     table::{self, table},
-    time::utc,
 };
 use crate::guard::{GuardLine, HealthWord};
 
@@ -39,7 +39,7 @@ fn lines(guards: &[GuardLine]) -> String {
             [
                 line.port.to_string(),
                 health.to_owned(),
-                line.since.map_or_else(|| "-".to_owned(), utc),
+                line.since.map_or_else(|| "-".to_owned(), utc_short),
                 line.runs.to_string(),
                 line.open.to_string(),
                 line.held.to_string(),

@@ -18,7 +18,6 @@ mod standby;
 mod status;
 mod table;
 mod test_mail;
-mod time;
 mod waiting;
 
 use std::path::{Path, PathBuf};

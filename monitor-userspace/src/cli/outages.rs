@@ -1,12 +1,17 @@
 //! `ringback outages`
 
 use clap::Args;
-use monitor_core::{domain::UnixMs, outage::Phase};
+use monitor_core::{
+    domain::{
+        UnixMs,
+        wall_clock::{lasting, utc_short},
+    },
+    outage::Phase,
+};
 
 use super::{
     Context, Failure,
     table::{self, table},
-    time::{lasting, utc},
 };
 use crate::{clock::Now as _, control::OutageLine};
 
@@ -52,7 +57,7 @@ pub(super) fn outage_lines(outages: &[OutageLine], now: UnixMs) -> String {
                 line.service.to_string(),
                 line.server_name.clone().unwrap_or_else(|| "-".to_owned()),
                 state.to_owned(),
-                utc(line.since),
+                utc_short(line.since),
                 lasting(line.ended.unwrap_or(now).since(line.since)),
                 line.clients.to_string(),
                 line.evidence.to_string(),

@@ -1,11 +1,11 @@
 //! `ringback peers` (O-7)
 
 use clap::Args;
+use monitor_core::domain::wall_clock::utc_short;
 
 use super::{
     Context, Failure,
     table::{self, table},
-    time::utc,
 };
 use crate::peer::PeersReport;
 
@@ -41,7 +41,7 @@ fn text(report: &PeersReport) -> String {
                 peer.name.clone(),
                 if peer.reachable { "yes" } else { "NO" }.to_owned(),
                 peer.watch.as_ref().map_or("-", |watch| watch.state.word()).to_owned(),
-                peer.watch.as_ref().map_or_else(|| "-".to_owned(), |watch| utc(watch.since)),
+                peer.watch.as_ref().map_or_else(|| "-".to_owned(), |watch| utc_short(watch.since)),
                 paths.join(", "),
             ]
         })

@@ -1,11 +1,11 @@
 //! `ringback services`
 
 use clap::Args;
+use monitor_core::domain::wall_clock::utc_short;
 
 use super::{
     Context, Failure,
     table::{self, table},
-    time::utc,
 };
 use crate::control::ServiceLine;
 
@@ -21,7 +21,8 @@ impl Services {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let services: Vec<ServiceLine> = context.client()?.get("/v1/services").await?;
         table::print(self.json, &services, |services| {
-            let lines: Vec<_> = services.iter().map(|line| [line.service.to_string(), utc(line.answered)]).collect();
+            let lines: Vec<_> =
+                services.iter().map(|line| [line.service.to_string(), utc_short(line.answered)]).collect();
             if lines.is_empty() {
                 return "no service has answered yet\n".to_owned();
             }

@@ -1,11 +1,11 @@
 //! `ringback standby` (H-3) and `ringback standby hand-over` (H-8)
 
 use clap::{Args, Subcommand};
+use monitor_core::domain::wall_clock::utc_short;
 
 use super::{
     Context, Failure,
     table::{self, table},
-    time::utc,
 };
 use crate::{control::HandOverRequest, peer::PeersReport};
 
@@ -62,7 +62,7 @@ fn text(report: &PeersReport) -> String {
                 group.group.clone(),
                 addresses.join(", "),
                 group.mode.word().to_owned(),
-                utc(group.since),
+                utc_short(group.since),
                 group.active.clone().unwrap_or_else(|| "NOBODY HEARD".to_owned()),
                 group.why.clone().unwrap_or_else(|| "-".to_owned()),
             ]

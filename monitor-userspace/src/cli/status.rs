@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use clap::Args;
-use monitor_core::{domain::UnixMs, mail::phrase};
+use monitor_core::{
+    domain::{
+        UnixMs,
+        wall_clock::{lasting, utc_short},
+    },
+    mail::phrase,
+};
 use monitor_store::{ListRecord, ListState};
 
-use super::{
-    Context, Failure,
-    outages::outage_lines,
-    table,
-    time::{lasting, utc},
-};
+use super::{Context, Failure, outages::outage_lines, table};
 use crate::{
     control::{CertificateLine, Health, Loss, SharedLine, StatusReport},
     page::Validity,
@@ -90,7 +91,7 @@ fn text(report: &StatusReport) -> String {
     }
     for refused in &report.refused {
         let file = refused.file.as_deref().unwrap_or("left in the mailbox");
-        say(format!("Refused:   {} mail: {} ({file})", utc(refused.at), refused.reason));
+        say(format!("Refused:   {} mail: {} ({file})", utc_short(refused.at), refused.reason));
     }
     if let Some(shared) = &report.shared {
         say(shared_line(shared, report.now));
@@ -107,7 +108,7 @@ fn text(report: &StatusReport) -> String {
     for letter in &report.dead_letters {
         let about = letter.subject.clone().or(letter.service.map(|service| format!("mail about {service}")));
         let about = about.unwrap_or_default();
-        say(format!("           given up {}: {about}: {}", utc(letter.at), letter.reason));
+        say(format!("           given up {}: {about}: {}", utc_short(letter.at), letter.reason));
     }
     text
 }
@@ -125,7 +126,7 @@ fn certificate_line(line: &CertificateLine, now: UnixMs) -> Option<String> {
     let left = lasting(line.ends.since(now));
     let file = &line.certificate;
     (line.lifetime().validity(now) == Validity::EndsSoon)
-        .then(|| format!("PAGE:      {file} expires in {left} ({}): renew it", utc(line.ends)))
+        .then(|| format!("PAGE:      {file} expires in {left} ({}): renew it", utc_short(line.ends)))
 }
 
 /// Who shares the database, or since when it is out of reach.
@@ -158,7 +159,7 @@ fn list_line(list: &ListRecord) -> String {
         (ListState::Direct, _) => "no receipt: mailed from here".to_owned(),
     };
     let clients = phrase::clients(list.clients);
-    format!("List:      {} {}: {clients} to {}: {state}", utc(list.issued), list.service, list.relay)
+    format!("List:      {} {}: {clients} to {}: {state}", utc_short(list.issued), list.service, list.relay)
 }
 
 fn waiting(clients: u64) -> String {

@@ -3,13 +3,12 @@
 use std::net::IpAddr;
 
 use clap::{Args, Subcommand};
-use monitor_core::domain::{ClientAddr, Language, OutageId};
+use monitor_core::domain::{ClientAddr, Language, OutageId, wall_clock::utc_short};
 use monitor_store::WaitingClient;
 
 use super::{
     Context, Failure,
     table::{self, table},
-    time::utc,
 };
 use crate::control::WaitingRequest;
 
@@ -69,8 +68,8 @@ impl Waiting {
                     [
                         line.client.to_string(),
                         line.service.to_string(),
-                        utc(line.first),
-                        utc(line.latest),
+                        utc_short(line.first),
+                        utc_short(line.latest),
                         line.attempts.to_string(),
                         line.evidence.to_string(),
                         line.outage.to_string(),

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use jiff::tz::TimeZone;
 use monitor_core::{
     config,
     domain::UnixMs,
@@ -50,8 +51,8 @@ enum Way {
 pub struct NotDelivered(String);
 
 impl Delivery {
-    /// Reads templates, password and certificates, and checks addresses and URLs: `ringback check` calls this too. Sends
-    /// nothing and makes no file.
+    /// Reads templates, password, certificates and the system's time zone, and checks addresses and URLs:
+    /// `ringback check` calls this too. Sends nothing and makes no file.
     ///
     /// # Errors
     /// The first setting that mail cannot be sent with.
@@ -61,7 +62,7 @@ impl Delivery {
             None => Way::Maildir(Maildir::new(state_dir.join(MAILDIR))),
         };
         Ok(Self {
-            composer: Composer::new(settings)?,
+            composer: Composer::new(settings, TimeZone::system())?,
             way,
             names: Arc::new(ServerNames::new(settings)),
             webhooks: RwLock::default(),

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use jiff::tz::TimeZone;
 use lettre::{
     Address, Message,
     address::Envelope,
@@ -15,14 +16,11 @@ use lettre::{
 };
 use monitor_core::{
     config,
-    domain::Language,
+    domain::{Language, wall_clock::utc_and_local},
     mail::{Letter, LetterService, Ready, letter_key, outage_key, phrase},
 };
 
-use super::{
-    civil_time::utc_and_local, error::NotifyError, placeholder::Placeholder, server_name::is_host_name,
-    template::Template,
-};
+use super::{error::NotifyError, placeholder::Placeholder, server_name::is_host_name, template::Template};
 use crate::page::Links;
 
 /// A letter that cannot be made into a message.
@@ -47,6 +45,8 @@ pub(super) struct Composer {
     english: Template,
     japanese: Template,
     language: Language,
+    /// Of the local times beside UTC.
+    zone: TimeZone,
     unsubscribe_mail: Address,
     unsubscribe_url: Option<String>,
     /// To the page, for addresses that were typed there.
@@ -54,7 +54,7 @@ pub(super) struct Composer {
 }
 
 impl Composer {
-    pub(super) fn new(settings: &config::Notify) -> Result<Self, NotifyError> {
+    pub(super) fn new(settings: &config::Notify, zone: TimeZone) -> Result<Self, NotifyError> {
         let from: Mailbox = parsed("from", &settings.from, "Ringback <ringback@example.net>")?;
         let address = |key, value: &Option<String>| {
             value.as_ref().map(|value| parsed::<Address>(key, value, "ringback@example.net")).transpose()
@@ -68,6 +68,7 @@ impl Composer {
             english: Template::load(settings.template_dir.as_deref(), Language::En)?,
             japanese: Template::load(settings.template_dir.as_deref(), Language::Ja)?,
             language: settings.language,
+            zone,
             unsubscribe_mail: unsubscribe_mail.unwrap_or_else(|| from.email.clone()),
             unsubscribe_url: settings.unsubscribe_url.clone(),
             from,
@@ -193,11 +194,11 @@ impl Composer {
             Placeholder::Others => (letter.services.len() - 1).to_string(),
             Placeholder::Count => letter.services.len().to_string(),
             Placeholder::Client => letter.client.to_string(),
-            Placeholder::Since => utc_and_local(service.since),
-            Placeholder::Recovered => utc_and_local(letter.recovered),
+            Placeholder::Since => utc_and_local(service.since, &self.zone),
+            Placeholder::Recovered => utc_and_local(letter.recovered, &self.zone),
             Placeholder::Duration => phrase::duration(language, letter.recovered.since(service.since)),
-            Placeholder::First => utc_and_local(service.first),
-            Placeholder::Latest => utc_and_local(service.latest),
+            Placeholder::First => utc_and_local(service.first, &self.zone),
+            Placeholder::Latest => utc_and_local(service.latest, &self.zone),
             Placeholder::Attempts => phrase::attempts(language, service.attempts),
             Placeholder::Failure => phrase::failure(language, service.failure).to_owned(),
             Placeholder::Unsubscribe => self.unsubscribe_mail.to_string(),

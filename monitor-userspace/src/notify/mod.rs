@@ -7,7 +7,6 @@
 //! parallel over `smtp`, into the `maildir` or to a `webhook`, `verdict` decides what a try means. `message` puts `template`s into
 //! words.
 
-mod civil_time;
 mod delivery;
 mod error;
 mod implicit_tls;
@@ -24,7 +23,6 @@ mod template;
 pub mod webhook;
 mod worker;
 
-pub(crate) use self::civil_time::utc_and_local;
 pub use self::{
     delivery::{Delivery, NotDelivered},
     error::NotifyError,

@@ -4,11 +4,13 @@
 
 use std::{fs, path::Path};
 
+use jiff::tz::TimeZone;
+use monitor_core::domain::wall_clock::utc_and_local;
+
 use super::{
     view::Failed,
     words::{Words, about},
 };
-use crate::notify::utc_and_local;
 
 const BUILT_IN: &str = include_str!("templates/page.html");
 const SCRIPT: &str = include_str!("templates/wait.js");
@@ -26,6 +28,8 @@ pub(super) struct Document(String);
 /// Where a page is and where it leads.
 pub(super) struct Place<'a> {
     pub(super) words: &'a Words,
+    /// Of the local times beside UTC.
+    pub(super) zone: &'a TimeZone,
     /// Of the script element: no other script runs.
     pub(super) nonce: &'a str,
     /// Where the browser goes when the server is back.
@@ -89,7 +93,7 @@ impl Document {
              <p class=\"small\">{privacy}</p>\n</form>\n<p class=\"small\">{waits}</p>",
             title = escaped(&title),
             since = words.since,
-            at = escaped(&utc_and_local(failed.since)),
+            at = escaped(&utc_and_local(failed.since, place.zone)),
             action = escaped(question.action),
             question = words.question,
             token = escaped(question.token),

@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use monitor_core::domain::UnixMs;
-
-use crate::notify::utc_and_local;
+use jiff::tz::TimeZone;
+use monitor_core::domain::{UnixMs, wall_clock::utc_and_local};
 
 /// From so long before the end on it is said.
 const EARLY: Duration = Duration::from_secs(14 * 24 * 3600);
@@ -52,11 +51,13 @@ impl Lifetime {
 
     /// What is said of it, behind the certificate's name.
     #[must_use]
-    pub fn words(self, validity: Validity) -> String {
+    pub(super) fn words(self, validity: Validity, zone: &TimeZone) -> String {
         match validity {
-            Validity::NotYet => format!("is not valid before {}: is the clock right?", utc_and_local(self.begins)),
-            Validity::Ended => format!("has expired at {}: renew it", utc_and_local(self.ends)),
-            Validity::EndsSoon | Validity::Good => format!("expires at {}: renew it", utc_and_local(self.ends)),
+            Validity::NotYet => {
+                format!("is not valid before {}: is the clock right?", utc_and_local(self.begins, zone))
+            }
+            Validity::Ended => format!("has expired at {}: renew it", utc_and_local(self.ends, zone)),
+            Validity::EndsSoon | Validity::Good => format!("expires at {}: renew it", utc_and_local(self.ends, zone)),
         }
     }
 }

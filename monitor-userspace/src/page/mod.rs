@@ -34,6 +34,7 @@ mod words;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
+use jiff::tz::TimeZone;
 use monitor_common::OtherPorts;
 use monitor_core::{
     config::{Config, OtherPortsRule, StandIn},
@@ -123,7 +124,9 @@ pub(crate) fn check(settings: &StandIn) -> Result<(), (String, String)> {
     if let Some(url) = &settings.own_url {
         host_header::origin(url).map_err(|what| ("standin.own_url".to_owned(), what))?;
     }
-    InForce::load(settings, Language::default()).map(drop).map_err(|(key, what)| (format!("standin.{key}"), what))
+    InForce::load(settings, Language::default(), TimeZone::UTC)
+        .map(drop)
+        .map_err(|(key, what)| (format!("standin.{key}"), what))
 }
 
 /// The first certificate that is not good now: the key, and what is wrong. No mistake of the configuration: everything else
@@ -134,7 +137,7 @@ pub(crate) fn bad_certificate(settings: &StandIn) -> Option<(String, String)> {
     let (index, (file, lifetime)) =
         certificates.lifetimes().enumerate().find(|(_, (_, lifetime))| !lifetime.validity(now).is_good())?;
     let key = format!("standin.tls[{index}].certificate");
-    Some((key, format!("{} {}", file.display(), lifetime.words(lifetime.validity(now)))))
+    Some((key, format!("{} {}", file.display(), lifetime.words(lifetime.validity(now), &TimeZone::system()))))
 }
 
 /// When the certificates in force are good.
@@ -223,7 +226,7 @@ impl Page {
                 alive = now + ALIVE;
                 self.tell(&in_force, ports)?;
                 if ports.0 != 0 {
-                    remind(&mut reminder, &in_force.certificates);
+                    remind(&mut reminder, &in_force);
                 }
             }
             if let Some((context, _)) = &view {
@@ -283,11 +286,12 @@ impl Page {
 }
 
 /// Says which certificates end, have ended, or have not begun.
-fn remind(reminder: &mut Reminder, certificates: &Certificates) {
-    let (files, lifetimes): (Vec<_>, Vec<_>) = certificates.lifetimes().unzip();
+fn remind(reminder: &mut Reminder, in_force: &InForce) {
+    let (files, lifetimes): (Vec<_>, Vec<_>) = in_force.certificates.lifetimes().unzip();
     for (index, validity) in reminder.look(&lifetimes, UnixMs::now()) {
         let shown = if validity.is_good() { "" } else { "; its names do not get the page" };
-        tracing::warn!("standin.tls: {} {}{shown}", files[index].display(), lifetimes[index].words(validity));
+        let words = lifetimes[index].words(validity, &in_force.zone);
+        tracing::warn!("standin.tls: {} {words}{shown}", files[index].display());
     }
 }
 

@@ -239,7 +239,8 @@ impl Asking<'_> {
         let nonce = token::random::<16>().map(|bytes| token::hex(&bytes)).unwrap_or_default();
         let back = self.back(host, path);
         let wait = format!("{WAIT}?outage={}", self.failed.outage);
-        let place = Place { words: self.style.words, nonce: &nonce, back: &back, wait: &wait };
+        let place =
+            Place { words: self.style.words, zone: &self.style.in_force.zone, nonce: &nonce, back: &back, wait: &wait };
         let policy = format!(
             "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'nonce-{nonce}'; \
              connect-src 'self'; form-action 'self' {}; base-uri 'none'; frame-ancestors 'none'",

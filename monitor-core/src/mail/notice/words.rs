@@ -1,15 +1,11 @@
 //! What a message to an operator says.
 
-use std::{
-    collections::HashSet,
-    fmt::Write as _,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::{collections::HashSet, fmt::Write as _};
 
 use super::{Event, Subject, json, key};
 use crate::{
     config::webhook_name,
-    domain::UnixMs,
+    domain::{UnixMs, wall_clock::utc},
     mail::{Ready, phrase},
 };
 
@@ -99,12 +95,6 @@ fn outage(subject: &Subject, end: &str) -> String {
         utc(*since),
         phrase::clients(*clients),
     )
-}
-
-/// `2026-11-21 02:01:41 UTC`
-fn utc(at: UnixMs) -> String {
-    let time = UNIX_EPOCH + Duration::from_millis(u64::try_from(at.0).unwrap_or(0));
-    humantime::format_rfc3339_seconds(time).to_string().replace('T', " ").replace('Z', " UTC")
 }
 
 #[cfg(test)]
