@@ -1,6 +1,7 @@
 //! The words that all rooms share: who tries, what is tried, when, and in which language people are told.
 
 mod address;
+pub mod byte_order_mark;
 mod language;
 pub(crate) mod net;
 mod time;

@@ -7,7 +7,7 @@ use std::{
 
 use ring::hmac;
 
-use crate::config::KeySetting;
+use crate::{config::KeySetting, domain::byte_order_mark::without_mark};
 
 /// As many characters as the digest has bytes (RFC 2104 section 3 advises against shorter keys).
 pub(super) const SHORTEST: usize = 32;
@@ -70,7 +70,7 @@ impl Keyring {
             let text =
                 read(&setting.file).map_err(|source| KeyError::Unreadable { path: setting.file.clone(), source })?;
             // Editors and `echo` end the line; no key does.
-            let secret = text.trim_end_matches(['\r', '\n']);
+            let secret = without_mark(&text).trim_end_matches(['\r', '\n']);
             if secret.len() < SHORTEST {
                 return Err(KeyError::Short(setting.file.clone()));
             }

@@ -1,7 +1,6 @@
 //! `ringback address`: list, add, remove, import, export.
 
 use std::{
-    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
 };
@@ -10,7 +9,7 @@ use clap::{Args, Subcommand};
 use monitor_core::domain::{ClientNet, Language, wall_clock::utc_short};
 
 use super::{
-    Context, Failure,
+    Context, Failure, address_file,
     book::Book,
     table::{self, table},
 };
@@ -25,7 +24,7 @@ pub(super) enum Address {
     Add(Add),
     /// Remove an entry
     Remove(Remove),
-    /// Add all entries of a file with lines CLIENT,MAIL[,en|ja]; none if one of them is wrong
+    /// Add all entries of a CSV file with lines CLIENT,MAIL[,en|ja]; none if one of them is wrong
     Import(Import),
     /// Print the address book in the form that import reads
     Export,
@@ -102,7 +101,8 @@ impl Address {
             }
             Self::Export => {
                 let lines = book.lines().await?;
-                table::print(false, &lines, |lines| csv(lines))
+                let text = address_file::write(&lines).map_err(|error| Failure::failed(error.to_string()))?;
+                table::print(false, &lines, |_| text)
             }
         }
     }
@@ -126,58 +126,20 @@ fn human(lines: &[AddressLine]) -> String {
     table(["CLIENT", "MAIL", "LANGUAGE", "REGISTERED"], &lines)
 }
 
-const fn word(language: Language) -> &'static str {
+pub(super) const fn word(language: Language) -> &'static str {
     match language {
         Language::En => "en",
         Language::Ja => "ja",
     }
 }
 
-fn csv(lines: &[AddressLine]) -> String {
-    let mut text = String::new();
-    for line in lines {
-        let language = line.language.map(|language| format!(",{}", word(language))).unwrap_or_default();
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{},{}{language}", line.client, line.mail);
-    }
-    text
-}
-
 fn read(file: &Path) -> Result<Vec<AddressLine>, Failure> {
     let shown = file.display();
     let text = fs::read_to_string(file).map_err(|error| Failure::usage(format!("{shown} cannot be read: {error}")))?;
-    let (mut entries, mut mistakes) = (Vec::new(), Vec::new());
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        match entry(line) {
-            Ok(entry) => entries.push(entry),
-            Err(what) => mistakes.push(format!("{shown}:{}: {what}", index + 1)),
-        }
-    }
-    if mistakes.is_empty() {
-        return Ok(entries);
-    }
-    mistakes.push("nothing was imported".to_owned());
-    Err(Failure::usage(mistakes.join("\n")))
-}
-
-fn entry(line: &str) -> Result<AddressLine, String> {
-    let fields: Vec<&str> = line.split(',').map(str::trim).collect();
-    let (client, mail, lang) = match fields.as_slice() {
-        [client, mail] => (client, mail, None),
-        [client, mail, lang] => (client, mail, Some(lang)),
-        _ => return Err(format!("`{line}` is not CLIENT,MAIL or CLIENT,MAIL,LANGUAGE")),
-    };
-    mail.parse::<lettre::Address>().map_err(|error| format!("`{mail}` is not a mail address: {error}"))?;
-    Ok(AddressLine {
-        client: client.parse()?,
-        mail: (*mail).to_owned(),
-        language: lang.map(|lang| language(lang)).transpose()?,
-        origin: None,
-        registered: None,
+    address_file::read(&text).map_err(|mistakes| {
+        let mut lines: Vec<_> = mistakes.into_iter().map(|(line, what)| format!("{shown}:{line}: {what}")).collect();
+        lines.push("nothing was imported".to_owned());
+        Failure::usage(lines.join("\n"))
     })
 }
 
@@ -200,12 +162,5 @@ mod tests {
         assert!(lines[1].contains("people.csv:4: `nobody` is not a mail address"), "{text}");
         assert!(lines[2].contains("people.csv:5: `10.1.1.3` is not CLIENT,MAIL"), "{text}");
         assert_eq!(lines[3], "nothing was imported");
-    }
-
-    #[test]
-    fn what_is_exported_can_be_imported() {
-        let text = "10.1.1.1,sato@example.jp,ja\n10.2.0.0/16,noc@example.net\n";
-        let lines: Vec<_> = text.lines().map(|line| super::entry(line).unwrap()).collect();
-        assert_eq!(super::csv(&lines), text);
     }
 }

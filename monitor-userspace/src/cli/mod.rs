@@ -1,6 +1,7 @@
 //! The command line: one file per verb, one printer for tables, one exit code per kind of trouble.
 
 mod address;
+mod address_file;
 mod book;
 mod check;
 mod cleanup;

@@ -11,7 +11,7 @@ use lettre::transport::smtp::{
     client::{Certificate, TlsParameters},
     extension::ClientId,
 };
-use monitor_core::config;
+use monitor_core::{config, domain::byte_order_mark::without_mark};
 
 use super::{error::NotifyError, server_name::is_host_name};
 
@@ -131,7 +131,7 @@ fn credentials(settings: &config::Notify) -> Result<Option<Credentials>, NotifyE
                 source,
             })?;
             // Editors and `echo` end the line; no password does.
-            let password = text.trim_end_matches(['\r', '\n']);
+            let password = without_mark(&text).trim_end_matches(['\r', '\n']);
             if password.is_empty() {
                 return Err(NotifyError::NoPassword { path: path.clone() });
             }
@@ -231,5 +231,18 @@ mod tests {
             ..Default::default()
         });
         assert!(text.contains("holds no certificate"), "{text}");
+    }
+
+    #[test]
+    fn the_password_is_what_one_sees_of_the_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "\u{feff}secret\r\n").unwrap();
+        let settings = config::Notify {
+            smtp_user: Some("user".to_owned()),
+            smtp_password_file: Some(file.path().to_owned()),
+            ..Default::default()
+        };
+        let expected = Credentials::new("user".to_owned(), "secret".to_owned());
+        assert!(credentials(&settings).unwrap() == Some(expected));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use monitor_core::config::Config;
+use monitor_core::{config::Config, domain::byte_order_mark::without_mark};
 use monitor_store::{Location, Server};
 
 use crate::tls::{self, TlsError};
@@ -22,7 +22,7 @@ pub fn database(config: &Config) -> Result<Location, String> {
                 .map_err(|error| format!("needs store.password_file {}: {error}", file.display()))?,
         ),
     };
-    let password = password.as_deref().map(|password| password.trim_end_matches(['\r', '\n']));
+    let password = password.as_deref().map(|password| without_mark(password).trim_end_matches(['\r', '\n']));
     let ca = config.store.ca_file.as_deref();
     let encryption = || {
         let file = ca.map(|path| path.display().to_string()).unwrap_or_default();

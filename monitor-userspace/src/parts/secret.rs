@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
-use monitor_core::config::Mistakes;
+use monitor_core::{config::Mistakes, domain::byte_order_mark::without_mark};
 
 /// A file with a secret: there, readable, long enough, and nobody else's to read.
 pub(super) fn check(mistakes: &mut Mistakes, key: &str, file: &Path, shortest: usize) {
@@ -12,7 +12,7 @@ pub(super) fn check(mistakes: &mut Mistakes, key: &str, file: &Path, shortest: u
         Ok((metadata, _)) if metadata.mode() & 0o007 != 0 => {
             format!("{shown} can be read by everybody: chmod 640 {shown}")
         }
-        Ok((_, text)) if text.trim_end().len() < shortest => {
+        Ok((_, text)) if without_mark(&text).trim_end().len() < shortest => {
             format!("the secret in {shown} is shorter than {shortest} characters")
         }
         Ok(_) => return,

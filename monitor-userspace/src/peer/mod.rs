@@ -23,6 +23,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use monitor_core::{
     config::{Application, Config},
+    domain::byte_order_mark::without_mark,
     heartbeat::wire::Secret,
 };
 use monitor_store::Store;
@@ -114,7 +115,7 @@ pub async fn start(config: &Config, store: &Store, letters: &Arc<tokio::sync::No
         return Ok(None);
     };
     let text = fs::read_to_string(secret).with_context(|| format!("reading {}", secret.display()))?;
-    let secret = Secret::new(text.trim_end().as_bytes());
+    let secret = Secret::new(without_mark(&text).trim_end().as_bytes());
     let own = config.heartbeat.own_name(&crate::host::name());
     let ways = config.peer.iter().flat_map(|peer| &peer.paths);
     let paths = Paths::open(config.heartbeat.listen, ways).with_context(|| {

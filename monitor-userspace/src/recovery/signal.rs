@@ -11,7 +11,7 @@ use axum::{
     routing::post,
 };
 use monitor_core::{
-    domain::UnixMs,
+    domain::{UnixMs, byte_order_mark::without_mark},
     outage::{self, Observation},
 };
 use tokio::{
@@ -75,7 +75,7 @@ impl Signals {
     ) -> Result<Self, SignalError> {
         let text = fs::read_to_string(&secret).map_err(|source| SignalError::Secret { path: secret, source })?;
         let listener = TcpListener::bind(addr).await.map_err(|source| SignalError::Listen { addr, source })?;
-        Ok(Self { listener, context: Context { secret: text.trim_end().to_owned(), reported } })
+        Ok(Self { listener, context: Context { secret: without_mark(&text).trim_end().to_owned(), reported } })
     }
 
     /// Where it listens.

@@ -11,7 +11,7 @@ use std::{collections::HashMap, fmt, fs, io, net::IpAddr, path::PathBuf, sync::A
 use hyper::Uri;
 use monitor_core::{
     config::WebhookSetting,
-    domain::UnixMs,
+    domain::{UnixMs, byte_order_mark::without_mark},
     mail::{Attempt, Letter},
 };
 use tokio_rustls::rustls::{ClientConfig, pki_types::ServerName};
@@ -149,8 +149,8 @@ impl Webhook {
         }
         let path = setting.secret_file.clone();
         let text = fs::read_to_string(&path).map_err(|source| WebhookError::Unreadable { path, source })?;
-        let secrets =
-            Secrets::parse(&text).map_err(|what| WebhookError::Secret { path: setting.secret_file.clone(), what })?;
+        let secrets = Secrets::parse(without_mark(&text))
+            .map_err(|what| WebhookError::Secret { path: setting.secret_file.clone(), what })?;
         let tls = tls::client(setting.ca_file.as_deref()).map_err(|error| WebhookError::Certificates {
             path: setting.ca_file.clone().unwrap_or_default(),
             source: error.into(),

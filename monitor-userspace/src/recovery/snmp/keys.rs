@@ -8,6 +8,7 @@ use async_snmp::{
 };
 use monitor_core::{
     config::{SnmpAuth, SnmpPrivacy, SnmpUser},
+    domain::byte_order_mark::without_mark,
     snmp::usm::{Encrypted, EngineKeys, User, UserKeys, engine_id},
 };
 
@@ -90,7 +91,7 @@ fn load_one(user: &SnmpUser, salts: &Arc<SaltCounter>) -> Result<User, SnmpError
 
 fn secret(file: &Path) -> Result<Vec<u8>, String> {
     let text = fs::read_to_string(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
-    Ok(text.trim_end().as_bytes().to_vec())
+    Ok(without_mark(&text).trim_end().as_bytes().to_vec())
 }
 
 fn authentication(setting: SnmpAuth) -> Option<AuthProtocol> {

@@ -9,7 +9,7 @@ mod url;
 
 use std::{fs, io, path::PathBuf, sync::Arc};
 
-use monitor_core::config::Mailbox;
+use monitor_core::{config::Mailbox, domain::byte_order_mark::without_mark};
 use tokio_rustls::rustls::{ClientConfig, pki_types::ServerName};
 
 pub(super) use self::session::{Session, SessionError};
@@ -83,7 +83,7 @@ impl Pop3 {
             move |source| MailboxError::Unreadable { key, path, source }
         };
         let text = fs::read_to_string(file).map_err(unreadable("pop3_password_file", file))?;
-        let password = text.trim_end_matches(['\r', '\n']);
+        let password = without_mark(&text).trim_end_matches(['\r', '\n']);
         let one_line = |text: &str| !text.is_empty() && !text.contains(['\r', '\n']);
         if !one_line(user) {
             return Err(MailboxError::Lines("pop3_user"));
