@@ -11,7 +11,7 @@ use monitor_core::domain::{ClientNet, Language, wall_clock::utc_short};
 use super::{
     Context, Failure, address_file,
     book::Book,
-    table::{self, table},
+    table::{self, Width, table},
 };
 use crate::control::AddressLine;
 
@@ -81,7 +81,7 @@ impl Address {
         match self {
             Self::List(verb) => {
                 let lines = book.lines().await?;
-                table::print(verb.json, &lines, |lines| human(lines))
+                table::print(verb.json, &lines, |lines| human(lines, Width::of_stdout()))
             }
             Self::Add(verb) => {
                 let line = AddressLine {
@@ -108,7 +108,7 @@ impl Address {
     }
 }
 
-fn human(lines: &[AddressLine]) -> String {
+fn human(lines: &[AddressLine], width: Width) -> String {
     if lines.is_empty() {
         return "the address book is empty\n".to_owned();
     }
@@ -123,7 +123,7 @@ fn human(lines: &[AddressLine]) -> String {
             ]
         })
         .collect();
-    table(["CLIENT", "MAIL", "LANGUAGE", "REGISTERED"], &lines)
+    table(["CLIENT", "MAIL", "LANGUAGE", "REGISTERED"], &lines, width)
 }
 
 pub(super) const fn word(language: Language) -> &'static str {

@@ -5,7 +5,7 @@ use monitor_core::domain::wall_clock::utc_short;
 
 use super::{
     Context, Failure,
-    table::{self, table},
+    table::{self, Width, table},
 };
 use crate::guard::{GuardLine, HealthWord};
 
@@ -22,12 +22,12 @@ impl Guard {
         let guards: Vec<GuardLine> = context.client()?.get("/v1/guards").await?;
         table::print(self.json, &guards, |guards| match guards.len() {
             0 => "no port is guarded\n".to_owned(),
-            _ => lines(guards),
+            _ => lines(guards, Width::of_stdout()),
         })
     }
 }
 
-fn lines(guards: &[GuardLine]) -> String {
+fn lines(guards: &[GuardLine], width: Width) -> String {
     let lines: Vec<_> = guards
         .iter()
         .map(|line| {
@@ -49,5 +49,5 @@ fn lines(guards: &[GuardLine]) -> String {
             ]
         })
         .collect();
-    table(["PORT", "HEALTH", "SINCE", "CHECKS", "OPEN", "HELD", "REFUSED", "UNCHECKED", "REASON"], &lines)
+    table(["PORT", "HEALTH", "SINCE", "CHECKS", "OPEN", "HELD", "REFUSED", "UNCHECKED", "REASON"], &lines, width)
 }

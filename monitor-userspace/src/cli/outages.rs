@@ -11,7 +11,7 @@ use monitor_core::{
 
 use super::{
     Context, Failure,
-    table::{self, table},
+    table::{self, Width, table},
 };
 use crate::{clock::Now as _, control::OutageLine};
 
@@ -35,13 +35,13 @@ impl Outages {
         let outages: Vec<OutageLine> = context.client()?.get(&path).await?;
         table::print(self.json, &outages, |outages| match outages.len() {
             0 => "no outages\n".to_owned(),
-            _ => outage_lines(outages, UnixMs::now()),
+            _ => outage_lines(outages, UnixMs::now(), Width::of_stdout()),
         })
     }
 }
 
 /// Outages as a table.
-pub(super) fn outage_lines(outages: &[OutageLine], now: UnixMs) -> String {
+pub(super) fn outage_lines(outages: &[OutageLine], now: UnixMs, width: Width) -> String {
     let lines: Vec<_> = outages
         .iter()
         .map(|line| {
@@ -64,5 +64,5 @@ pub(super) fn outage_lines(outages: &[OutageLine], now: UnixMs) -> String {
             ]
         })
         .collect();
-    table(["OUTAGE", "SERVICE", "NAME", "STATE", "SINCE", "LASTS", "CLIENTS", "EVIDENCE"], &lines)
+    table(["OUTAGE", "SERVICE", "NAME", "STATE", "SINCE", "LASTS", "CLIENTS", "EVIDENCE"], &lines, width)
 }

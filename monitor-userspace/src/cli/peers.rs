@@ -5,7 +5,7 @@ use monitor_core::domain::wall_clock::utc_short;
 
 use super::{
     Context, Failure,
-    table::{self, table},
+    table::{self, Width, table},
 };
 use crate::peer::PeersReport;
 
@@ -20,11 +20,11 @@ pub(super) struct Peers {
 impl Peers {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let report: PeersReport = context.client()?.get("/v1/peers").await?;
-        table::print(self.json, &report, text)
+        table::print(self.json, &report, |report| text(report, Width::of_stdout()))
     }
 }
 
-fn text(report: &PeersReport) -> String {
+fn text(report: &PeersReport, width: Width) -> String {
     if report.peers.is_empty() {
         return "no peers\n".to_owned();
     }
@@ -46,5 +46,5 @@ fn text(report: &PeersReport) -> String {
             ]
         })
         .collect();
-    table(["PEER", "HEARD", "STATE", "SINCE", "PATHS"], &lines)
+    table(["PEER", "HEARD", "STATE", "SINCE", "PATHS"], &lines, width)
 }

@@ -5,7 +5,7 @@ use monitor_core::domain::wall_clock::utc_short;
 
 use super::{
     Context, Failure,
-    table::{self, table},
+    table::{self, Width, table},
 };
 use crate::control::ServiceLine;
 
@@ -26,7 +26,7 @@ impl Services {
             if lines.is_empty() {
                 return "no service has answered yet\n".to_owned();
             }
-            table(["SERVICE", "ANSWERED"], &lines)
+            table(["SERVICE", "ANSWERED"], &lines, Width::of_stdout())
         })
     }
 }

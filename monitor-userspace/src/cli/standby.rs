@@ -5,7 +5,7 @@ use monitor_core::domain::wall_clock::utc_short;
 
 use super::{
     Context, Failure,
-    table::{self, table},
+    table::{self, Width, table},
 };
 use crate::{control::HandOverRequest, peer::PeersReport};
 
@@ -35,7 +35,7 @@ impl Standby {
         match self.verb {
             None => {
                 let report: PeersReport = client.get("/v1/peers").await?;
-                table::print(self.json, &report.groups, |_| text(&report))
+                table::print(self.json, &report.groups, |_| text(&report, Width::of_stdout()))
             }
             Some(Verb::HandOver { group }) => {
                 let request = HandOverRequest { group };
@@ -49,7 +49,7 @@ impl Standby {
     }
 }
 
-fn text(report: &PeersReport) -> String {
+fn text(report: &PeersReport, width: Width) -> String {
     if report.groups.is_empty() {
         return "no addresses are shared\n".to_owned();
     }
@@ -68,5 +68,5 @@ fn text(report: &PeersReport) -> String {
             ]
         })
         .collect();
-    table(["GROUP", "ADDRESSES", "MODE", "SINCE", "ACTIVE", "WHY"], &lines)
+    table(["GROUP", "ADDRESSES", "MODE", "SINCE", "ACTIVE", "WHY"], &lines, width)
 }

@@ -12,7 +12,11 @@ use monitor_core::{
 };
 use monitor_store::{ListRecord, ListState};
 
-use super::{Context, Failure, outages::outage_lines, table};
+use super::{
+    Context, Failure,
+    outages::outage_lines,
+    table::{self, Width},
+};
 use crate::{
     control::{CertificateLine, Health, Loss, SharedLine, StatusReport},
     page::Validity,
@@ -32,12 +36,12 @@ pub(super) struct Status {
 impl Status {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let report: StatusReport = context.client()?.get("/v1/status").await?;
-        table::print(self.json, &report, text)
+        table::print(self.json, &report, |report| text(report, Width::of_stdout()))
     }
 }
 
 /// The report for a tired operator: what is down, who waits, what is lost, whether mail goes out.
-fn text(report: &StatusReport) -> String {
+fn text(report: &StatusReport, width: Width) -> String {
     let mut text = String::new();
     let mut say = |line: String| {
         text.push_str(&line);
@@ -50,7 +54,7 @@ fn text(report: &StatusReport) -> String {
     });
     if !report.outages.is_empty() {
         say(String::new());
-        say(outage_lines(&report.outages, report.now).trim_end().to_owned());
+        say(outage_lines(&report.outages, report.now, width).trim_end().to_owned());
         say(String::new());
     }
     let watched: Vec<_> = report
@@ -173,7 +177,7 @@ fn waiting(clients: u64) -> String {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use super::text;
+    use super::{Width, text};
     use crate::{
         control::{Health, InterfaceLine, Loss, OutageLine, StatusReport},
         kernel::{TcMode, XdpMode},
@@ -216,7 +220,7 @@ mod tests {
     #[test]
     fn all_is_well_in_four_lines() {
         assert_eq!(
-            text(&report()),
+            text(&report(), Width::ANY),
             "All is up, as far as Ringback can see.\n\
              Watching:  eth0 (native, tcx); 12 services known; up 2h\n\
              Lost:      nothing\n\
@@ -249,7 +253,7 @@ mod tests {
         report.health = Health::Degraded;
         report.problems.push("5 mails wait for another try: connection refused".to_owned());
         assert_eq!(
-            text(&report),
+            text(&report, Width::ANY),
             "1 service is down, 4 clients wait.\n\n\
              OUTAGE  SERVICE        NAME             STATE  SINCE                 LASTS   CLIENTS  EVIDENCE\n\
              7       192.0.2.7:443  www.example.net  open   1970-01-01 02:13:20Z  3m 20s  4        unanswered\n\n\

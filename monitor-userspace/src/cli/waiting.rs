@@ -8,7 +8,7 @@ use monitor_store::WaitingClient;
 
 use super::{
     Context, Failure,
-    table::{self, table},
+    table::{self, Width, table},
 };
 use crate::control::WaitingRequest;
 
@@ -79,7 +79,11 @@ impl Waiting {
             if lines.is_empty() {
                 return "nobody waits\n".to_owned();
             }
-            table(["CLIENT", "SERVICE", "FIRST", "LATEST", "ATTEMPTS", "EVIDENCE", "OUTAGE"], &lines)
+            table(
+                ["CLIENT", "SERVICE", "FIRST", "LATEST", "ATTEMPTS", "EVIDENCE", "OUTAGE"],
+                &lines,
+                Width::of_stdout(),
+            )
         })
     }
 }
