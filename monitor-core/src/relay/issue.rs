@@ -169,3 +169,49 @@ fn text(list: &List, name: Option<&str>) -> String {
     text.push_str("\nOnly the attachment counts; it is signed.\n");
     text
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::{domain::ClientAddr, outage::Failure};
+
+    #[test]
+    fn a_list_says_to_people_what_it_says_to_the_relay() {
+        let listed = |text: &str| Listed {
+            client: ClientAddr::new(text.parse().unwrap()),
+            first: UnixMs(1_795_219_501_000),
+            latest: UnixMs(1_795_226_441_000),
+            attempts: 3,
+            evidence: Failure::Unanswered,
+        };
+        let list = List {
+            version: VERSION,
+            gateway: "gw1".to_owned(),
+            key: "k".to_owned(),
+            outage: OutageId(17),
+            server: "192.0.2.7".parse().unwrap(),
+            port: 443,
+            since: UnixMs(1_795_219_001_000),
+            recovered: UnixMs(1_795_226_501_000),
+            evidence: Recovery::Trap,
+            clients: vec![listed("198.18.0.1"), listed("2001:db8::1")],
+            issued: UnixMs(1_795_226_501_000),
+            expires: UnixMs(1_795_312_901_000),
+            nonce: "0".repeat(32),
+        };
+        insta::assert_snapshot!(text(&list, Some("www.example.net")), @"
+        To the Ringback relay: this server is back. Please tell these clients.
+
+        Server:  192.0.2.7 (www.example.net)
+        Port:    443
+        Outage:  17 at gw1
+
+        Clients (2):
+          198.18.0.1
+          2001:db8::1
+
+        Only the attachment counts; it is signed.
+        ");
+    }
+}

@@ -200,6 +200,19 @@ async fn a_relay_writes_letters_and_receipt_once_whatever_comes_again() {
     let to: Vec<_> = letters.iter().map(|letter| letter.to.as_str()).collect();
     assert_eq!(to, ["a@example.net", "b@example.net", "gw@example.net"]);
     assert_eq!(letters[0].services[0].attempts, 8, "both machines of one person");
+    let receipt = letters[2].ready.as_ref().unwrap();
+    insta::assert_snapshot!(format!("{}\n\n{}", receipt.subject, receipt.text), @"
+    Ringback receipt: 192.0.2.7:443 is told
+
+    To the Ringback gateway gw1: the list of outage 9 is stored.
+
+    Server:  192.0.2.7
+    Port:    443
+    Mailed:  2
+    Without an address on record:  1
+
+    Only the attachment counts; it is signed.
+    ");
     let bytes = &letters[2].ready.as_ref().unwrap().attachment.as_ref().unwrap().bytes;
     let receipt = Receipt::verify(bytes, &key.ring(), RECOVERED).unwrap();
     assert_eq!((receipt.nonce, receipt.told, receipt.untold), (list.nonce.clone(), 2, 1));

@@ -175,6 +175,9 @@ fn waiting(clients: u64) -> String {
 }
 
 #[cfg(test)]
+#[path = "report_snapshots.rs"]
+mod snapshots;
+#[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::{Width, text};
@@ -188,7 +191,7 @@ mod tests {
     };
     use monitor_store::OutboxCounts;
 
-    fn report() -> StatusReport {
+    pub(super) fn report() -> StatusReport {
         StatusReport {
             version: "1".to_owned(),
             started: UnixMs(1_000_000),

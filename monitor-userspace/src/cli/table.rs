@@ -23,6 +23,12 @@ impl Width {
     /// As long as it takes.
     #[cfg(test)]
     pub(super) const ANY: Self = Self(None);
+
+    /// A terminal's.
+    #[cfg(test)]
+    pub(super) const fn of(width: u16) -> Self {
+        Self(Some(width))
+    }
 }
 
 /// Columns as wide as their widest cell, two spaces apart; where that is too wide, cells are wrapped. The header only when
@@ -96,7 +102,7 @@ mod tests {
     fn a_terminal_is_not_overrun_and_a_file_gets_whole_lines() {
         let reason = "the application did not answer within three seconds, and then it answered with an error";
         let lines = [["443".to_owned(), reason.to_owned()], ["80".to_owned(), "-".to_owned()]];
-        let narrow = table(["PORT", "REASON"], &lines, Width(Some(40)));
+        let narrow = table(["PORT", "REASON"], &lines, Width::of(40));
         assert!(narrow.lines().all(|line| line.chars().count() <= 40), "{narrow}");
         assert!(narrow.lines().count() > 3 && narrow.contains("\n80    -\n"), "{narrow}");
         let words: Vec<_> = narrow.split_whitespace().collect();
@@ -107,7 +113,7 @@ mod tests {
     #[test]
     fn what_is_copied_is_only_broken_where_a_word_is_longer_than_the_line() {
         let lines = [["192.0.2.7:443", "2026-11-21 00:56:28Z", "2026-11-21 00:57:28Z", "17"].map(str::to_owned)];
-        let at = |width| table(["SERVICE", "FIRST", "LATEST", "OUTAGE"], &lines, Width(Some(width)));
+        let at = |width| table(["SERVICE", "FIRST", "LATEST", "OUTAGE"], &lines, Width::of(width));
         assert_eq!(
             at(48),
             "SERVICE        FIRST       LATEST      OUTAGE\n\

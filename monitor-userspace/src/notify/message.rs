@@ -256,5 +256,8 @@ fn check_https(url: &str) -> Result<(), NotifyError> {
 }
 
 #[cfg(test)]
+#[path = "message_snapshots.rs"]
+mod snapshots;
+#[cfg(test)]
 #[path = "message_tests.rs"]
 mod tests;

@@ -3,6 +3,8 @@
 mod check;
 mod database;
 mod load;
+#[cfg(test)]
+mod mistake_snapshots;
 mod secret;
 
 pub use self::{

@@ -141,6 +141,71 @@ mod tests {
     }
 
     #[test]
+    fn every_notice_word_for_word() {
+        let shown = |events| {
+            let notice = of(events);
+            format!("{}\n\n{}", notice.subject, notice.text)
+        };
+        insta::assert_snapshot!(shown(vec![Event::Opened(subject(17))]), @"
+        Ringback: 192.0.2.7:443 is down: unanswered
+
+        192.0.2.7:443 is down: unanswered
+
+        Server:    www.example.net (192.0.2.7)
+        Port:      443
+        Evidence:  unanswered
+        Since:     2026-11-20 23:56:41 UTC
+        Waiting:   4 clients
+        Outage:    17
+        ");
+        insta::assert_snapshot!(shown(vec![ended(17)]), @"
+        Ringback: 192.0.2.7:443 is back
+
+        192.0.2.7:443 is back
+
+        Server:    www.example.net (192.0.2.7)
+        Port:      443
+        Evidence:  unanswered
+        Since:     2026-11-20 23:56:41 UTC
+        Until:     2026-11-21 02:01:41 UTC (trap)
+        Waiting:   4 clients
+        Outage:    17
+        ");
+        let aged_out = Event::Ended { subject: subject(17), at: UnixMs(1_795_226_501_000), evidence: None };
+        let nameless = Event::Opened(Subject { name: None, clients: 1, ..subject(18) });
+        let down = Event::PeerDown { peer: "web2".to_owned(), since: UnixMs(1_795_219_001_000) };
+        let back = Event::PeerBack { peer: "web3".to_owned(), at: UnixMs(1_795_226_501_000) };
+        insta::assert_snapshot!(shown(vec![aged_out, nameless, down, back]), @"
+        Ringback: 2 down, 2 back
+
+        2 down, 2 back
+
+        192.0.2.7:443: outage given up
+        Server:    www.example.net (192.0.2.7)
+        Port:      443
+        Evidence:  unanswered
+        Since:     2026-11-20 23:56:41 UTC
+        Until:     2026-11-21 02:01:41 UTC (nobody waits)
+        Waiting:   4 clients
+        Outage:    17
+
+        192.0.2.7:443 is down: unanswered
+        Server:    192.0.2.7
+        Port:      443
+        Evidence:  unanswered
+        Since:     2026-11-20 23:56:41 UTC
+        Waiting:   1 client
+        Outage:    18
+
+        peer web2 is down
+        Since:     2026-11-20 23:56:41 UTC
+
+        peer web3 is back
+        Until:     2026-11-21 02:01:41 UTC
+        ");
+    }
+
+    #[test]
     fn several_are_one_message_and_an_outage_that_is_over_is_told_once() {
         let down = || Event::PeerDown { peer: "web2".to_owned(), since: UnixMs(0) };
         let notice = of(vec![Event::Opened(subject(17)), Event::Opened(subject(18)), ended(17), down()]);

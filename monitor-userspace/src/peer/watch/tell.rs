@@ -233,3 +233,46 @@ fn moved(group: &str, own: &str, mode: Mode, why: Why, language: Language) -> Wo
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mail_about_peers_and_shared_addresses_word_for_word() {
+        let shown = |words: fn(Language) -> Words| {
+            let [english, japanese] = [Language::En, Language::Ja].map(words);
+            format!("{}\n\n{}\n{}\n\n{}", english.subject, english.text, japanese.subject, japanese.text)
+        };
+        insta::assert_snapshot!(shown(|language| down("web2", "web1", language)), @"
+        web2 is down
+
+        web1 hears nothing of web2 any more. You will get one more mail when web2 is back.
+
+        web2 が停止しています
+
+        web1 は web2 からの信号を受信できなくなりました。復旧したときにもう一度お知らせします。
+        ");
+        insta::assert_snapshot!(shown(|language| recovered("web2", "web1", language)), @"
+        web2 is back
+
+        web1 hears web2 again; it is running.
+
+        web2 が復旧しました
+
+        web1 は web2 の動作を再び確認しました。
+        ");
+        insta::assert_snapshot!(
+            shown(|language| moved("web", "web1", Mode::Active, Why::NobodyActive, language)), @"
+            web1 is now active for web
+
+            web1 is now active for the shared addresses of web: no other host is active.
+
+            Further changes within a minute are in the journal only; `ringback standby` shows how it stands.
+
+            web1: web の状態は active です
+
+            web1 は共有アドレス web について active になりました (no other host is active)。
+            ");
+    }
+}
