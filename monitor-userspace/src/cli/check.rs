@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{Context, Failure};
-use crate::{daemon, kernel, page, parts};
+use crate::{daemon, kernel, notify::Delivery, page, parts};
 
 /// `ringback check`
 #[derive(Debug, Args)]
@@ -28,8 +28,13 @@ impl Check {
                 present.join(", ")
             )));
         }
+        let path = context.path().display();
+        let delivery = Delivery::new(&config.notify, &config.store.state_dir);
+        for remark in delivery.map_err(|error| Failure::usage(error.to_string()))?.remarks() {
+            eprintln!("{path}: notify.template_dir: {remark}");
+        }
         super::table::print(self.json, &config, |_| {
-            format!("{}: no mistakes; watching {}\n", context.path().display(), interfaces.join(", "))
+            format!("{path}: no mistakes; watching {}\n", interfaces.join(", "))
         })
     }
 }

@@ -61,8 +61,12 @@ impl Delivery {
             Some(relay) => Way::Smtp(Arc::new(relay)),
             None => Way::Maildir(Maildir::new(state_dir.join(MAILDIR))),
         };
+        let composer = Composer::new(settings, TimeZone::system())?;
+        for remark in composer.remarks() {
+            tracing::warn!("notify.template_dir: {remark}");
+        }
         Ok(Self {
-            composer: Composer::new(settings, TimeZone::system())?,
+            composer,
             way,
             names: Arc::new(ServerNames::new(settings)),
             webhooks: RwLock::default(),
@@ -70,6 +74,11 @@ impl Delivery {
             connections: settings.connections.max(1),
             rate: settings.rate,
         })
+    }
+
+    /// What works and should be changed some day; it is in the log too.
+    pub fn remarks(&self) -> impl Iterator<Item = &str> {
+        self.composer.remarks()
     }
 
     /// Ends each letter with a link to the stand-in page that ends these mails.

@@ -14,13 +14,18 @@ use lettre::{
         header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue},
     },
 };
+use minijinja::{Value, context};
 use monitor_core::{
     config,
     domain::{Language, wall_clock::utc_and_local},
     mail::{Letter, LetterService, Ready, letter_key, outage_key, phrase},
 };
 
-use super::{error::NotifyError, placeholder::Placeholder, server_name::is_host_name, template::Template};
+use super::{
+    error::NotifyError,
+    server_name::is_host_name,
+    template::{Part, Template},
+};
 use crate::page::Links;
 
 /// A letter that cannot be made into a message.
@@ -74,6 +79,11 @@ impl Composer {
             from,
             links: None,
         })
+    }
+
+    /// What the operator should change in the templates some day.
+    pub(super) fn remarks(&self) -> impl Iterator<Item = &str> {
+        [&self.english, &self.japanese].into_iter().filter_map(|template| template.remark.as_deref())
     }
 
     /// Ends each letter with a link that ends these mails.
@@ -183,45 +193,53 @@ impl Composer {
     /// Subject and body.
     fn words(&self, letter: &Letter) -> Result<(String, String), Unwritable> {
         let language = letter.language.unwrap_or(self.language);
-        let template = match language {
-            Language::En => &self.english,
-            Language::Ja => &self.japanese,
-        };
         let first = letter.services.first().ok_or_else(|| Unwritable("speaks of no service".to_owned()))?;
-        let value = |placeholder: Placeholder, service: &LetterService| match placeholder {
-            Placeholder::Server => server(service),
-            Placeholder::Port => service.service.port().to_string(),
-            Placeholder::Others => (letter.services.len() - 1).to_string(),
-            Placeholder::Count => letter.services.len().to_string(),
-            Placeholder::Client => letter.client.to_string(),
-            Placeholder::Since => utc_and_local(service.since, &self.zone),
-            Placeholder::Recovered => utc_and_local(letter.recovered, &self.zone),
-            Placeholder::Duration => phrase::duration(language, letter.recovered.since(service.since)),
-            Placeholder::First => utc_and_local(service.first, &self.zone),
-            Placeholder::Latest => utc_and_local(service.latest, &self.zone),
-            Placeholder::Attempts => phrase::attempts(language, service.attempts),
-            Placeholder::Failure => phrase::failure(language, service.failure).to_owned(),
-            Placeholder::Unsubscribe => self.unsubscribe_mail.to_string(),
-            // Only [text] has this gap, and fills it below.
-            Placeholder::Services => String::new(),
+        let count = letter.services.len();
+        let part = if count == 1 { Part::Subject } else { Part::SubjectOfSeveral };
+        let (server, port) = (server(first), first.service.port());
+        let subject = self.filled(language, part, context! { server, port, others => count - 1, count })?;
+        let services = letter.services.iter().map(|service| self.about(letter, service, language));
+        let services = services.collect::<Result<Vec<_>, _>>()?.join("\n\n");
+        let values = context! {
+            services,
+            client => letter.client.to_string(),
+            recovered => utc_and_local(letter.recovered, &self.zone),
+            count,
+            unsubscribe => self.unsubscribe_mail.to_string(),
         };
-        let subject = if letter.services.len() == 1 { &template.subject } else { &template.subject_of_several };
-        let subject = subject.fill(|placeholder| value(placeholder, first));
-        let services: Vec<String> = letter
-            .services
-            .iter()
-            .map(|service| template.service.fill(|placeholder| value(placeholder, service)))
-            .collect();
-        let text = template.text.fill(|placeholder| match placeholder {
-            Placeholder::Services => services.join("\n\n"),
-            other => value(other, first),
-        });
+        let text = self.filled(language, Part::Text, values)?;
         let link = match (&self.links, language) {
             (None, _) => String::new(),
             (Some(links), Language::En) => format!("\nOr open {}\n", links.of(&letter.to)),
             (Some(links), Language::Ja) => format!("\nまたは次のページで停止できます。 {}\n", links.of(&letter.to)),
         };
         Ok((subject.replace(char::is_control, " "), text + "\n" + &link))
+    }
+
+    /// What the body says of one service.
+    fn about(&self, letter: &Letter, service: &LetterService, language: Language) -> Result<String, Unwritable> {
+        let time = |at| utc_and_local(at, &self.zone);
+        let values = context! {
+            server => server(service),
+            port => service.service.port(),
+            client => letter.client.to_string(),
+            since => time(service.since),
+            recovered => time(letter.recovered),
+            duration => phrase::duration(language, letter.recovered.since(service.since)),
+            first => time(service.first),
+            latest => time(service.latest),
+            attempts => phrase::attempts(language, service.attempts),
+            failure => phrase::failure(language, service.failure),
+        };
+        self.filled(language, Part::Service, values)
+    }
+
+    fn filled(&self, language: Language, part: Part, values: Value) -> Result<String, Unwritable> {
+        let template = match language {
+            Language::En => &self.english,
+            Language::Ja => &self.japanese,
+        };
+        template.fill(part, values).map_err(|error| Unwritable(format!("its template does not work: {error}")))
     }
 }
 

@@ -1,13 +1,15 @@
-//! The letter's text with gaps: template files in, patterns that are known to be complete out.
+//! The letter's text with gaps: template files in, templates that are known to be complete out.
 //!
-//! A file has four parts, each under its name in square brackets. Every `{placeholder}` is checked when the file is
-//! read, so that a typing error is found by `ringback check` and not when a server comes back at night.
+//! A file has four parts, each under its name in square brackets, each a Jinja template. Every part is compiled, looked
+//! through for names that have no meaning, and tried, when the file is read: a typing error is found by `ringback check` and
+//! not when a server comes back at night.
 
 use std::{fs, io, path::Path};
 
-use monitor_core::domain::Language;
+use minijinja::{Environment, UndefinedBehavior, Value, context, syntax::SyntaxConfig};
+use monitor_core::domain::{Language, byte_order_mark::without_mark};
 
-use super::placeholder::Placeholder;
+use super::old_template::Syntax;
 
 /// What is wrong with a template file.
 #[derive(Debug, thiserror::Error)]
@@ -20,8 +22,8 @@ pub enum TemplateError {
         /// Why.
         source: io::Error,
     },
-    /// A placeholder that this part of the letter cannot have.
-    #[error("{file}, line {line}: {{{name}}} has no meaning in [{part}]: write one of {known}, or {{{{ for a brace")]
+    /// A name that this part of the letter cannot have.
+    #[error("{file}, line {line}: {{{{ {name} }}}} has no meaning in [{part}]: write one of {known}")]
     Unknown {
         /// The file.
         file: String,
@@ -34,7 +36,29 @@ pub enum TemplateError {
         /// The placeholders that it can have.
         known: String,
     },
-    /// A `{` without its `}` on the same line.
+    /// Not what Jinja understands.
+    #[error("{file}, line {line}: {what}: write {{{{ \"{{{{\" }}}} for two braces")]
+    Syntax {
+        /// The file.
+        file: String,
+        /// Counted from 1.
+        line: usize,
+        /// What Jinja says.
+        what: String,
+    },
+    /// Both syntaxes in one file.
+    #[error(
+        "{file}, line {line}: {{{name}}} is the old syntax, and the file has the new one too: write {{{{ {name} }}}}"
+    )]
+    Mixed {
+        /// The file.
+        file: String,
+        /// Counted from 1.
+        line: usize,
+        /// What stands between the braces.
+        name: String,
+    },
+    /// In the old syntax: a `{` without its `}` on the same line.
     #[error("{file}, line {line}: `{{` without `}}`: close it, or write {{{{ for a brace")]
     Open {
         /// The file.
@@ -43,7 +67,7 @@ pub enum TemplateError {
         line: usize,
     },
     /// A heading that no part has.
-    #[error("{file}, line {line}: there is no part [{name}]: write {}", PARTS.map(|part| format!("[{}]", part.name)).join(", "))]
+    #[error("{file}, line {line}: there is no part [{name}]: write {}", PARTS.map(|part| format!("[{}]", part.name())).join(", "))]
     Heading {
         /// The file.
         file: String,
@@ -70,74 +94,60 @@ pub enum TemplateError {
     },
 }
 
-/// One part of a template file, and what may stand in it.
-struct Part {
-    name: &'static str,
-    placeholders: &'static [Placeholder],
+/// One part of a template file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Subject of a letter about one service.
+    Subject,
+    /// Subject of a letter about more than one.
+    SubjectOfSeveral,
+    /// The body.
+    Text,
+    /// Stands in the body once per service.
+    Service,
 }
 
-const SUBJECT: usize = 0;
-const SUBJECT_OF_SEVERAL: usize = 1;
-const TEXT: usize = 2;
-const SERVICE: usize = 3;
-const PARTS: [Part; 4] = {
-    use Placeholder as P;
-    [
-        Part { name: "subject", placeholders: &[P::Server, P::Port] },
-        Part { name: "subject of several", placeholders: &[P::Server, P::Port, P::Others, P::Count] },
-        Part { name: "text", placeholders: &[P::Services, P::Client, P::Recovered, P::Count, P::Unsubscribe] },
-        Part {
-            name: "service",
-            placeholders: &[
-                P::Server,
-                P::Port,
-                P::Client,
-                P::Since,
-                P::Recovered,
-                P::Duration,
-                P::First,
-                P::Latest,
-                P::Attempts,
-                P::Failure,
+const PARTS: [Part; 4] = [Part::Subject, Part::SubjectOfSeveral, Part::Text, Part::Service];
+
+impl Part {
+    /// What stands in the square brackets.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Subject => "subject",
+            Self::SubjectOfSeveral => "subject of several",
+            Self::Text => "text",
+            Self::Service => "service",
+        }
+    }
+
+    /// What it can say.
+    const fn gaps(self) -> &'static [&'static str] {
+        match self {
+            Self::Subject => &["server", "port"],
+            Self::SubjectOfSeveral => &["server", "port", "others", "count"],
+            Self::Text => &["services", "client", "recovered", "count", "unsubscribe"],
+            Self::Service => &[
+                "server",
+                "port",
+                "client",
+                "since",
+                "recovered",
+                "duration",
+                "first",
+                "latest",
+                "attempts",
+                "failure",
             ],
-        },
-    ]
-};
-
-/// A text with gaps.
-#[derive(Clone, Debug)]
-pub(super) struct Pattern(Vec<Piece>);
-
-#[derive(Clone, Debug)]
-enum Piece {
-    Literal(String),
-    Gap(Placeholder),
-}
-
-impl Pattern {
-    /// The text with every gap filled.
-    pub(super) fn fill(&self, value: impl Fn(Placeholder) -> String) -> String {
-        self.0.iter().fold(String::new(), |mut text, piece| {
-            match piece {
-                Piece::Literal(literal) => text.push_str(literal),
-                Piece::Gap(placeholder) => text.push_str(&value(*placeholder)),
-            }
-            text
-        })
+        }
     }
 }
 
 /// The letter in one language.
 #[derive(Clone, Debug)]
 pub(super) struct Template {
-    /// Subject of a letter about one service.
-    pub(super) subject: Pattern,
-    /// Subject of a letter about more than one.
-    pub(super) subject_of_several: Pattern,
-    /// The body.
-    pub(super) text: Pattern,
-    /// Stands in the body once per service.
-    pub(super) service: Pattern,
+    parts: Environment<'static>,
+    /// What the operator should change some day, and where.
+    pub(super) remark: Option<String>,
 }
 
 impl Template {
@@ -156,143 +166,96 @@ impl Template {
         fs::read_dir(dir).map_err(unreadable(dir))?;
         let path = dir.join(name);
         match fs::read_to_string(&path) {
-            Ok(text) => Self::parse(&path.display().to_string(), &text),
+            Ok(text) => Self::parse(&path.display().to_string(), without_mark(&text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::parse(name, built_in),
             Err(error) => Err(unreadable(&path)(error)),
         }
     }
 
+    /// The part with every gap filled.
+    pub(super) fn fill(&self, part: Part, values: Value) -> Result<String, minijinja::Error> {
+        self.parts.get_template(part.name())?.render(values)
+    }
+
     fn parse(file: &str, text: &str) -> Result<Self, TemplateError> {
-        let mut parts: [Vec<(usize, &str)>; PARTS.len()] = Default::default();
-        let mut current = None;
-        for (line, content) in text.trim_start_matches('\u{feff}').lines().enumerate().map(|(at, text)| (at + 1, text))
-        {
-            if let Some(name) = content.strip_prefix('[').and_then(|rest| rest.trim_end().strip_suffix(']')) {
-                current =
-                    Some(PARTS.iter().position(|part| part.name == name).ok_or_else(|| TemplateError::Heading {
-                        file: file.to_owned(),
-                        line,
-                        name: name.to_owned(),
-                    })?);
-            } else if let Some(part) = current {
-                parts[part].push((line, content));
+        let parts = divided(file, text)?;
+        let known = |name: &str| PARTS.iter().any(|part| part.gaps().contains(&name));
+        let syntax = Syntax::of(file, parts.iter().flatten(), known)?;
+        let mut template = Self { parts: environment(), remark: syntax.remark(file) };
+        for (part, lines) in PARTS.into_iter().zip(&parts) {
+            let filled = |(_, line): &(usize, &str)| !line.trim().is_empty();
+            let (Some(first), Some(last)) = (lines.iter().position(filled), lines.iter().rposition(filled)) else {
+                return Err(TemplateError::Missing { file: file.to_owned(), part: part.name() });
+            };
+            let is_subject = matches!(part, Part::Subject | Part::SubjectOfSeveral);
+            if is_subject && lines.iter().filter(|line| filled(line)).count() > 1 {
+                return Err(TemplateError::Lines { file: file.to_owned(), part: part.name() });
             }
+            template.add(file, part, &lines[first..=last], &syntax)?;
         }
-        let part = |at: usize| pattern(file, &PARTS[at], &parts[at]);
-        let one_line = |at: usize| {
-            let lines = parts[at].iter().filter(|(_, line)| !line.trim().is_empty()).count();
-            let name = PARTS[at].name;
-            if lines > 1 { Err(TemplateError::Lines { file: file.to_owned(), part: name }) } else { part(at) }
+        Ok(template)
+    }
+
+    /// Compiles a part and tries it.
+    fn add(&mut self, file: &str, part: Part, lines: &[(usize, &str)], syntax: &Syntax) -> Result<(), TemplateError> {
+        let source = lines.iter().map(|(line, content)| syntax.as_jinja(file, *line, content.trim_end()));
+        let source = source.collect::<Result<Vec<_>, _>>()?.join("\n");
+        let begin = lines.first().map_or(0, |(line, _)| *line);
+        let wrong = |error: minijinja::Error| TemplateError::Syntax {
+            file: file.to_owned(),
+            line: begin + error.line().unwrap_or(1) - 1,
+            what: error.detail().map_or_else(|| error.kind().to_string(), str::to_owned),
         };
-        Ok(Self {
-            subject: one_line(SUBJECT)?,
-            subject_of_several: one_line(SUBJECT_OF_SEVERAL)?,
-            text: part(TEXT)?,
-            service: part(SERVICE)?,
-        })
+        self.parts.add_template_owned(part.name(), source).map_err(wrong)?;
+        let mut names = self.parts.get_template(part.name()).map_err(wrong)?.undeclared_variables(false);
+        names.retain(|name| !part.gaps().contains(&name.as_str()));
+        names.retain(|name| self.parts.globals().all(|(global, _)| global != name));
+        if let Some(name) = names.into_iter().min() {
+            let line = lines.iter().find(|(_, content)| content.contains(&name)).map_or(begin, |(line, _)| *line);
+            let known = part.gaps().iter().map(|name| format!("{{{{ {name} }}}}")).collect::<Vec<_>>().join(" ");
+            return Err(TemplateError::Unknown { file: file.to_owned(), line, name, part: part.name(), known });
+        }
+        self.fill(part, trial()).map(drop).map_err(wrong)
     }
 }
 
-fn pattern(file: &str, part: &Part, lines: &[(usize, &str)]) -> Result<Pattern, TemplateError> {
-    let filled = |(_, line): &(usize, &str)| !line.trim().is_empty();
-    let (Some(first), Some(last)) = (lines.iter().position(filled), lines.iter().rposition(filled)) else {
-        return Err(TemplateError::Missing { file: file.to_owned(), part: part.name });
-    };
-    let mut pieces = Vec::new();
-    let mut literal = String::new();
-    for (at, (line, content)) in lines[first..=last].iter().enumerate() {
-        if at > 0 {
-            literal.push('\n');
-        }
-        let mut rest = content.trim_end();
-        while let Some(brace) = rest.find(['{', '}']) {
-            literal.push_str(&rest[..brace]);
-            rest = &rest[brace..];
-            if let Some(after) = rest.strip_prefix("{{") {
-                literal.push('{');
-                rest = after;
-            } else if let Some(after) = rest.strip_prefix('{') {
-                let (name, after) =
-                    after.split_once('}').ok_or_else(|| TemplateError::Open { file: file.to_owned(), line: *line })?;
-                let placeholder = part.placeholders.iter().find(|known| known.word() == name).ok_or_else(|| {
-                    TemplateError::Unknown {
-                        file: file.to_owned(),
-                        line: *line,
-                        name: name.to_owned(),
-                        part: part.name,
-                        known: part
-                            .placeholders
-                            .iter()
-                            .map(|p| format!("{{{}}}", p.word()))
-                            .collect::<Vec<_>>()
-                            .join(" "),
-                    }
-                })?;
-                pieces.push(Piece::Literal(std::mem::take(&mut literal)));
-                pieces.push(Piece::Gap(*placeholder));
-                rest = after;
-            } else {
-                literal.push('}');
-                rest = rest.strip_prefix("}}").unwrap_or(&rest[1..]);
-            }
-        }
-        literal.push_str(rest);
+/// Files are written with tags on lines of their own, which leave no empty lines behind.
+fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    // The default syntax with these two can always be built.
+    if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
+        environment.set_syntax(syntax);
     }
-    pieces.push(Piece::Literal(literal));
-    Ok(Pattern(pieces))
+    environment
+}
+
+/// A value of its kind for every gap.
+fn trial() -> Value {
+    context! {
+        server => "www.example.net (192.0.2.7)", port => 443, others => 1, count => 2, services => "…",
+        client => "198.18.0.1", since => "2026-11-20 23:56:41 UTC", recovered => "2026-11-21 02:01:41 UTC",
+        duration => "2 hours 5 minutes", first => "2026-11-21 00:05:01 UTC", latest => "2026-11-21 02:00:41 UTC",
+        attempts => "3 times", failure => "no answer", unsubscribe => "ringback@example.net",
+    }
+}
+
+/// The numbered lines of each part. What stands above the first heading is a comment.
+fn divided<'a>(file: &str, text: &'a str) -> Result<[Vec<(usize, &'a str)>; PARTS.len()], TemplateError> {
+    let mut parts: [Vec<_>; PARTS.len()] = Default::default();
+    let mut current = None;
+    for (line, content) in text.lines().enumerate().map(|(at, text)| (at + 1, text)) {
+        if let Some(name) = content.strip_prefix('[').and_then(|rest| rest.trim_end().strip_suffix(']')) {
+            let part = PARTS.iter().position(|part| part.name() == name);
+            let unknown = || TemplateError::Heading { file: file.to_owned(), line, name: name.to_owned() };
+            current = Some(part.ok_or_else(unknown)?);
+        } else if let Some(part) = current {
+            parts[part].push((line, content));
+        }
+    }
+    Ok(parts)
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use super::*;
-
-    const SMALL: &str =
-        "[subject]\nS {server}\n[subject of several]\nM {others}\n[text]\n{services}\n[service]\n{port}\n";
-
-    fn wrong(from: &str, to: &str) -> String {
-        Template::parse("my.txt", &SMALL.replace(from, to)).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn the_built_in_templates_are_right() {
-        for language in [Language::En, Language::Ja] {
-            Template::load(None, language).unwrap();
-        }
-    }
-
-    #[test]
-    fn gaps_are_filled_and_doubled_braces_are_braces() {
-        let template = Template::parse("my.txt", &SMALL.replace("S {server}", "a {{x}} {server}!")).unwrap();
-        assert_eq!(template.subject.fill(|p| format!("<{}>", p.word())), "a {x} <server>!");
-    }
-
-    #[test]
-    fn mistakes_name_the_file_the_line_and_the_way_out() {
-        assert_eq!(
-            wrong("S {server}", "S {sevrer}"),
-            "my.txt, line 2: {sevrer} has no meaning in [subject]: write one of {server} {port}, or {{ for a brace"
-        );
-        assert_eq!(
-            wrong("S {server}", "S {server"),
-            "my.txt, line 2: `{` without `}`: close it, or write {{ for a brace"
-        );
-        assert_eq!(
-            wrong("[text]", "[body]"),
-            "my.txt, line 5: there is no part [body]: write [subject], [subject of several], [text], [service]"
-        );
-        assert_eq!(wrong("{port}", ""), "my.txt: the part [service] is missing or empty");
-        assert_eq!(wrong("S {server}", "S\nS"), "my.txt: the part [subject] must be one line");
-    }
-
-    #[test]
-    fn an_operators_file_counts_and_an_absent_one_means_the_built_in_text() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("recovered.en.txt"), SMALL).unwrap();
-        let english = Template::load(Some(dir.path()), Language::En).unwrap();
-        assert_eq!(english.subject.fill(|_| "x".to_owned()), "S x");
-        Template::load(Some(dir.path()), Language::Ja).unwrap();
-        let error = Template::load(Some(&dir.path().join("absent")), Language::En).unwrap_err().to_string();
-        assert!(error.contains("template_dir") && error.contains("absent"), "{error}");
-    }
-}
+#[path = "template_tests.rs"]
+mod tests;
