@@ -2,7 +2,7 @@
 
 mod elsewhere;
 mod failure;
-mod ledger;
+mod index;
 mod probing;
 mod recovery;
 mod tally;
@@ -16,7 +16,7 @@ mod tests;
 
 use std::time::Duration;
 
-use self::ledger::{Ledger, Tracked};
+use self::index::{OutageIndex, Tracked};
 pub use self::tally::Tally;
 use super::{Actions, Change, Mark, Observation, Outage, Phase, Rules};
 use crate::domain::{OutageId, Service, UnixMs};
@@ -52,7 +52,7 @@ const PURGE_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::fro
 #[derive(Debug)]
 pub struct Machine {
     rules: Rules,
-    ledger: Ledger,
+    index: OutageIndex,
     next_id: OutageId,
     next_purge: Option<UnixMs>,
     tally: Tally,
@@ -64,13 +64,14 @@ impl Machine {
     /// How many different clients a suspicion rests on is counted anew; probes begin at once.
     #[must_use]
     pub fn restore(rules: Rules, outages: Vec<Outage>, next_id: OutageId) -> (Self, Actions) {
-        let mut machine = Self { rules, ledger: Ledger::default(), next_id, next_purge: None, tally: Tally::default() };
+        let mut machine =
+            Self { rules, index: OutageIndex::default(), next_id, next_purge: None, tally: Tally::default() };
         let mut actions = Actions::default();
         for outage in outages {
             machine.next_id = machine.next_id.max(OutageId(outage.id.0 + 1));
             let mut tracked = Tracked::new(outage);
             if outage.phase == Phase::Open {
-                machine.ledger.mark(&outage, &mut actions.marks);
+                machine.index.mark(&outage, &mut actions.marks);
                 tracked.probing = probing::Probing::first(&machine.rules, UnixMs::default());
             }
             if outage.phase == Phase::Suspected && machine.rules.ask.is_some() && outage.evidence.is_silence() {
@@ -109,8 +110,8 @@ impl Machine {
         let mut actions = Actions::default();
         self.purge(now, &mut actions);
         let mut settled = Vec::new();
-        for id in self.ledger.due(now) {
-            let Some(tracked) = self.ledger.get(id) else { continue };
+        for id in self.index.due(now) {
+            let Some(tracked) = self.index.get(id) else { continue };
             match tracked.outage.phase {
                 Phase::Suspected | Phase::Settling { .. } if tracked.asking.is_some_and(|until| until <= now) => {
                     self.nobody_objected(id, now, &mut actions);
@@ -135,14 +136,14 @@ impl Machine {
     /// When [`Machine::tick`] is to be called next.
     #[must_use]
     pub fn next_deadline(&self) -> Option<UnixMs> {
-        [self.ledger.next_due(), self.next_purge].into_iter().flatten().min()
+        [self.index.next_due(), self.next_purge].into_iter().flatten().min()
     }
 
     /// Goes on under other rules (reload).
     pub fn set_rules(&mut self, rules: Rules) {
         self.rules = rules;
         self.next_purge = None;
-        for mut tracked in self.ledger.take_all() {
+        for mut tracked in self.index.take_all() {
             if tracked.outage.phase == Phase::Open {
                 tracked.probing = probing::Probing::first(&self.rules, UnixMs::default());
             }
@@ -152,16 +153,13 @@ impl Machine {
 
     /// The outages that are not over, by id.
     pub fn outages(&self) -> impl Iterator<Item = &Outage> {
-        self.ledger.outages()
+        self.index.outages()
     }
 
     /// Whether other gateways are to be asked about an attempt at this service.
     #[must_use]
     pub fn asks_about(&self, service: Service) -> bool {
-        self.ledger
-            .of_service(service)
-            .and_then(|id| self.ledger.get(id))
-            .is_some_and(|tracked| tracked.asking.is_some())
+        self.index.of_service(service).and_then(|id| self.index.get(id)).is_some_and(|tracked| tracked.asking.is_some())
     }
 
     /// What was seen and not acted on.
@@ -180,12 +178,12 @@ impl Machine {
                 tracked.probing.as_ref().map_or(aged, |probing| aged.min(probing.next))
             }
         };
-        self.ledger.put(tracked, due);
+        self.index.put(tracked, due);
     }
 
     /// Ends the outage; nobody is told.
     fn discard(&mut self, id: OutageId, at: UnixMs, actions: &mut Actions) {
-        let Some(tracked) = self.ledger.take(id) else { return };
+        let Some(tracked) = self.index.take(id) else { return };
         actions.changes.push(Change::Discard { outage: id, at });
         self.unmark(&tracked.outage, actions);
     }
@@ -194,13 +192,13 @@ impl Machine {
     fn unmark(&mut self, outage: &Outage, actions: &mut Actions) {
         if outage.phase == Phase::Open {
             actions.marks.push(Mark::Recovered(outage.service));
-            self.ledger.unmark_host(outage, &mut actions.marks);
+            self.index.unmark_host(outage, &mut actions.marks);
         }
     }
 
     /// Aged entries leave the waiting lists also without a recovery (F-8).
     fn purge(&mut self, now: UnixMs, actions: &mut Actions) {
-        if self.ledger.is_empty() {
+        if self.index.is_empty() {
             self.next_purge = None;
             return;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Machine, ledger::Tracked};
+use super::{Machine, index::Tracked};
 use crate::{
     domain::{ClientAddr, OutageId, Service, UnixMs},
     outage::{Actions, Change, Outage, Phase, Recovery},
@@ -12,7 +12,7 @@ impl Machine {
     /// An outage that another gateway has opened: this one marks the service too, and lists whoever tries here. Where one
     /// is open or settles already, nothing is new; a suspicion is confirmed.
     pub(super) fn open_elsewhere(&mut self, now: UnixMs, theirs: &Outage, actions: &mut Actions) {
-        let mut tracked = match self.ledger.of_service(theirs.service).and_then(|id| self.ledger.take(id)) {
+        let mut tracked = match self.index.of_service(theirs.service).and_then(|id| self.index.take(id)) {
             Some(tracked) if tracked.outage.phase != Phase::Suspected => return self.put(tracked),
             Some(tracked) => tracked,
             None => {
@@ -34,7 +34,7 @@ impl Machine {
 
     /// Nobody has seen an answer of what is suspected, or nobody could say so in time.
     pub(super) fn nobody_objected(&mut self, id: OutageId, now: UnixMs, actions: &mut Actions) {
-        let Some(mut tracked) = self.ledger.take(id) else { return };
+        let Some(mut tracked) = self.index.take(id) else { return };
         match tracked.outage.phase {
             Phase::Suspected => self.open_if_confirmed(now, &mut tracked, actions),
             Phase::Settling { .. } => self.reopen_unless_asking(now, &mut tracked, actions),
@@ -58,7 +58,7 @@ impl Machine {
         well: UnixMs,
         actions: &mut Actions,
     ) {
-        let Some(mut tracked) = self.ledger.of_service(service).and_then(|id| self.ledger.take(id)) else { return };
+        let Some(mut tracked) = self.index.of_service(service).and_then(|id| self.index.take(id)) else { return };
         let Outage { id, phase, latest, .. } = tracked.outage;
         self.tally.answered_elsewhere += u64::from(attempts);
         let was_well = latest <= well;

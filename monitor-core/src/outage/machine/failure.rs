@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Machine, ledger::Tracked, probing::Probing};
+use super::{Machine, index::Tracked, probing::Probing};
 use crate::{
     domain::{OutageId, UnixMs},
     outage::{Actions, Change, FailedAttempt, Failure, Level, Mark, Outage, Phase, Standing},
@@ -10,11 +10,11 @@ use crate::{
 
 impl Machine {
     pub(super) fn failed(&mut self, now: UnixMs, attempt: &FailedAttempt, actions: &mut Actions) {
-        let known = self.ledger.of_service(attempt.service);
+        let known = self.index.of_service(attempt.service);
         if !self.counts(attempt, known, actions) {
             return;
         }
-        let mut tracked = match known.and_then(|id| self.ledger.take(id)) {
+        let mut tracked = match known.and_then(|id| self.index.take(id)) {
             Some(tracked) => tracked,
             None => self.suspect(attempt),
         };
@@ -31,7 +31,7 @@ impl Machine {
                 self.ask(now, attempt, &mut tracked);
                 self.open_if_confirmed(now, &mut tracked, actions);
             }
-            Phase::Open if raised => self.ledger.mark_host(&tracked.outage, &mut actions.marks),
+            Phase::Open if raised => self.index.mark_host(&tracked.outage, &mut actions.marks),
             Phase::Open => {}
             // An attempt from before the recovery only joins the list; one made after it says that it was none. A SYN
             // that was reported by a mark which is gone by now has yet to be answered or not.
@@ -146,7 +146,7 @@ impl Machine {
     }
 
     pub(super) fn opened(&mut self, now: UnixMs, tracked: &mut Tracked, actions: &mut Actions) {
-        self.ledger.mark(&tracked.outage, &mut actions.marks);
+        self.index.mark(&tracked.outage, &mut actions.marks);
         tracked.probing = Probing::first(&self.rules, now);
     }
 }

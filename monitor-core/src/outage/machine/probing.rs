@@ -52,7 +52,7 @@ fn jitter(id: OutageId, tries: u32) -> f64 {
 impl Machine {
     /// Asks for a probe of an open outage if its time has come.
     pub(super) fn probe_if_due(&mut self, id: OutageId, now: UnixMs, actions: &mut Actions) {
-        let Some(mut tracked) = self.ledger.take(id) else { return };
+        let Some(mut tracked) = self.index.take(id) else { return };
         if let Some(probing) = tracked.probing
             && probing.next <= now
         {

@@ -34,7 +34,7 @@ impl Tracked {
 
 /// See the module. Each operation costs O(log n) of the open outages.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(super) struct OutageIndex {
     by_id: BTreeMap<OutageId, Tracked>,
     by_service: HashMap<Service, OutageId>,
     by_host: HashMap<IpAddr, BTreeSet<OutageId>>,
@@ -43,7 +43,7 @@ pub(super) struct Ledger {
     marked_hosts: HashMap<IpAddr, usize>,
 }
 
-impl Ledger {
+impl OutageIndex {
     pub(super) fn is_empty(&self) -> bool {
         self.by_id.is_empty()
     }
@@ -120,7 +120,7 @@ impl Ledger {
         }
     }
 
-    /// Takes back what [`Ledger::mark_host`] did for this outage, which is open until now.
+    /// Takes back what [`OutageIndex::mark_host`] did for this outage, which is open until now.
     pub(super) fn unmark_host(&mut self, outage: &Outage, marks: &mut Vec<Mark>) {
         debug_assert_eq!(outage.phase, Phase::Open);
         let host = outage.service.addr();
