@@ -56,6 +56,7 @@ pub const fn failure(language: Language, failure: Failure) -> &'static str {
             Failure::KnownFailed => "the server was known to be down",
             Failure::Stalled => "connection stalled",
             Failure::Sick => "the server did not pass its own checks",
+            Failure::Asked => "you asked to be told",
         },
         Language::Ja => match failure {
             Failure::Unanswered => "応答なし",
@@ -67,6 +68,7 @@ pub const fn failure(language: Language, failure: Failure) -> &'static str {
             Failure::KnownFailed => "サーバーが停止中",
             Failure::Stalled => "接続が応答しなくなった",
             Failure::Sick => "サーバーの自己診断で異常",
+            Failure::Asked => "通知のご希望",
         },
     }
 }

@@ -26,6 +26,8 @@ pub enum Failure {
     Stalled,
     /// Refused at a guarded port of this host: the application behind it did not pass its checks (D-1).
     Sick,
+    /// Nothing failed: the client asked to be told (F-24, B-2). Only waiting lists and letters have this.
+    Asked,
 }
 
 /// Whether evidence speaks of one service or of its whole host.
@@ -39,7 +41,7 @@ pub enum Level {
 }
 
 impl Failure {
-    /// Every kind, for tables and tests.
+    /// Every kind that an attempt can have, for tables and tests.
     pub const ALL: [Self; 9] = [
         Self::Unanswered,
         Self::Refused,
@@ -70,8 +72,27 @@ impl Failure {
             | Self::Prohibited
             | Self::KnownFailed
             | Self::Stalled
-            | Self::Sick => Level::Service,
+            | Self::Sick
+            | Self::Asked => Level::Service,
         }
+    }
+
+    /// Whether this says something of the service by itself: a SYN to a service that was known to be failed does not, and
+    /// neither does a client that asks.
+    #[must_use]
+    pub const fn is_finding(self) -> bool {
+        !matches!(self, Self::KnownFailed | Self::Asked)
+    }
+
+    /// Whether a line of a waiting list says more with this than with `other`.
+    #[must_use]
+    pub fn tells_more_than(self, other: Self) -> bool {
+        let weight = |failure| match failure {
+            Self::Asked => 0,
+            Self::KnownFailed => 1,
+            _ => 2,
+        };
+        weight(self) > weight(other)
     }
 
     /// The word that the store, JSON and messages use.
@@ -87,13 +108,14 @@ impl Failure {
             Self::KnownFailed => "known-failed",
             Self::Stalled => "stalled",
             Self::Sick => "sick",
+            Self::Asked => "asked",
         }
     }
 
     /// The evidence that [`Failure::word`] names.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|failure| failure.word() == word)
+        Self::ALL.into_iter().chain([Self::Asked]).find(|failure| failure.word() == word)
     }
 }
 

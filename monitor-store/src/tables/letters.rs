@@ -57,7 +57,7 @@ impl Attempts {
         self.first = self.first.min(other.first);
         self.latest = self.latest.max(other.latest);
         self.count += other.count;
-        if self.why == Failure::KnownFailed {
+        if other.why.tells_more_than(self.why) {
             self.why = other.why;
         }
     }
@@ -153,9 +153,11 @@ impl<'a> Letters<'a> {
                          ELSE letter_service.first END,
                      latest = CASE WHEN excluded.latest > letter_service.latest THEN excluded.latest
                          ELSE letter_service.latest END,
-                     failure = CASE WHEN letter_service.failure = '{}' THEN excluded.failure
-                         ELSE letter_service.failure END",
-                Failure::KnownFailed.word()
+                     failure = CASE WHEN letter_service.failure = '{asked}'
+                             OR (letter_service.failure = '{known}' AND excluded.failure <> '{asked}')
+                         THEN excluded.failure ELSE letter_service.failure END",
+                asked = Failure::Asked.word(),
+                known = Failure::KnownFailed.word(),
             ),
         )?;
         Ok(())

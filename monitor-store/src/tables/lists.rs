@@ -3,7 +3,7 @@
 use monitor_core::{
     domain::{OutageId, UnixMs},
     mail::{LetterId, Outcome},
-    outage::Closing,
+    outage::{Closing, Failure},
     relay::{About, List, Listed, MOST_CLIENTS, Receipt, Relay, Relays},
 };
 
@@ -81,7 +81,8 @@ impl<'a> Lists<'a> {
             first: waiting.first,
             latest: waiting.latest,
             attempts: u64::try_from(waiting.attempts).unwrap_or(0),
-            evidence: waiting.evidence,
+            // Relays of this version of the list know no other word for a client that has not tried.
+            evidence: if waiting.evidence == Failure::Asked { Failure::KnownFailed } else { waiting.evidence },
         });
         if self.clients.len() == MOST_CLIENTS { self.write() } else { Ok(()) }
     }

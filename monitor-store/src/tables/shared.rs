@@ -7,7 +7,7 @@ use std::{collections::HashMap, time::Duration};
 
 use monitor_core::{
     domain::{OutageId, UnixMs},
-    outage::{Change, Closing, Failure, Outage, Phase},
+    outage::{Change, Closing, Outage, Phase},
 };
 
 use super::{
@@ -125,7 +125,7 @@ impl<'a> Translator<'a> {
                             evidence: *evidence,
                         });
                     }
-                } else if *evidence != Failure::KnownFailed
+                } else if evidence.is_finding()
                     && let Some(word) = self.latest.get(outage).copied()
                 {
                     // It fails here after it was over.

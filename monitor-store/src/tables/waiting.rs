@@ -27,11 +27,11 @@ impl Attempts {
         Self { first: at, latest: at, count: count.into(), why }
     }
 
-    /// F-4's evidence says nothing new about why.
+    /// The latest telling evidence stays.
     fn add(&mut self, later: Self) {
         self.latest = self.latest.max(later.latest);
         self.count += later.count;
-        if later.why != Failure::KnownFailed {
+        if !self.why.tells_more_than(later.why) {
             self.why = later.why;
         }
     }
@@ -110,9 +110,12 @@ impl<'a> WaitingLists<'a> {
             &format!(
                 "ON CONFLICT (outage, client) DO UPDATE SET attempts = waiting.attempts + excluded.attempts,
                      latest = CASE WHEN waiting.latest < excluded.latest THEN excluded.latest ELSE waiting.latest END,
-                     evidence = CASE WHEN excluded.evidence = '{}' THEN waiting.evidence ELSE excluded.evidence END,
+                     evidence = CASE WHEN excluded.evidence = '{asked}'
+                             OR (excluded.evidence = '{known}' AND waiting.evidence <> '{asked}')
+                         THEN waiting.evidence ELSE excluded.evidence END,
                      connected = NULL",
-                Failure::KnownFailed.word()
+                asked = Failure::Asked.word(),
+                known = Failure::KnownFailed.word(),
             ),
         )?;
         Ok(())

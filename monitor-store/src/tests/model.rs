@@ -66,7 +66,7 @@ impl Model {
                 entry.latest = entry.latest.max(*at);
                 entry.attempts += u64::from(*attempts);
                 entry.connected = None;
-                if *evidence != Failure::KnownFailed {
+                if !entry.evidence.tells_more_than(*evidence) {
                     entry.evidence = *evidence;
                 }
             }
@@ -130,7 +130,7 @@ fn change() -> impl Strategy<Value = Change> {
     let id = || (1..4_i64).prop_map(OutageId);
     let who = || proptest::sample::select(&CLIENTS[..]).prop_map(client);
     let at = || (0..12_i64).prop_map(UnixMs);
-    let evidence = proptest::sample::select(&Failure::ALL[..]);
+    let evidence = proptest::sample::select([&Failure::ALL[..], &[Failure::Asked]].concat());
     let closing = (proptest::collection::btree_set(id(), 1..3), at(), any::<bool>()).prop_map(
         |(outages, tell_since, skip_connected)| {
             Change::Close(Closing {

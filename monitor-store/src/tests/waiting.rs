@@ -35,6 +35,28 @@ async fn a_client_is_listed_once_with_first_and_latest_attempt_count_and_telling
     assert_eq!(bed.store.outages(false, 10).await.unwrap()[0].clients, 1);
 }
 
+// proves: F-24a B-2a
+#[tokio::test]
+async fn a_client_that_asked_is_listed_as_such_until_it_tries() {
+    let bed = Bed::with_outages(&[1]).await;
+    let line = async || bed.store.waiting(None, 10).await.unwrap().remove(0);
+    bed.store.apply(vec![attempt(100, 0, Failure::Asked)]).await.unwrap();
+    let asked = line().await;
+    assert_eq!((asked.first, asked.attempts, asked.evidence), (UnixMs(100), 0, Failure::Asked));
+    for (evidence, listed) in [
+        (Failure::Asked, Failure::Asked),
+        (Failure::KnownFailed, Failure::KnownFailed),
+        (Failure::Asked, Failure::KnownFailed),
+        (Failure::Refused, Failure::Refused),
+        (Failure::KnownFailed, Failure::Refused),
+        (Failure::Asked, Failure::Refused),
+    ] {
+        bed.store.apply(vec![attempt(110, u32::from(evidence != Failure::Asked), evidence)]).await.unwrap();
+        assert_eq!(line().await.evidence, listed, "after {evidence}");
+    }
+    assert_eq!(line().await.attempts, 3);
+}
+
 // proves: F-7a
 #[tokio::test]
 async fn lists_are_apart_by_outage_and_address_family() {
