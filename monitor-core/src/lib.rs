@@ -5,7 +5,8 @@
 //!
 //! `domain` has the words that all rooms share. `config` is what the operator wrote; `outage` decides when an outage opens
 //! and ends; `guard`, `standby` and `heartbeat` decide for guarded ports, shared addresses and pairs of hosts; `mail` words
-//! what people are told; `relay` signs and checks the lists for a relay; `snmp` reads what agents send.
+//! what people are told; `relay` signs and checks the lists for a relay; `snmp` reads what agents send. `port` is what the
+//! shells may say to the core that holds the outages, and what it answers.
 
 pub mod config;
 pub mod domain;
@@ -13,6 +14,7 @@ pub mod guard;
 pub mod heartbeat;
 pub mod mail;
 pub mod outage;
+pub mod port;
 pub mod relay;
 pub mod snmp;
 pub mod standby;

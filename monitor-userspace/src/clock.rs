@@ -1,6 +1,9 @@
 //! The two clocks that the rules are told: the wall's, for people and the store, and the kernel's own.
 
-use monitor_core::domain::{MonotonicNs, UnixMs};
+use monitor_core::{
+    domain::{ClockOffset, MonotonicNs, UnixMs},
+    port::Clock,
+};
 use nix::time::{ClockId, clock_gettime};
 
 /// Reads a clock.
@@ -23,7 +26,32 @@ impl Now for MonotonicNs {
     }
 }
 
+/// The clocks of this host.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn wall(&self) -> UnixMs {
+        UnixMs::now()
+    }
+
+    fn offset(&self) -> ClockOffset {
+        ClockOffset::from_nanoseconds(nanoseconds(ClockId::CLOCK_REALTIME) - nanoseconds(ClockId::CLOCK_MONOTONIC))
+    }
+}
+
 /// A clock that cannot be read does not exist on Linux; 0 is then as good as any time.
-pub(crate) fn nanoseconds(clock: ClockId) -> i64 {
+fn nanoseconds(clock: ClockId) -> i64 {
     clock_gettime(clock).map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Clock as _, MonotonicNs, Now as _, SystemClock, UnixMs};
+
+    #[test]
+    fn the_kernels_now_is_the_walls_now() {
+        let converted = SystemClock.offset().unix(MonotonicNs::now());
+        assert!((converted.0 - UnixMs::now().0).abs() < 1000);
+    }
 }

@@ -11,5 +11,5 @@ pub use self::{
     address::{ClientAddr, OutageId, ParseServiceError, Service},
     language::Language,
     net::ClientNet,
-    time::{MonotonicNs, UnixMs},
+    time::{ClockOffset, MonotonicNs, UnixMs},
 };

@@ -1,7 +1,7 @@
 //! The two clocks of the product, kept apart by type.
 //!
 //! The kernel stamps frames with its monotonic clock; people, mails and the store use wall-clock time. The
-//! conversion happens once, in `kernel/clock.rs`.
+//! conversion happens in one place, [`ClockOffset::unix`].
 
 use std::{fmt, ops::Add, time::Duration};
 
@@ -56,6 +56,27 @@ impl Add<Duration> for MonotonicNs {
 
     fn add(self, by: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// How far the wall clock is ahead of the kernel's clock. It changes when the wall clock steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockOffset {
+    nanoseconds: i64,
+}
+
+impl ClockOffset {
+    /// Wall clock minus kernel clock.
+    #[must_use]
+    pub const fn from_nanoseconds(nanoseconds: i64) -> Self {
+        Self { nanoseconds }
+    }
+
+    /// The wall-clock time of a kernel time.
+    #[must_use]
+    pub fn unix(self, at: MonotonicNs) -> UnixMs {
+        let nanoseconds = i64::try_from(at.0).unwrap_or(i64::MAX).saturating_add(self.nanoseconds);
+        UnixMs(nanoseconds / 1_000_000)
     }
 }
 

@@ -1,5 +1,5 @@
 //! What the machine wants done, in three kinds that the shell carries out in this order:
-//! changes are committed to the store, then the kernel is told, then probes are sent.
+//! changes are committed to the store, then the kernel is told, then what it knows is looked at and probes are sent.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -36,7 +36,7 @@ pub struct Outage {
     pub service: Service,
     /// Time of the first failed attempt.
     pub since: UnixMs,
-    /// Time of the latest failed attempt.
+    /// Time of the latest failed attempt, or of the latest client that asked to be told.
     pub latest: UnixMs,
     /// The first evidence.
     pub evidence: Failure,
@@ -66,7 +66,7 @@ pub enum Change {
         at: UnixMs,
         /// Attempts to add to the count.
         attempts: u32,
-        /// Evidence of this attempt; a `KnownFailed` never replaces a more telling one.
+        /// Evidence of this attempt; it never replaces a more telling one ([`Failure::tells_more_than`]).
         evidence: Failure,
     },
     /// Take attempts back that did not fail after all; a client without any left leaves the list.
@@ -141,8 +141,28 @@ pub struct Actions {
     pub changes: Vec<Change>,
     /// To the kernel, in order, after the commit.
     pub marks: Vec<Mark>,
+    /// Services that were just marked failed and may have answered between their last failed attempt and the mark, which
+    /// nobody reports. What the kernel knows after the mark is the answer: [`super::Observation::AnswersAfterMark`] (design
+    /// rule 7).
+    pub race_checks: Vec<Service>,
     /// Services to try to connect to; each is answered by [`super::Observation::Probed`].
     pub probes: Vec<Service>,
+}
+
+impl Actions {
+    /// Adds what is to be done afterwards.
+    pub fn append(&mut self, mut later: Self) {
+        self.changes.append(&mut later.changes);
+        self.marks.append(&mut later.marks);
+        self.race_checks.append(&mut later.race_checks);
+        self.probes.append(&mut later.probes);
+    }
+
+    /// Whether the client is put onto a waiting list.
+    #[must_use]
+    pub fn list(&self, client: ClientAddr) -> bool {
+        self.changes.iter().any(|change| matches!(change, Change::Wait { client: listed, .. } if *listed == client))
+    }
 }
 
 /// The operator's choices that the rules depend on (design rule 8).

@@ -1,9 +1,11 @@
 //! The face of the machine: takes facts and time, and passes them to the rule that they concern.
 
+mod asked;
 mod elsewhere;
 mod failure;
 mod index;
 mod probing;
+mod race;
 mod recovery;
 mod tally;
 
@@ -72,6 +74,7 @@ impl Machine {
             let mut tracked = Tracked::new(outage);
             if outage.phase == Phase::Open {
                 machine.index.mark(&outage, &mut actions.marks);
+                actions.race_checks.push(outage.service);
                 tracked.probing = probing::Probing::first(&machine.rules, UnixMs::default());
             }
             if outage.phase == Phase::Suspected && machine.rules.ask.is_some() && outage.evidence.is_silence() {
@@ -88,6 +91,10 @@ impl Machine {
         let mut actions = Actions::default();
         match observation {
             Observation::Failed(attempt) => self.failed(now, &attempt, &mut actions),
+            Observation::Asked { client, service, at, known } => self.asked(client, service, at, known, &mut actions),
+            Observation::AnswersAfterMark { service, count, last, at } => {
+                self.answers_after_mark(service, (count, last), at, &mut actions);
+            }
             Observation::Answered { service, client, at } => self.answered(service, client, at, &mut actions),
             Observation::Withdrawn { service, client, attempts } => {
                 self.withdrawn(service, client, attempts, &mut actions);

@@ -6,6 +6,7 @@
 
 mod action;
 mod evidence;
+mod intake;
 mod machine;
 mod observation;
 mod question;
@@ -14,8 +15,9 @@ mod restored;
 pub use self::{
     action::{Actions, Change, Closing, Mark, Outage, Phase, Rules},
     evidence::{Failure, Level, Recovery},
+    intake::{GuardFinding, Intake, Known, Meaning},
     machine::{Machine, Tally},
-    observation::{FailedAttempt, Observation, Standing, Target},
+    observation::{AnswersSeen, FailedAttempt, Observation, Standing, Target},
     question::Question,
     restored::Restored,
 };

@@ -33,19 +33,28 @@ pub struct FailedAttempt {
     pub evidence: Failure,
     /// When the SYN passed, by the kernel's clock.
     pub seen: MonotonicNs,
-    /// When the service last answered anybody, by the kernel's clock; `None`: never on this path.
-    pub last_answer: Option<MonotonicNs>,
     /// When the SYN passed, by the wall clock.
     pub at: UnixMs,
     /// Attempts of this client that this report stands for; 0: more evidence on an attempt that was reported before.
     pub attempts: u32,
     /// Why the service may have an outage.
     pub standing: Standing,
-    /// Whether this path has ever shown the answer of any service. Silence on a path where answers are never seen
-    /// (asymmetric routing) says "cannot tell" (design rule 3).
-    pub answers_seen: bool,
     /// Whether the client is in the address book (for `remember = "known"`, F-7).
     pub known: bool,
+    /// What the kernel knew of answers when it reported the attempt; `None`: a guard reports it, which sees none.
+    pub answers: Option<AnswersSeen>,
+}
+
+/// What was known of a service's answers when an attempt failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnswersSeen {
+    /// When the service last answered anybody, by the kernel's clock; `None`: never on this path.
+    pub last: Option<MonotonicNs>,
+    /// How often it had answered, modulo 2^32.
+    pub count: u32,
+    /// Whether this path has ever shown the answer of any service. Silence on a path where answers are never seen
+    /// (asymmetric routing) says "cannot tell" (design rule 3).
+    pub on_path: bool,
 }
 
 /// What an authenticated signal or a trap speaks of.
@@ -63,6 +72,29 @@ pub enum Target {
 pub enum Observation {
     /// An attempt failed (F-2 to F-4, F-6).
     Failed(FailedAttempt),
+    /// A client asks to be told of the end of this service's outage, whether or not it has tried (F-24, B-2).
+    Asked {
+        /// Who asks.
+        client: ClientAddr,
+        /// What it wants to reach.
+        service: Service,
+        /// When.
+        at: UnixMs,
+        /// Whether the client is in the address book.
+        known: bool,
+    },
+    /// What the kernel knows of a service's answers now that it is marked failed: the answer to
+    /// [`super::Actions::race_checks`] (design rule 7).
+    AnswersAfterMark {
+        /// Which service.
+        service: Service,
+        /// How often it has answered, modulo 2^32.
+        count: u32,
+        /// When it last did, by the kernel's clock.
+        last: MonotonicNs,
+        /// The same by the wall clock.
+        at: UnixMs,
+    },
     /// A service answered; `client` is who got the answer, if it was a client's attempt (F-12).
     Answered {
         /// Who answered.

@@ -17,10 +17,7 @@ use monitor_core::{
 };
 use monitor_store::{Store, StoreError, WaitingClient};
 use serde::Deserialize;
-use tokio::{
-    sync::{mpsc, oneshot, watch},
-    time::timeout,
-};
+use tokio::{sync::watch, time::timeout};
 
 use super::{
     metrics,
@@ -32,11 +29,10 @@ use super::{
 };
 use crate::{
     clock::Now as _,
-    daemon::{Command, Shared, State as CoreState},
+    daemon::{CoreHandle, Shared, State as CoreState},
     guard::GuardLine,
     notify::{Delivery, Webhooks, webhook},
-    page::{Desk, Limits, Wish},
-    recovery::Reported,
+    page::{Limits, Subscribed, Subscriptions},
     relay::Courier,
 };
 
@@ -49,10 +45,8 @@ pub struct Context {
     pub core: watch::Receiver<CoreState>,
     /// The configuration in force.
     pub config: watch::Receiver<Arc<Config>>,
-    /// Commands to the core.
-    pub commands: mpsc::Sender<Command>,
-    /// Observations for the core.
-    pub reported: mpsc::Sender<Reported>,
+    /// To the core: commands and observations.
+    pub handle: CoreHandle,
     /// Counters of the SNMP manager, if it runs.
     pub snmp: Option<Arc<crate::recovery::snmp::Counters>>,
     /// The mailbox that is looked into, if there is one.
@@ -175,25 +169,26 @@ async fn add_waiting(State(context): State<Context>, Json(request): Json<Waiting
     let Some(record) = open.into_iter().find(|record| record.outage.id == outage) else {
         return Err(Wrong(StatusCode::NOT_FOUND, format!("there is no open outage {outage}: see `ringback outages`")));
     };
-    let Context { store, commands, reported, limits, .. } = &context;
-    let desk = Desk { store, commands, reported, limits };
-    let (status, what) = match desk.wish(client, (outage, record.outage.service), mail.as_deref(), language).await {
-        Wish::Granted => return Ok(Json(true)),
-        Wish::NotAnAddress => {
+    let Context { store, handle, limits, .. } = &context;
+    let subscriptions = Subscriptions { store, core: handle, limits };
+    let wanted = (outage, record.outage.service);
+    let (status, what) = match subscriptions.subscribe(client, wanted, mail.as_deref(), language).await {
+        Subscribed::Granted => return Ok(Json(true)),
+        Subscribed::NotAnAddress => {
             (StatusCode::BAD_REQUEST, format!("`{}` is not a mail address", mail.unwrap_or_default()))
         }
-        Wish::TooOften => {
+        Subscribed::TooOften => {
             let what = format!("too often: {client} or this mail address was named too often; try again in a while");
             (StatusCode::TOO_MANY_REQUESTS, what)
         }
-        Wish::NotListed => {
+        Subscribed::NotListed => {
             let what = format!(
                 "{client} is not listed: the outage is over, or it lists no more clients that are not on record \
                  (watch.remember, outage.max_unknown); give a mail address"
             );
             (StatusCode::CONFLICT, what)
         }
-        Wish::NotKept => return Err(stopping()),
+        Subscribed::NotKept => return Err(stopping()),
     };
     Err(Wrong(status, what))
 }
@@ -220,7 +215,7 @@ async fn put_addresses(
     let entries = AddressLine::entries(lines, UnixMs::now()).map_err(|what| Wrong(StatusCode::BAD_REQUEST, what))?;
     let count = entries.len();
     context.store.put_addresses(entries).await?;
-    context.commands.send(Command::AddressesChanged).await.map_err(|_| stopping())?;
+    context.handle.addresses_changed().await.map_err(|_| stopping())?;
     Ok(Json(count))
 }
 
@@ -229,7 +224,7 @@ async fn remove_address(State(context): State<Context>, Path(client): Path<Strin
     if !context.store.remove_address(client).await? {
         return Err(Wrong(StatusCode::NOT_FOUND, AddressLine::absent(client)));
     }
-    context.commands.send(Command::AddressesChanged).await.map_err(|_| stopping())?;
+    context.handle.addresses_changed().await.map_err(|_| stopping())?;
     Ok(Json(true))
 }
 
@@ -241,10 +236,8 @@ async fn signal(
         Target::Server(host) => outage::Target::Host(host),
         Target::Service(service) => outage::Target::Service(service),
     };
-    let (committed, done) = oneshot::channel();
-    let observation = Observation::Signal { target, at: UnixMs::now() };
-    context.reported.send(Reported { observation, seen: None, committed }).await.map_err(|_| stopping())?;
-    done.await.map_err(|_| stopping())?;
+    let signal = Observation::Signal { target, at: UnixMs::now() };
+    context.handle.observed(signal).await.map_err(|_| stopping())?;
     Ok((StatusCode::ACCEPTED, Json(true)))
 }
 

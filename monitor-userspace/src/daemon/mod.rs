@@ -6,7 +6,6 @@
 mod core;
 mod relay;
 mod share;
-mod state;
 mod stores;
 mod supervise;
 
@@ -17,25 +16,28 @@ use monitor_core::{
     config::Config,
     domain::UnixMs,
     mail::{AddressEntry, notice::Notices},
+    port::Policy,
 };
 use monitor_store::Store;
 use tokio::sync::{Notify as Wake, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-pub use self::{
-    core::Command,
-    relay::run as relay,
-    share::{Shared, Sharing},
-    state::State,
-};
 use self::{
-    core::{Core, Wiring},
+    core::{Core, Ports, Settings, Wiring},
     share::Sharer,
     stores::Stores,
     supervise::Tasks,
 };
+pub use self::{
+    core::{
+        State,
+        handle::{CoreHandle, CoreStopped, Message, Pending, Requests, queue},
+    },
+    relay::run as relay,
+    share::{Shared, Sharing},
+};
 use crate::{
-    clock::Now as _,
+    clock::{Now as _, SystemClock},
     control,
     kernel::{self, Kernel},
     notify::{Delivery, OutboxWorker},
@@ -44,12 +46,6 @@ use crate::{
     peer,
     recovery::{probe, signal::Signals},
 };
-
-/// Observations of recovery that wait for the core; senders wait when it is full.
-const REPORTED: usize = 1024;
-
-/// Commands that wait for the core.
-const COMMANDS: usize = 16;
 
 /// Probes and name look-ups that wait; more are left out and asked for again.
 const WANTED: usize = 4096;
@@ -84,8 +80,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     store.set_notices(Notices::new(&config.notice));
     let courier = relay::courier(&config)?;
 
-    let (reports, reported) = mpsc::channel(REPORTED);
-    let (commands, command_queue) = mpsc::channel(COMMANDS);
+    let (core_handle, requests) = queue();
     let (probes, probe_queue) = mpsc::channel(WANTED);
     let (opened, opened_queue) = mpsc::channel(WANTED);
     let (questions, question_queue) = mpsc::channel(share::QUESTIONS);
@@ -93,9 +88,9 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     let letters = Arc::new(Wake::new());
 
     // Bound before the kernel is touched: a port that is taken must not leave programs behind.
-    let snmp = supervise::snmp(&config, &local, &reports).await?;
+    let snmp = supervise::snmp(&config, &local, &core_handle).await?;
     let signals = match (config.recovery.signal_listen, config.recovery.signal_secret_file.clone()) {
-        (Some(addr), Some(secret)) => Some(Signals::bind(addr, secret, reports.clone()).await?),
+        (Some(addr), Some(secret)) => Some(Signals::bind(addr, secret, core_handle.clone()).await?),
         _ => None,
     };
     let metrics = supervise::metrics(&config).await?;
@@ -116,7 +111,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     let (mut kernel, events) = Kernel::start(&config.watch, !config.guard.is_empty())?;
     // The guards decide before there is anything to decide on: from the first frame that the programs see, nothing passes
     // unchecked, however long attaching takes.
-    let (guards, guard_lines) = supervise::guards(&config, &local, &mut kernel, &reports).await?;
+    let (guards, guard_lines) = supervise::guards(&config, &local, &mut kernel, &core_handle).await?;
     if let Some(guards) = guards {
         tasks.spawn("guards", guards.run(feeding.clone()));
     }
@@ -132,8 +127,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         }
         let surroundings = page::Surroundings {
             store: store.clone(),
-            commands: commands.clone(),
-            reported: reports.clone(),
+            core: core_handle.clone(),
             limits: Arc::clone(&limits),
             config: config_view.clone(),
         };
@@ -142,25 +136,22 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         None
     };
     let heartbeats = peer::start(&config, &store, &letters).await?;
-    let wiring = Wiring {
-        reported,
-        commands: command_queue,
-        probes,
-        opened,
-        questions,
-        letters: Arc::clone(&letters),
-        state,
-        book: store.clone(),
+    let wiring =
+        Wiring { requests, probes, opened, questions, letters: Arc::clone(&letters), state, book: store.clone() };
+    let settings = Settings {
+        rules: config.rules(),
+        guarded: config.guard.iter().map(|guard| guard.port).collect(),
+        shared: config.is_shared(),
     };
-    let core = Core::start(&config, kernel, events, local.clone(), wiring).await?;
+    let ports = Ports { kernel, events, clock: SystemClock };
+    let core = Core::start(settings, ports, local.clone(), wiring).await?;
     let (sharing, sharing_view) = watch::channel(Sharing { cut_off, ..Sharing::default() });
 
     let context = control::Context {
         store: store.clone(),
         core: state_view,
         config: config_view,
-        commands: commands.clone(),
-        reported: reports.clone(),
+        handle: core_handle.clone(),
         snmp: snmp.as_ref().map(|snmp| snmp.counters()),
         mailbox: courier.clone(),
         watches: true,
@@ -197,8 +188,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     if let Some(page) = page {
         tasks.spawn("stand-in page", page.run(feeding.clone()));
     }
-    let sharer_reports = reports.clone();
-    let probing = probe::run(probe_queue, reports, config.recovery.probe_timeout, feeding.clone());
+    let probing = probe::run(probe_queue, core_handle.clone(), config.recovery.probe_timeout, feeding.clone());
     tasks.spawn_sure("probes", probing);
     let named = supervise::Named { store: store.clone(), gateway: gateway.clone() };
     let naming = supervise::name_servers(opened_queue, Arc::clone(delivery.names()), named, feeding.clone());
@@ -212,14 +202,12 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     let sharing_ends = CancellationToken::new();
     if let Some(gateway) = gateway {
         let letters = Arc::clone(&letters);
-        let (reports, commands) = (sharer_reports, commands.clone());
         let sharer = Sharer {
             local,
             shared: store.clone(),
             gateway,
             arrival,
-            reports,
-            commands,
+            core: core_handle.clone(),
             questions: question_queue,
             letters,
             state: sharing,
@@ -231,8 +219,8 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     supervise::ready();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
     let result = supervise::until_stopped(&mut tasks, || {
-        let (path, commands, store, delivery, config_sender) = (&path, &commands, &store, &delivery, &config_sender);
-        async move { reload(path, commands, store, delivery, config_sender).await }
+        let (path, core, store, delivery, config_sender) = (&path, &core_handle, &store, &delivery, &config_sender);
+        async move { reload(path, core, store, delivery, config_sender).await }
     })
     .await;
     supervise::stopping();
@@ -254,7 +242,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
 /// mail server, store) keeps its settings until a restart.
 async fn reload(
     path: &std::path::Path,
-    commands: &mpsc::Sender<Command>,
+    core: &CoreHandle,
     store: &Store,
     delivery: &Delivery,
     in_force: &watch::Sender<Arc<Config>>,
@@ -267,11 +255,10 @@ async fn reload(
     }
     // Also where only a secret or a certificate has changed.
     let webhooks = supervise::webhooks(&config)?;
-    let (answer, answered) = tokio::sync::oneshot::channel();
+    let policy = Policy { rules: config.rules(), watch: config.watch.clone(), interfaces: interfaces(&config)? };
     store.replace_config_addresses(AddressEntry::of_config(&config.address, UnixMs::now())).await?;
     store.set_notices(Notices::new(&config.notice));
-    commands.send(Command::Reload(Box::new(config.clone()), answer)).await.context("the core has stopped")?;
-    answered.await.context("the core has stopped")??;
+    core.reload(policy).await?;
     delivery.set_webhooks(webhooks);
     in_force.send_replace(Arc::new(config));
     Ok(())

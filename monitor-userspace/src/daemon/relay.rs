@@ -6,13 +6,20 @@
 use std::{fs, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
-use monitor_core::{config::Config, domain::UnixMs, mail::AddressEntry, relay::Relays};
+use monitor_core::{
+    config::Config,
+    domain::UnixMs,
+    mail::AddressEntry,
+    port::{Answer, Request},
+    relay::Relays,
+};
 use monitor_store::{Store, StoreError};
-use tokio::sync::{Notify as Wake, mpsc, watch};
+use tokio::sync::{Notify as Wake, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    COMMANDS, Command, HISTORY, REPORTED, State,
+    HISTORY, State,
+    core::handle::{self, Requests},
     supervise::{self, Tasks},
 };
 use crate::{
@@ -21,7 +28,6 @@ use crate::{
     notify::{Delivery, OutboxWorker},
     page::Limits,
     parts,
-    recovery::Reported,
     relay::{self, Aside, Courier, GatewayKeys, Pop3, Receipts, Station},
 };
 
@@ -46,11 +52,10 @@ pub async fn run(config: Config) -> Result<()> {
         .context("writing the address book")?;
     store.prune(UnixMs::now().before(HISTORY)).await.context("forgetting old outages")?;
     let delivery = Arc::new(Delivery::new(&config.notify, &config.store.state_dir)?);
-    let (reports, reported) = mpsc::channel(REPORTED);
-    let (commands, command_queue) = mpsc::channel(COMMANDS);
+    let (core, requests) = handle::queue();
     let (_state, state_view) = watch::channel(State::default());
     let (letters, look) = (Arc::new(Wake::new()), Arc::new(Wake::new()));
-    let snmp = supervise::snmp(&config, &store, &reports).await?;
+    let snmp = supervise::snmp(&config, &store, &core).await?;
     let metrics = supervise::metrics(&config).await?;
     let courier = Courier::new(mailbox);
     let station = Station::new(
@@ -68,8 +73,7 @@ pub async fn run(config: Config) -> Result<()> {
         store: store.clone(),
         core: state_view,
         config: config_view,
-        commands,
-        reported: reports,
+        handle: core,
         snmp: snmp.as_ref().map(|snmp| snmp.counters()),
         mailbox: Some(courier.clone()),
         watches: false,
@@ -92,7 +96,7 @@ pub async fn run(config: Config) -> Result<()> {
     if let Some(snmp) = snmp {
         tasks.spawn("SNMP manager", snmp.run(fetching.clone()));
     }
-    let taking = at_traps(reported, command_queue, Arc::clone(&look), store.clone(), fetching.clone());
+    let taking = at_traps(requests, Arc::clone(&look), store.clone(), fetching.clone());
     tasks.spawn("traps", taking);
     tasks.spawn_sure("mailbox", relay::watch(courier, poll, look, station, fetching.clone()));
     tasks.spawn("outbox", OutboxWorker::new(store.clone(), delivery, letters).run(telling.clone()));
@@ -113,33 +117,34 @@ pub async fn run(config: Config) -> Result<()> {
 }
 
 /// A trap or a signal of a server means: look into the mailbox now (F-18). A relay decides nothing by it.
-async fn at_traps(
-    mut reported: mpsc::Receiver<Reported>,
-    mut commands: mpsc::Receiver<Command>,
-    look: Arc<Wake>,
-    store: Store,
-    cancel: CancellationToken,
-) -> Result<()> {
+async fn at_traps(mut requests: Requests, look: Arc<Wake>, store: Store, cancel: CancellationToken) -> Result<()> {
     loop {
-        tokio::select! {
+        let message = tokio::select! {
             () = cancel.cancelled() => return Ok(()),
-            Some(report) = reported.recv() => {
-                // The replay window of SNMPv3 is kept here as at a gateway.
-                store.apply_seen(Vec::new(), report.seen.into_iter().collect()).await?;
+            Some(message) = requests.recv() => message,
+        };
+        let (request, reply) = message.open();
+        let answer = match request {
+            Request::Observed(_) => {
                 look.notify_one();
-                // Whoever waited may have given up.
-                let _ = report.committed.send(());
+                Answer::Committed
             }
-            Some(command) = commands.recv() => match command {
-                // The store's writer reads the book again by itself.
-                Command::AddressesChanged => {}
-                // It watches nothing, and shares nothing.
-                Command::Asked(_, answer) => drop(answer),
-                Command::Reload(_, answer) => {
-                    let _ = answer.send(Err(anyhow::anyhow!("a relay reads its configuration at its start only")));
-                }
-            },
-        }
+            Request::Trap { seen, .. } => {
+                // The replay window of SNMPv3 is kept here as at a gateway.
+                store.apply_seen(Vec::new(), seen.into_iter().collect()).await?;
+                look.notify_one();
+                Answer::Committed
+            }
+            // The store's writer reads the book again by itself.
+            Request::AddressesChanged => Answer::Committed,
+            // It watches nothing: it has no guards, no outages and no answers of its own.
+            Request::Guarded(_) => Answer::Committed,
+            Request::Subscribe(_) => Answer::Subscribed(false),
+            Request::Asked(_) => Answer::Known(Vec::new()),
+            Request::Reload(_) => Answer::Reloaded(Err("a relay reads its configuration at its start only".to_owned())),
+        };
+        // Whoever waited may have given up.
+        let _ = reply.send(answer);
     }
 }
 

@@ -17,13 +17,13 @@ use monitor_core::{
 };
 use monitor_store::{Following, Gateway, GatewayRecord, Spooled, Store, StoreError};
 use tokio::{
-    sync::{Notify as Wake, mpsc, oneshot, watch},
+    sync::{Notify as Wake, mpsc, watch},
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Command;
-use crate::{clock::Now as _, recovery::Reported};
+use super::CoreHandle;
+use crate::clock::Now as _;
 
 /// Between two looks at what the others have seen.
 const LOOK: Duration = Duration::from_secs(1);
@@ -94,8 +94,7 @@ pub(super) struct Sharer {
     pub(super) gateway: Gateway,
     /// What is still to be done there, where the start was without it.
     pub(super) arrival: Option<Arrival>,
-    pub(super) reports: mpsc::Sender<Reported>,
-    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) core: CoreHandle,
     /// For other gateways.
     pub(super) questions: mpsc::Receiver<Question>,
     /// Wakes the outbox.
@@ -161,7 +160,7 @@ impl Sharer {
         late.settle_in(&self.shared, Some(&self.local)).await?;
         *arrival = None;
         // The core has stopped: so do we.
-        let _ = self.commands.send(Command::AddressesChanged).await;
+        let _ = self.core.addresses_changed().await;
         Ok(())
     }
 
@@ -197,10 +196,8 @@ impl Sharer {
             return Ok(());
         }
         let (numbers, asked): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
-        let (answer, answered) = oneshot::channel();
-        let _ = self.commands.send(Command::Asked(asked, answer)).await;
         // The core has stopped: so do we.
-        let Ok(well) = answered.await else { return Ok(()) };
+        let Ok(well) = self.core.ask(asked).await else { return Ok(()) };
         let known: Vec<_> = numbers.into_iter().zip(well).filter_map(|(number, well)| Some((number, well?))).collect();
         if known.is_empty() { Ok(()) } else { self.shared.answer(known).await }
     }
@@ -228,7 +225,7 @@ impl Sharer {
         }
         if known_book.replace(book).is_some_and(|known| known != book) {
             // The core has stopped: so do we.
-            let _ = self.commands.send(Command::AddressesChanged).await;
+            let _ = self.core.addresses_changed().await;
         }
         // Letters that another gateway has written, or whose holder is gone.
         if due.is_some_and(|due| due <= UnixMs::now()) {
@@ -253,8 +250,7 @@ impl Sharer {
 
     /// Nobody waits for the commit: what is not taken is said again.
     async fn report(&self, observation: Observation) {
-        let (committed, _) = oneshot::channel();
-        let _ = self.reports.send(Reported { observation, seen: None, committed }).await;
+        self.core.tell(observation).await;
     }
 
     fn tell(&self, outcome: Result<()>) {

@@ -19,11 +19,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::CoreHandle;
 use crate::{
     guard::{self, GuardLine},
     kernel::Kernel,
     notify::{ServerNames, Webhooks},
-    recovery::{Reported, snmp},
+    recovery::snmp,
 };
 
 /// The daemon's tasks by name: one that ends by itself ends the daemon.
@@ -134,17 +135,13 @@ fn tell(states: &[NotifyState<'_>]) {
 }
 
 /// The SNMP manager, if it is configured.
-pub(super) async fn snmp(
-    config: &Config,
-    store: &Store,
-    reports: &mpsc::Sender<Reported>,
-) -> Result<Option<snmp::Receiver>> {
+pub(super) async fn snmp(config: &Config, store: &Store, core: &CoreHandle) -> Result<Option<snmp::Receiver>> {
     let Some(addr) = config.recovery.trap_listen else { return Ok(None) };
     let engines = snmp::Engines {
         local: store.start_engine().await.context("starting the SNMP engine")?,
         remote: store.remote_engines().await.context("reading the SNMP engines")?,
     };
-    Ok(Some(snmp::Receiver::bind(addr, &config.recovery, engines, reports.clone()).await?))
+    Ok(Some(snmp::Receiver::bind(addr, &config.recovery, engines, core.clone()).await?))
 }
 
 /// The guards, if there are any, and what they publish.
@@ -152,14 +149,14 @@ pub(super) async fn guards(
     config: &Config,
     store: &Store,
     kernel: &mut Kernel,
-    reports: &mpsc::Sender<Reported>,
+    core: &CoreHandle,
 ) -> Result<(Option<guard::Worker>, watch::Receiver<Vec<GuardLine>>)> {
     if config.guard.is_empty() {
         return Ok((None, watch::channel(Vec::new()).1));
     }
     let outages = store.outages(false, u32::MAX).await.context("reading the outages")?;
     let failed: Vec<_> = outages.into_iter().map(|record| record.outage.service).collect();
-    let (worker, lines) = guard::Worker::new(kernel.take_guards()?, &config.guard, &failed, reports.clone())?;
+    let (worker, lines) = guard::Worker::new(kernel.take_guards()?, &config.guard, &failed, core.clone())?;
     Ok((Some(worker), lines))
 }
 

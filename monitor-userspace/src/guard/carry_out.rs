@@ -13,16 +13,15 @@ use monitor_core::{
         frame,
         machine::{Action, Outcome},
     },
-    outage::{FailedAttempt, Failure, Observation, Standing},
+    outage::{GuardFinding, Observation},
 };
-use tokio::sync::oneshot;
 
 use super::{
     connections::{self, Connection},
     guarded::Waiting,
     worker::Worker,
 };
-use crate::{clock::Now as _, health, recovery::Reported};
+use crate::{clock::Now as _, health};
 
 impl Worker {
     pub(super) fn act(&mut self, index: usize, actions: Vec<Action>) {
@@ -150,19 +149,16 @@ impl Worker {
                     // While sick, the kernel itself notes the attempt: its answer is hidden.
                     let noted = sick_since.is_some_and(|since| open.at_ns > since.0);
                     let now = UnixMs::now();
-                    self.report(Observation::Failed(FailedAttempt {
+                    let finding = GuardFinding {
                         client: ClientAddr::new(IpAddr::from(flow.client)),
                         service: Service::new(IpAddr::from(flow.server), flow.server_port),
-                        evidence: Failure::Sick,
                         seen: MonotonicNs(open.at_ns),
-                        last_answer: None,
                         at: now,
                         attempts: u32::from(!noted),
-                        standing: Standing::Listed,
-                        answers_seen: true,
-                        // The core looks it up.
-                        known: false,
-                    }));
+                    };
+                    if self.core.try_guarded(finding).is_err() {
+                        tracing::error!(?finding, "the core does not take what a guard has found");
+                    }
                     // Its end is seen to pass; should that be missed, it is not waited for.
                     self.say(index, &flow, 0, GuardOp::OVER);
                 }
@@ -184,9 +180,8 @@ impl Worker {
     }
 
     fn report(&self, observation: Observation) {
-        let (committed, _) = oneshot::channel();
         // Never waited for: a core that stands still must not keep connections waiting.
-        if self.reported.try_send(Reported { observation, seen: None, committed }).is_err() {
+        if self.core.try_observed(observation).is_err() {
             tracing::error!(?observation, "the core does not take what a guard has found");
         }
     }

@@ -9,15 +9,12 @@ use std::{
 use monitor_common::{Flow, GuardCounts, GuardFlags, GuardRule};
 use monitor_core::{
     config::{GuardFail, GuardMode, GuardSetting},
-    domain::{MonotonicNs, Service},
+    domain::{ClockOffset, MonotonicNs, Service},
     guard::machine::{Health, Machine, Rules},
 };
 
 use super::{GuardLine, HealthWord};
-use crate::{
-    health::CheckLine,
-    kernel::{Clock, HeldFrame},
-};
+use crate::{health::CheckLine, kernel::HeldFrame};
 
 /// Services of one guard that are remembered as refused: a host has few addresses.
 const MOST_SERVICES: usize = 256;
@@ -106,11 +103,11 @@ impl Guard {
         }
     }
 
-    pub(super) fn line(&self, counts: GuardCounts, clock: Clock) -> GuardLine {
+    pub(super) fn line(&self, counts: GuardCounts, offset: ClockOffset) -> GuardLine {
         let (health, since) = match self.machine.health() {
             Health::Unknown => (HealthWord::Unknown, None),
-            Health::Healthy(at) => (HealthWord::Healthy, Some(clock.unix(at))),
-            Health::Sick { since, .. } => (HealthWord::Sick, Some(clock.unix(since))),
+            Health::Healthy(at) => (HealthWord::Healthy, Some(offset.unix(at))),
+            Health::Sick { since, .. } => (HealthWord::Sick, Some(offset.unix(since))),
         };
         GuardLine {
             port: self.setting.port,

@@ -9,13 +9,11 @@ mod carry_out;
 pub mod connections;
 mod guarded;
 pub mod line;
-mod local;
 mod reply;
 mod sweep;
 pub mod worker;
 
 pub use self::{
     line::{GuardLine, HealthWord},
-    local::is_local,
     worker::Worker,
 };

@@ -14,9 +14,10 @@ use monitor_core::{
         frame,
         machine::{Fact, Outcome},
     },
+    port::Clock as _,
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::watch,
     task::JoinSet,
     time::{MissedTickBehavior, interval, sleep},
 };
@@ -25,14 +26,13 @@ use tokio_util::sync::CancellationToken;
 use super::{
     GuardLine,
     guarded::{Guard, Waiting},
-    local,
     reply::Replies,
 };
 use crate::{
-    clock::Now as _,
+    clock::{Now as _, SystemClock},
+    daemon::CoreHandle,
     health::CheckLine,
-    kernel::{Clock, GuardReport, Guards, KernelError},
-    recovery::Reported,
+    kernel::{self, GuardReport, Guards, KernelError},
 };
 
 /// Between two signs of life; several fit into what the kernel waits for.
@@ -47,7 +47,7 @@ pub struct Worker {
     pub(super) guards: Vec<Guard>,
     pub(super) replies: Replies,
     pub(super) running: JoinSet<(usize, u64, Vec<CheckLine>)>,
-    pub(super) reported: mpsc::Sender<Reported>,
+    pub(super) core: CoreHandle,
     pub(super) lines: watch::Sender<Vec<GuardLine>>,
     pub(super) next_request: u64,
     pub(super) local: HashSet<IpAddr>,
@@ -66,10 +66,10 @@ impl Worker {
         kernel: Guards,
         settings: &[GuardSetting],
         failed: &[Service],
-        reported: mpsc::Sender<Reported>,
+        core: CoreHandle,
     ) -> Result<(Self, watch::Receiver<Vec<GuardLine>>), KernelError> {
         let now = MonotonicNs::now();
-        let local = local::addresses();
+        let local = kernel::local_addresses();
         let failed: Vec<_> = failed.iter().copied().filter(|service| local.contains(&service.addr())).collect();
         let (lines, view) = watch::channel(Vec::new());
         let guards = settings.iter().map(|setting| Guard::new(setting.clone(), &failed, now)).collect();
@@ -78,7 +78,7 @@ impl Worker {
             guards,
             replies: Replies::default(),
             running: JoinSet::new(),
-            reported,
+            core,
             lines,
             next_request: 0,
             local,
@@ -182,15 +182,15 @@ impl Worker {
 
     fn is_local(&mut self, addr: IpAddr) -> bool {
         if !self.local.contains(&addr) {
-            self.local = local::addresses();
+            self.local = kernel::local_addresses();
         }
         self.local.contains(&addr)
     }
 
     fn publish(&self) {
-        let clock = Clock::now();
+        let offset = SystemClock.offset();
         let line =
-            |(index, guard): (usize, &Guard)| guard.line(self.kernel.counts(index as u32).unwrap_or_default(), clock);
+            |(index, guard): (usize, &Guard)| guard.line(self.kernel.counts(index as u32).unwrap_or_default(), offset);
         let lines: Vec<_> = self.guards.iter().enumerate().map(line).collect();
         self.lines.send_if_modified(|before| {
             let changed = *before != lines;

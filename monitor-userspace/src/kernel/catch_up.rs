@@ -4,10 +4,7 @@ use std::net::IpAddr;
 
 use aya::maps::{Array, HashMap, MapData};
 use monitor_common::{Addr, Event, EventKind, Evidence, HostState, Note, NoteKey, ServiceKey, map};
-use monitor_core::{
-    domain::{MonotonicNs, Service},
-    outage::Mark,
-};
+use monitor_core::{domain::Service, outage::Mark};
 
 use super::{Kernel, error::KernelError, services};
 
@@ -66,20 +63,14 @@ impl Kernel {
         Ok(events)
     }
 
-    /// When a service that is marked failed answered after it was marked.
-    pub fn answered_while_failed(&self, service: Service) -> Result<Option<MonotonicNs>, KernelError> {
-        let state = self.service(service)?.filter(|state| state.failed_ns != 0);
-        Ok(state.filter(|state| state.last_answer_ns > state.failed_ns).map(|state| MonotonicNs(state.last_answer_ns)))
-    }
-
     /// What takes back the marks of services, and of hosts, that have no outage among these services any more: an
     /// earlier daemon closed it and did not live to say so.
     pub fn marks_beyond(&self, failed: &[Service]) -> Result<Vec<Mark>, KernelError> {
         let mut marks: Vec<_> = self
             .services()?
             .into_iter()
-            .filter(|(service, _, state)| state.failed_ns != 0 && !failed.contains(service))
-            .map(|(service, ..)| Mark::Recovered(service))
+            .filter(|(service, state)| state.failed_ns != 0 && !failed.contains(service))
+            .map(|(service, _)| Mark::Recovered(service))
             .collect();
         let hosts = self.ebpf.map(map::HOSTS).ok_or(KernelError::MapMissing(map::HOSTS))?;
         let hosts: HashMap<&MapData, Addr, HostState> =

@@ -1,24 +1,25 @@
 //! The only place that knows the kernel: loads the programs, attaches and pins them, fills their maps, reads their
 //! events.
 //!
-//! In: `config::Watch`, the services that were learned before, and [`monitor_core::outage::Mark`]s. Out: [`Report`]s, which are
-//! observations with wall-clock time, and counters. The kernel goes on watching when the daemon is gone: maps and links
+//! In: `config::Watch`, the services that were learned before, and [`monitor_core::outage::Mark`]s. Out: events, which
+//! [`monitor_core::outage::Intake`] understands, and counters. The kernel goes on watching when the daemon is gone: maps and links
 //! are pinned, and the ring buffer keeps what happened meanwhile.
 
 mod attach;
 mod bpffs;
 mod catch_up;
-mod clock;
 mod error;
 mod events;
 mod gate;
 mod guards;
 mod interface;
+mod local;
 mod lock;
 mod log;
 mod marks;
 mod object;
 mod pins;
+mod port;
 mod services;
 mod standin;
 mod table;
@@ -44,12 +45,14 @@ use monitor_core::{
 
 pub use self::{
     attach::{Attached, XdpMode},
-    clock::Clock,
     error::KernelError,
-    events::{Events, Report},
+    events::Events,
     gate::{Claimed, Gate, stop_sharing},
     guards::{GuardReport, Guards, HeldFrame},
     interface::{default_route_interfaces, existing_interfaces},
+    local::local_addresses,
+    port::{EventSource, KernelPort},
+    services::surplus,
     standin::{StandInMaps, StandInTargets},
     tc::TcMode,
     trial::{GateProgram, Trial, TrialProgram},
@@ -66,7 +69,6 @@ pub struct Kernel {
     /// Held as long as the pins are used; `None` where nothing is pinned.
     lock: Option<PinLock>,
     attached: Vec<Attached>,
-    clock: Clock,
     watched: Vec<WatchEntry>,
 }
 
@@ -149,15 +151,8 @@ impl Kernel {
         object::configure(&mut ebpf, watch)?;
         let events = Events::new(&mut ebpf)?;
         let log = Log::new(&mut ebpf)?;
-        let mut kernel = Self {
-            ebpf,
-            log,
-            lock: None,
-            attached: Vec::new(),
-            stand_in: None,
-            clock: Clock::now(),
-            watched: watch.servers.clone(),
-        };
+        let mut kernel =
+            Self { ebpf, log, lock: None, attached: Vec::new(), stand_in: None, watched: watch.servers.clone() };
         kernel.put_watch_list(watch)?;
         Ok((kernel, events))
     }
@@ -176,17 +171,6 @@ impl Kernel {
     #[must_use]
     pub fn attached(&self) -> &[Attached] {
         &self.attached
-    }
-
-    /// The kernel's clock beside the wall clock.
-    #[must_use]
-    pub const fn clock(&self) -> Clock {
-        self.clock
-    }
-
-    /// Follows a step of the wall clock.
-    pub fn adjust_clock(&mut self) {
-        self.clock = Clock::now();
     }
 
     /// Passes on what the programs have to say; seldom anything.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use monitor_common::{Addr, ServiceFlags, ServiceKey, ServiceState};
-use monitor_core::domain::{Service, UnixMs};
+use monitor_core::domain::Service;
 
 /// The service that a key names.
 pub(super) fn service(key: &ServiceKey) -> Service {
@@ -15,16 +15,17 @@ pub(super) fn key(service: Service) -> ServiceKey {
     ServiceKey::new(Addr::from(service.addr()), service.port())
 }
 
-/// When less than an eighth of the table is free: those whose last answer is the oldest, until a quarter is. What is
-/// failed or listed stays.
-pub(super) fn surplus(services: &[(Service, Option<UnixMs>, ServiceState)], capacity: usize) -> Vec<Service> {
+/// The services to forget so that new ones find room: when less than an eighth of the table is free, those whose last
+/// answer is the oldest, until a quarter is. What is failed or listed stays.
+#[must_use]
+pub fn surplus(services: &[(Service, ServiceState)], capacity: usize) -> Vec<Service> {
     if services.len() <= capacity / 8 * 7 {
         return Vec::new();
     }
     let mut learned: Vec<_> = services
         .iter()
-        .filter(|(_, _, state)| state.failed_ns == 0 && state.flags & ServiceFlags::LISTED == 0)
-        .map(|(service, answered, _)| (*answered, *service))
+        .filter(|(_, state)| state.failed_ns == 0 && state.flags & ServiceFlags::LISTED == 0)
+        .map(|(service, state)| (state.last_answer_ns, *service))
         .collect();
     learned.sort_unstable_by_key(|(answered, _)| *answered);
     learned.truncate(services.len() - capacity / 4 * 3);
@@ -35,21 +36,21 @@ pub(super) fn surplus(services: &[(Service, Option<UnixMs>, ServiceState)], capa
 mod tests {
     use std::net::Ipv4Addr;
 
-    use super::{Service, ServiceFlags, ServiceState, UnixMs, surplus};
+    use super::{Service, ServiceFlags, ServiceState, surplus};
 
     #[test]
     fn the_ones_that_answered_longest_ago_make_room() {
         let service = |number: u32| Service::new(Ipv4Addr::from(number).into(), 80);
         let entry = |number: u32| {
-            let state = ServiceState { last_answer_ns: 1, failed_ns: 0, flags: ServiceFlags::ANSWERED, answers: 1 };
-            (service(number), Some(UnixMs(i64::from(number))), state)
+            let last_answer_ns = 1 + u64::from(number);
+            (service(number), ServiceState { last_answer_ns, failed_ns: 0, flags: ServiceFlags::ANSWERED, answers: 1 })
         };
         let mut services: Vec<_> = (0..16).rev().map(entry).collect();
         assert_eq!(surplus(&services[..14], 16), []);
         // Never answered on this path since the start: the oldest of all.
-        services[0].1 = None;
-        services[15].2.failed_ns = 1;
-        services[14].2.flags |= ServiceFlags::LISTED;
+        services[0].1.last_answer_ns = 0;
+        services[15].1.failed_ns = 1;
+        services[14].1.flags |= ServiceFlags::LISTED;
         assert_eq!(surplus(&services, 16), [service(15), service(2), service(3), service(4)]);
     }
 }

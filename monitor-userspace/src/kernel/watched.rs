@@ -30,7 +30,7 @@ impl Kernel {
 
     /// Services that are not watched any more are forgotten; those that are listed now, or no longer, say so.
     fn follow_watch_list(&mut self, watch: &Watch) -> Result<(), KernelError> {
-        for (service, _, state) in self.services()? {
+        for (service, state) in self.services()? {
             match config::standing(&watch.servers, service) {
                 None if state.failed_ns == 0 => self.forget(service)?,
                 None => {}

@@ -3,7 +3,7 @@
 use monitor_core::domain::{ClientAddr, Language, UnixMs};
 use serde::Deserialize;
 
-use super::{counters::Count, desk::Wish, routes::Context, view::Failed};
+use super::{counters::Count, routes::Context, subscription::Subscribed, view::Failed};
 use crate::clock::Now as _;
 
 /// The form's fields.
@@ -65,11 +65,11 @@ pub(super) async fn keep(
         };
     }
     let mail = form.mail.trim();
-    match context.desk().wish(client, (failed.outage, failed.service), Some(mail), Some(language)).await {
+    match context.subscriptions().subscribe(client, (failed.outage, failed.service), Some(mail), Some(language)).await {
         // Not listed: the outage has just ended. The address is on record for the next.
-        Wish::Granted | Wish::NotListed => Outcome::Registered { mail: mail.to_owned() },
-        Wish::NotAnAddress => Outcome::NotAnAddress,
-        Wish::TooOften => Outcome::TooOften,
-        Wish::NotKept => Outcome::NotKept,
+        Subscribed::Granted | Subscribed::NotListed => Outcome::Registered { mail: mail.to_owned() },
+        Subscribed::NotAnAddress => Outcome::NotAnAddress,
+        Subscribed::TooOften => Outcome::TooOften,
+        Subscribed::NotKept => Outcome::NotKept,
     }
 }

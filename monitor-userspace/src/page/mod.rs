@@ -5,19 +5,17 @@
 //! and never shows anything of another client.
 //!
 //! `steering` has the kernel deliver the packets here, `listeners` takes the connections, `server` speaks HTTP within
-//! limits, over `tls` where there are `certificates` (`expiry` says when those are good), `routes` answers, `answer`, `join`
-//! and `desk` keep what was asked for, `view` knows what is failed, `on_record` whom the page is for. `in_force` is what a
+//! limits, over `tls` where there are `certificates` (`expiry` says when those are good), `routes` answers, `answer`,
+//! `subscribe` and `subscription` keep what was asked for, `view` knows what is failed, `on_record` whom the page is for. `in_force` is what a
 //! reload replaces.
 
 mod answer;
 mod certificates;
 mod counters;
-mod desk;
 mod document;
 mod expiry;
 mod host_header;
 mod in_force;
-mod join;
 mod language;
 mod limits;
 mod listeners;
@@ -25,6 +23,8 @@ mod on_record;
 mod routes;
 mod server;
 mod steering;
+mod subscribe;
+mod subscription;
 mod tls;
 mod token;
 mod view;
@@ -43,7 +43,7 @@ use monitor_core::{
 use monitor_store::{Store, StoreError};
 use tokio::{
     net::TcpListener,
-    sync::{mpsc, watch},
+    sync::watch,
     time::{Instant, MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
@@ -55,16 +55,15 @@ use self::{
 };
 pub use self::{
     counters::Counters,
-    desk::{Desk, Wish},
     expiry::{Lifetime, Validity},
     limits::Limits,
     steering::remove as remove_steering,
+    subscription::{Subscribed, Subscriptions},
 };
 use crate::{
     clock::Now as _,
-    daemon::Command,
+    daemon::CoreHandle,
     kernel::{StandInMaps, StandInTargets},
-    recovery::Reported,
 };
 
 /// Between two looks at what is failed.
@@ -86,10 +85,8 @@ const DRAIN: Duration = Duration::from_secs(3);
 pub struct Surroundings {
     /// Outages and addresses.
     pub store: Store,
-    /// To the core: the address book has changed.
-    pub commands: mpsc::Sender<Command>,
-    /// To the core: somebody waits.
-    pub reported: mpsc::Sender<Reported>,
+    /// To the core: the address book has changed, somebody waits.
+    pub core: CoreHandle,
     /// The configuration in force, after each reload.
     pub config: watch::Receiver<Arc<Config>>,
     /// How much one client may ask, here and elsewhere.
@@ -174,8 +171,7 @@ impl Page {
             let listeners = Listeners::bind().context("listening for stand-in connections")?;
             let context = Context {
                 store: surroundings.store,
-                commands: surroundings.commands,
-                reported: surroundings.reported,
+                core: surroundings.core,
                 key: Arc::new(Key::load(&config.store.state_dir).context("the key of the stand-in page")?),
                 view: view::View::new(),
                 in_force: in_force_now,

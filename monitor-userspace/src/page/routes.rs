@@ -17,28 +17,26 @@ use axum::{
 use monitor_core::domain::{Language, OutageId, UnixMs};
 use monitor_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
-use tokio::{
-    sync::{mpsc, watch},
-    time::timeout,
-};
+use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     answer::{self, Form, Outcome},
     counters::{Count, Counters},
-    desk::Desk,
     document::{Answered, Place, Question},
     host_header,
     in_force::InForce,
-    join, language,
+    language,
     limits::Limits,
     server::Peers,
+    subscribe,
+    subscription::Subscriptions,
     token::{self, Key},
     view::{Failed, View},
     waiting,
     words::{self, Words},
 };
-use crate::{clock::Now as _, daemon::Command, recovery::Reported};
+use crate::{clock::Now as _, daemon::CoreHandle};
 
 /// Seconds after which a program is to try again.
 const RETRY_SECONDS: u32 = 30;
@@ -59,8 +57,7 @@ pub(super) const UNSUBSCRIBE: &str = "/.ringback/unsubscribe";
 #[derive(Clone)]
 pub(super) struct Context {
     pub(super) store: Store,
-    pub(super) commands: mpsc::Sender<Command>,
-    pub(super) reported: mpsc::Sender<Reported>,
+    pub(super) core: CoreHandle,
     pub(super) key: Arc<Key>,
     pub(super) view: View,
     pub(super) in_force: watch::Receiver<Arc<InForce>>,
@@ -88,8 +85,8 @@ impl Context {
         Arc::clone(&self.in_force.borrow())
     }
 
-    pub(super) fn desk(&self) -> Desk<'_> {
-        Desk { store: &self.store, commands: &self.commands, reported: &self.reported, limits: &self.limits }
+    pub(super) fn subscriptions(&self) -> Subscriptions<'_> {
+        Subscriptions { store: &self.store, core: &self.core, limits: &self.limits }
     }
 }
 
@@ -116,7 +113,7 @@ pub(super) fn router(context: Context, closing: CancellationToken) -> Router {
     Router::new()
         .route(ANSWER, post(take_answer))
         .route(WAIT, get(wait))
-        .route(WAITING, post(join::join))
+        .route(WAITING, post(subscribe::subscribe))
         .route(UNSUBSCRIBE, get(ask_unsubscribe).post(unsubscribe))
         .fallback(page)
         .layer(middleware::from_fn(headers))
@@ -342,7 +339,7 @@ async fn unsubscribe(State(context): State<Context>, headers: HeaderMap, Query(l
     match context.store.unsubscribe(link.mail).await {
         Ok(left) => {
             // The core's copy only says who is known: an error means that the daemon stops.
-            let _ = context.commands.send(Command::AddressesChanged).await;
+            let _ = context.core.addresses_changed().await;
             context.counters.count(Count::Unsubscribed);
             style.message(StatusCode::OK, if left { style.words.by_operator } else { style.words.unsubscribed })
         }

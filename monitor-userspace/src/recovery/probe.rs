@@ -8,25 +8,19 @@ use monitor_core::{
 };
 use tokio::{
     net::TcpStream,
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{Semaphore, mpsc},
     task::JoinSet,
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Reported;
-use crate::clock::Now as _;
+use crate::{clock::Now as _, daemon::CoreHandle};
 
 /// Probes under way at the same time.
 const AT_ONCE: usize = 64;
 
 /// Takes services from `wanted` and reports whether each accepts a connection within `limit`.
-pub async fn run(
-    mut wanted: mpsc::Receiver<Service>,
-    reported: mpsc::Sender<Reported>,
-    limit: Duration,
-    cancel: CancellationToken,
-) {
+pub async fn run(mut wanted: mpsc::Receiver<Service>, core: CoreHandle, limit: Duration, cancel: CancellationToken) {
     let room = Arc::new(Semaphore::new(AT_ONCE));
     let mut probes = JoinSet::new();
     loop {
@@ -37,14 +31,11 @@ pub async fn run(
             else => break,
         };
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { break };
-        let reported = reported.clone();
+        let core = core.clone();
         probes.spawn(async move {
             let connected = connects(service, limit).await;
             drop(permit);
-            let (committed, _) = oneshot::channel();
-            let observation = Observation::Probed { service, connected, at: UnixMs::now() };
-            // The core is gone when the daemon stops.
-            let _ = reported.send(Reported { observation, seen: None, committed }).await;
+            core.tell(Observation::Probed { service, connected, at: UnixMs::now() }).await;
         });
     }
 }
@@ -62,7 +53,9 @@ mod tests {
     use tokio::{net::TcpListener, sync::mpsc};
     use tokio_util::sync::CancellationToken;
 
-    use monitor_core::{domain::Service, outage::Observation};
+    use monitor_core::{domain::Service, outage::Observation, port::Request};
+
+    use crate::daemon;
 
     #[tokio::test]
     async fn a_listening_service_connects_and_a_closed_one_does_not() {
@@ -70,15 +63,15 @@ mod tests {
         let here = listener.local_addr().unwrap();
         let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let (wanted, receiver) = mpsc::channel(2);
-        let (reported, mut observations) = mpsc::channel(2);
+        let (core, mut requests) = daemon::queue();
         let cancel = CancellationToken::new();
-        let task = tokio::spawn(super::run(receiver, reported, Duration::from_secs(5), cancel.clone()));
+        let task = tokio::spawn(super::run(receiver, core, Duration::from_secs(5), cancel.clone()));
         for (addr, expected) in [(here, true), (gone, false)] {
             wanted.send(Service::new(addr.ip(), addr.port())).await.unwrap();
-            let observation = observations.recv().await.unwrap().observation;
+            let request = requests.recv().await.unwrap().request;
             assert!(
-                matches!(observation, Observation::Probed { connected, .. } if connected == expected),
-                "{observation:?}"
+                matches!(request, Request::Observed(Observation::Probed { connected, .. }) if connected == expected),
+                "{request:?}"
             );
         }
         cancel.cancel();

@@ -14,17 +14,13 @@ use monitor_core::{
     domain::{UnixMs, byte_order_mark::without_mark},
     outage::{self, Observation},
 };
-use tokio::{
-    net::TcpListener,
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::Reported;
 use crate::{
     clock::Now as _,
     control::{SignalRequest, Target},
+    daemon::CoreHandle,
 };
 
 /// A signal is a line of JSON.
@@ -57,7 +53,7 @@ pub enum SignalError {
 #[derive(Clone)]
 struct Context {
     secret: String,
-    reported: mpsc::Sender<Reported>,
+    core: CoreHandle,
 }
 
 /// A listener for signals that is not served yet.
@@ -68,14 +64,10 @@ pub struct Signals {
 
 impl Signals {
     /// Listens on `addr`; the secret is the first line of the file at `secret`.
-    pub async fn bind(
-        addr: SocketAddr,
-        secret: PathBuf,
-        reported: mpsc::Sender<Reported>,
-    ) -> Result<Self, SignalError> {
+    pub async fn bind(addr: SocketAddr, secret: PathBuf, core: CoreHandle) -> Result<Self, SignalError> {
         let text = fs::read_to_string(&secret).map_err(|source| SignalError::Secret { path: secret, source })?;
         let listener = TcpListener::bind(addr).await.map_err(|source| SignalError::Listen { addr, source })?;
-        Ok(Self { listener, context: Context { secret: without_mark(&text).trim_end().to_owned(), reported } })
+        Ok(Self { listener, context: Context { secret: without_mark(&text).trim_end().to_owned(), core } })
     }
 
     /// Where it listens.
@@ -110,11 +102,9 @@ async fn recovered(
         Target::Server(host) => outage::Target::Host(host),
         Target::Service(service) => outage::Target::Service(service),
     };
-    let (committed, done) = oneshot::channel();
-    let observation = Observation::Signal { target, at: UnixMs::now() };
-    let sent = context.reported.send(Reported { observation, seen: None, committed });
-    match timeout(LIMIT, async { sent.await.is_ok() && done.await.is_ok() }).await {
-        Ok(true) => Ok(StatusCode::ACCEPTED),
+    let signal = Observation::Signal { target, at: UnixMs::now() };
+    match timeout(LIMIT, context.core.observed(signal)).await {
+        Ok(Ok(())) => Ok(StatusCode::ACCEPTED),
         _ => Err((StatusCode::SERVICE_UNAVAILABLE, "not committed; send it again".to_owned())),
     }
 }

@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, sync::Mutex};
 
 use monitor_common::{EventKind, Evidence, map};
 use monitor_core::{domain::Service, outage::Mark};
-use ringback::kernel::{Kernel, KernelError};
+use ringback::kernel::{KernelError, surplus};
 
 use crate::{
     Bed,
@@ -74,7 +74,7 @@ async fn a_full_table_of_services_is_said_aloud_and_the_oldest_make_room() {
     bed.kernel.flush_log();
     assert_eq!(*LINES.0.lock().unwrap(), ["WARN the table of services has no room for a mark"]);
     let services = bed.kernel.services().unwrap();
-    for service in Kernel::surplus(&services) {
+    for service in surplus(&services, map::SERVICES_ENTRIES) {
         bed.kernel.forget(service).unwrap();
     }
     assert_eq!(bed.kernel.services().unwrap().len(), map::SERVICES_ENTRIES / 4 * 3);

@@ -6,7 +6,7 @@ use std::{net::IpAddr, time::Duration};
 use super::Machine;
 use crate::{
     domain::{ClientAddr, MonotonicNs, OutageId, Service, UnixMs},
-    outage::{Actions, Change, FailedAttempt, Failure, Observation, Outage, Phase, Rules, Standing},
+    outage::{Actions, AnswersSeen, Change, FailedAttempt, Failure, Observation, Outage, Phase, Rules, Standing},
 };
 
 const ASK: Duration = Duration::from_secs(3);
@@ -33,12 +33,11 @@ fn fail(machine: &mut Machine, evidence: Failure, n: u8, at: UnixMs) -> Actions 
         service: web(),
         evidence,
         seen: MonotonicNs(1),
-        last_answer: None,
         at,
         attempts: 1,
         standing: Standing::Learned,
-        answers_seen: true,
         known: true,
+        answers: Some(AnswersSeen { last: None, count: 0, on_path: true }),
     };
     machine.observe(at, Observation::Failed(attempt))
 }

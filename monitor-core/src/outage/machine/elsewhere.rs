@@ -26,7 +26,10 @@ impl Machine {
         tracked.outage.latest = tracked.outage.latest.max(theirs.latest);
         tracked.outage.level = tracked.outage.level.max(theirs.level);
         tracked.suspects = HashSet::new();
-        tracked.asking = None;
+        if tracked.asking.take().is_none() {
+            // What has answered here since is no word against what the other gateway has seen.
+            tracked.latest = None;
+        }
         self.opened(now, &mut tracked, actions);
         actions.changes.push(Change::Put(tracked.outage));
         self.put(tracked);

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Machine, index::Tracked, probing::Probing};
+use super::{Machine, index::Tracked, probing::Probing, race::LatestAttempt};
 use crate::{
     domain::{OutageId, UnixMs},
     outage::{Actions, Change, FailedAttempt, Failure, Level, Mark, Outage, Phase, Standing},
@@ -11,6 +11,9 @@ use crate::{
 impl Machine {
     pub(super) fn failed(&mut self, now: UnixMs, attempt: &FailedAttempt, actions: &mut Actions) {
         let known = self.index.of_service(attempt.service);
+        if let (Some(id), Some(latest)) = (known, LatestAttempt::of(attempt)) {
+            self.index.note_latest(id, latest);
+        }
         if !self.counts(attempt, known, actions) {
             return;
         }
@@ -43,14 +46,8 @@ impl Machine {
             }
         }
         actions.changes.push(Change::Put(tracked.outage));
-        if self.rules.only_known_clients && !attempt.known {
-            // It counts for the outage: the service fails whoever asks. Only the list is for known clients (F-7).
-            self.tally.unknown_client += 1;
-        } else if !attempt.known && tracked.unknown >= self.rules.max_unknown {
-            // Forged clients must not fill the disk; whom we can write to is always kept.
-            self.tally.too_many_unknown += 1;
-        } else {
-            tracked.unknown += u64::from(!attempt.known);
+        // It counts for the outage: the service fails whoever asks. Only the list is for known clients (F-7).
+        if self.may_wait(&mut tracked, attempt.known) {
             actions.changes.push(Change::Wait {
                 outage: tracked.outage.id,
                 client: attempt.client,
@@ -62,10 +59,26 @@ impl Machine {
         self.put(tracked);
     }
 
+    /// Whether one more client may be listed.
+    pub(super) fn may_wait(&mut self, tracked: &mut Tracked, known: bool) -> bool {
+        if self.rules.only_known_clients && !known {
+            self.tally.unknown_client += 1;
+            return false;
+        }
+        if !known && tracked.unknown >= self.rules.max_unknown {
+            // Forged clients must not fill the disk; whom we can write to is always kept.
+            self.tally.too_many_unknown += 1;
+            return false;
+        }
+        tracked.unknown += u64::from(!known);
+        true
+    }
+
     /// Whether the attempt is a failure of its service at all.
     fn counts(&mut self, attempt: &FailedAttempt, known: Option<OutageId>, actions: &mut Actions) -> bool {
         // Rule 2: the service answered somebody after this SYN; this is the client's own trouble.
-        if attempt.evidence.is_silence() && attempt.last_answer.is_some_and(|answer| answer >= attempt.seen) {
+        let answered = attempt.answers.and_then(|answers| answers.last);
+        if attempt.evidence.is_silence() && answered.is_some_and(|answer| answer >= attempt.seen) {
             self.tally.isolated += 1;
             return false;
         }
@@ -89,7 +102,7 @@ impl Machine {
             self.tally.unknown_service += 1;
             return false;
         }
-        if attempt.evidence.is_silence() && !attempt.answers_seen {
+        if attempt.evidence.is_silence() && !attempt.answers.is_some_and(|answers| answers.on_path) {
             self.tally.cannot_tell += 1;
             return false;
         }
@@ -99,7 +112,7 @@ impl Machine {
     fn suspect(&mut self, attempt: &FailedAttempt) -> Tracked {
         let id = self.next_id;
         self.next_id = OutageId(id.0 + 1);
-        Tracked::new(Outage {
+        let mut tracked = Tracked::new(Outage {
             id,
             service: attempt.service,
             since: attempt.at,
@@ -108,7 +121,9 @@ impl Machine {
             level: Level::Service,
             failures: 0,
             phase: Phase::Suspected,
-        })
+        });
+        tracked.latest = LatestAttempt::of(attempt);
+        tracked
     }
 
     /// Silence here is none if the answer passed another gateway: those are asked first. Anything else needs no asking.
@@ -147,6 +162,7 @@ impl Machine {
 
     pub(super) fn opened(&mut self, now: UnixMs, tracked: &mut Tracked, actions: &mut Actions) {
         self.index.mark(&tracked.outage, &mut actions.marks);
+        actions.race_checks.push(tracked.outage.service);
         tracked.probing = Probing::first(&self.rules, now);
     }
 }

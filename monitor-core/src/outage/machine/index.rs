@@ -5,7 +5,7 @@ use std::{
     net::IpAddr,
 };
 
-use super::probing::Probing;
+use super::{probing::Probing, race::LatestAttempt};
 use crate::{
     domain::{ClientAddr, OutageId, Service, UnixMs},
     outage::{Level, Mark, Outage, Phase},
@@ -21,6 +21,8 @@ pub(super) struct Tracked {
     pub(super) unknown: u64,
     /// Until when other gateways are asked whether they saw an answer.
     pub(super) asking: Option<UnixMs>,
+    /// The latest failed attempt that the kernel has reported, for the race rule (design rule 7).
+    pub(super) latest: Option<LatestAttempt>,
     /// When to probe, if at all.
     pub(super) probing: Option<Probing>,
     due: UnixMs,
@@ -28,7 +30,15 @@ pub(super) struct Tracked {
 
 impl Tracked {
     pub(super) fn new(outage: Outage) -> Self {
-        Self { outage, suspects: HashSet::new(), unknown: 0, asking: None, probing: None, due: UnixMs::default() }
+        Self {
+            outage,
+            suspects: HashSet::new(),
+            unknown: 0,
+            asking: None,
+            latest: None,
+            probing: None,
+            due: UnixMs::default(),
+        }
     }
 }
 
@@ -63,6 +73,12 @@ impl OutageIndex {
 
     pub(super) fn outages(&self) -> impl Iterator<Item = &Outage> {
         self.by_id.values().map(|tracked| &tracked.outage)
+    }
+
+    pub(super) fn note_latest(&mut self, id: OutageId, attempt: LatestAttempt) {
+        if let Some(tracked) = self.by_id.get_mut(&id) {
+            tracked.latest = Some(attempt);
+        }
     }
 
     pub(super) fn put(&mut self, mut tracked: Tracked, due: UnixMs) {

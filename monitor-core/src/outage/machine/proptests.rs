@@ -12,8 +12,8 @@ use super::Machine;
 use crate::{
     domain::{ClientAddr, MonotonicNs, OutageId, Service, UnixMs},
     outage::{
-        Actions, Change, FailedAttempt, Failure, Level, Mark, Observation, Outage, Phase, Recovery, Rules, Standing,
-        Target,
+        Actions, AnswersSeen, Change, FailedAttempt, Failure, Level, Mark, Observation, Outage, Phase, Recovery, Rules,
+        Standing, Target,
     },
 };
 
@@ -40,21 +40,20 @@ fn failed() -> impl Strategy<Value = Observation> {
     (
         (client(), service(), proptest::sample::select(Failure::ALL.to_vec())),
         (seen, answer, 0..3u32, standing),
-        any::<bool>(),
+        (any::<bool>(), 0..3u32),
         any::<bool>(),
     )
-        .prop_map(|((client, service, evidence), (seen, answer, attempts, standing), answers_seen, known)| {
+        .prop_map(|((client, service, evidence), (seen, answer, attempts, standing), (on_path, count), known)| {
             Observation::Failed(FailedAttempt {
                 client,
                 service,
                 evidence,
                 seen: MonotonicNs(seen),
-                last_answer: answer.map(MonotonicNs),
                 at: UnixMs(0),
                 attempts,
                 standing,
-                answers_seen,
                 known,
+                answers: Some(AnswersSeen { last: answer.map(MonotonicNs), count, on_path }),
             })
         })
 }
@@ -73,6 +72,22 @@ fn recovery() -> impl Strategy<Value = Observation> {
         service().prop_map(move |service| Observation::Signal { target: Target::Service(service), at }),
         service().prop_map(move |service| Observation::Signal { target: Target::Host(service.addr()), at }),
         (service(), any::<bool>()).prop_map(move |(service, connected)| Observation::Probed { service, connected, at }),
+    ]
+}
+
+/// A client that asks, or what the kernel knows after a mark.
+fn said_to_us() -> impl Strategy<Value = Observation> {
+    let at = UnixMs(0);
+    prop_oneof![
+        (client(), service(), any::<bool>()).prop_map(move |(client, service, known)| Observation::Asked {
+            client,
+            service,
+            at,
+            known
+        }),
+        (service(), 0..3u32, 0..5u64).prop_map(move |(service, count, last)| {
+            Observation::AnswersAfterMark { service, count, last: MonotonicNs(last), at }
+        }),
     ]
 }
 
@@ -101,6 +116,7 @@ fn step() -> impl Strategy<Value = (i64, Step)> {
         6 => failed().prop_map(Step::Observe),
         2 => recovery().prop_map(Step::Observe),
         1 => elsewhere().prop_map(Step::Observe),
+        1 => said_to_us().prop_map(Step::Observe),
         2 => Just(Step::Tick),
         1 => Just(Step::Restart),
     ];
@@ -201,6 +217,10 @@ impl Outside {
 fn at(observation: Observation, now: UnixMs) -> Observation {
     match observation {
         Observation::Failed(attempt) => Observation::Failed(FailedAttempt { at: now, ..attempt }),
+        Observation::Asked { client, service, known, .. } => Observation::Asked { client, service, at: now, known },
+        Observation::AnswersAfterMark { service, count, last, .. } => {
+            Observation::AnswersAfterMark { service, count, last, at: now }
+        }
         Observation::Answered { service, client, .. } => Observation::Answered { service, client, at: now },
         Observation::Withdrawn { .. } => observation,
         Observation::HostSeen { host, evidence, .. } => Observation::HostSeen { host, evidence, at: now },
@@ -217,8 +237,9 @@ fn at(observation: Observation, now: UnixMs) -> Observation {
 
 /// Whether this attempt may put its client on a list, said in one expression.
 fn may_wait(attempt: &FailedAttempt, rules: &Rules, outage_there: bool) -> bool {
-    let isolated = attempt.evidence.is_silence() && attempt.last_answer.is_some_and(|answer| answer >= attempt.seen);
-    let blind = attempt.evidence.is_silence() && !attempt.answers_seen;
+    let answers = attempt.answers.unwrap_or(AnswersSeen { last: None, count: 0, on_path: false });
+    let isolated = attempt.evidence.is_silence() && answers.last.is_some_and(|answer| answer >= attempt.seen);
+    let blind = attempt.evidence.is_silence() && !answers.on_path;
     let opens = attempt.standing != Standing::Unknown
         && attempt.evidence != Failure::KnownFailed
         && attempt.attempts > 0
@@ -248,10 +269,12 @@ proptest! {
                 Step::Observe(observation) => {
                     let observation = at(observation, now);
                     let listed = outside.waiting.clone();
-                    let there = if let Observation::Failed(attempt) = &observation {
-                        outside.outages.values().any(|outage| outage.service == attempt.service)
-                    } else {
-                        false
+                    let failed = outside.failed.clone();
+                    let there = match &observation {
+                        Observation::Failed(FailedAttempt { service, .. }) | Observation::Asked { service, .. } => {
+                            outside.outages.values().any(|outage| outage.service == *service)
+                        }
+                        _ => false,
                     };
                     if let Observation::OpenElsewhere(theirs) = &observation {
                         outside.elsewhere.insert(theirs.service);
@@ -270,6 +293,18 @@ proptest! {
                             } else {
                                 prop_assert!(joined.is_empty(), "a client waits that did not fail");
                             }
+                        }
+                        Observation::Asked { client, service, known, .. } => {
+                            let waits = outside.outages.values().any(|outage| {
+                                outage.service == *service && outside.waiting.contains(&(outage.id, *client))
+                            });
+                            prop_assert!(joined.iter().all(|(_, joined)| joined == client));
+                            if there && (!rules.only_known_clients || *known) {
+                                prop_assert!(waits, "a client that asked does not wait");
+                            } else {
+                                prop_assert!(joined.is_empty(), "a client waits that must not");
+                            }
+                            prop_assert_eq!(&failed, &outside.failed, "nothing fails because somebody asks");
                         }
                         _ => prop_assert!(joined.is_empty()),
                     }

@@ -7,14 +7,14 @@ use super::{Machine, Tally};
 use crate::{
     domain::{ClientAddr, MonotonicNs, OutageId, Service, UnixMs},
     outage::{
-        Actions, Change, Closing, FailedAttempt, Failure, Level, Mark, Observation, Phase, Recovery, Rules, Standing,
-        Target,
+        Actions, AnswersSeen, Change, Closing, FailedAttempt, Failure, Level, Mark, Observation, Phase, Recovery,
+        Rules, Standing, Target,
     },
 };
 
-const T0: UnixMs = UnixMs(1_000_000);
+pub(super) const T0: UnixMs = UnixMs(1_000_000);
 
-fn ms(later: i64) -> UnixMs {
+pub(super) fn ms(later: i64) -> UnixMs {
     UnixMs(T0.0 + later)
 }
 
@@ -22,42 +22,44 @@ fn service(text: &str) -> Service {
     text.parse().unwrap()
 }
 
-fn client(n: u8) -> ClientAddr {
+pub(super) fn client(n: u8) -> ClientAddr {
     ClientAddr::new(IpAddr::from([10, 0, 1, n]))
 }
 
-fn web() -> Service {
+pub(super) fn web() -> Service {
     service("10.0.2.7:80")
 }
 
-fn attempt(evidence: Failure, service: Service, n: u8, at: UnixMs) -> FailedAttempt {
+/// The path shows answers; of this service there was none.
+pub(super) const ANSWERS: AnswersSeen = AnswersSeen { last: None, count: 0, on_path: true };
+
+pub(super) fn attempt(evidence: Failure, service: Service, n: u8, at: UnixMs) -> FailedAttempt {
     FailedAttempt {
         client: client(n),
         service,
         evidence,
         seen: MonotonicNs(u64::try_from(at.0).unwrap() * 1_000_000),
-        last_answer: None,
         at,
         attempts: 1,
         standing: Standing::Learned,
-        answers_seen: true,
         known: true,
+        answers: Some(ANSWERS),
     }
 }
 
-fn machine(rules: Rules) -> Machine {
+pub(super) fn machine(rules: Rules) -> Machine {
     Machine::restore(rules, Vec::new(), OutageId(1)).0
 }
 
-fn fail(machine: &mut Machine, attempt: FailedAttempt) -> Actions {
+pub(super) fn fail(machine: &mut Machine, attempt: FailedAttempt) -> Actions {
     machine.observe(attempt.at, Observation::Failed(attempt))
 }
 
-fn open(machine: &mut Machine, evidence: Failure, service: Service) -> Actions {
+pub(super) fn open(machine: &mut Machine, evidence: Failure, service: Service) -> Actions {
     fail(machine, attempt(evidence, service, 1, T0))
 }
 
-fn closings(actions: &Actions) -> Vec<&Closing> {
+pub(super) fn closings(actions: &Actions) -> Vec<&Closing> {
     actions
         .changes
         .iter()
@@ -65,7 +67,7 @@ fn closings(actions: &Actions) -> Vec<&Closing> {
         .collect()
 }
 
-fn waits(actions: &Actions) -> Vec<ClientAddr> {
+pub(super) fn waits(actions: &Actions) -> Vec<ClientAddr> {
     actions
         .changes
         .iter()
@@ -110,11 +112,20 @@ fn rule_2_a_service_that_answered_somebody_since_the_syn_is_not_failed() {
     let mut machine = machine(Rules::default());
     let silent = attempt(Failure::Unanswered, web(), 1, T0);
     for answer in [silent.seen, MonotonicNs(silent.seen.0 + 1)] {
-        assert_eq!(fail(&mut machine, FailedAttempt { last_answer: Some(answer), ..silent }), Actions::default());
+        assert_eq!(
+            fail(
+                &mut machine,
+                FailedAttempt { answers: Some(AnswersSeen { last: Some(answer), ..ANSWERS }), ..silent }
+            ),
+            Actions::default()
+        );
     }
     assert_eq!(machine.tally().isolated, 2);
     let before = Some(MonotonicNs(silent.seen.0 - 1));
-    assert_ne!(fail(&mut machine, FailedAttempt { last_answer: before, ..silent }), Actions::default());
+    assert_ne!(
+        fail(&mut machine, FailedAttempt { answers: Some(AnswersSeen { last: before, ..ANSWERS }), ..silent }),
+        Actions::default()
+    );
 }
 
 #[test]
@@ -132,7 +143,10 @@ fn rule_3_scans_of_empty_addresses_open_nothing() {
 #[test]
 fn rule_3_silence_on_a_path_without_answers_cannot_be_judged_but_a_refusal_can() {
     let mut machine = machine(Rules::default());
-    let blind = |evidence| FailedAttempt { answers_seen: false, ..attempt(evidence, web(), 1, T0) };
+    let blind = |evidence| FailedAttempt {
+        answers: Some(AnswersSeen { on_path: false, ..ANSWERS }),
+        ..attempt(evidence, web(), 1, T0)
+    };
     assert_eq!(fail(&mut machine, blind(Failure::Unanswered)), Actions::default());
     assert_eq!(machine.tally().cannot_tell, 1);
     assert_ne!(fail(&mut machine, blind(Failure::Refused)), Actions::default());

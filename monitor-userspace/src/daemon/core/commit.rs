@@ -1,23 +1,21 @@
 //! The end of a turn: what it led to is in the store first, and acted on then.
 //!
-//! In: a [`Turn`]. Out: one transaction; letters that are due, marks in the kernel, probes, questions, and an answer to those who
-//! waited for the commit.
+//! In: a [`Turn`]. Out, in this order: one transaction; letters that are due, marks in the kernel, questions and probes; answers to
+//! those who wait for all that.
 
-use std::{
-    collections::{HashMap, HashSet},
-    pin::pin,
-    time::Duration,
-};
+use std::{collections::HashSet, pin::pin, time::Duration};
 
 use anyhow::{Result, bail};
 use monitor_core::{
-    domain::{MonotonicNs, Service},
-    outage::{Actions, Change, Mark, Observation, Phase},
+    domain::Service,
+    outage::{Actions, Change, Intake, Mark, Phase},
+    port::Clock,
 };
 use monitor_store::{Applied, Store};
 use tokio::time::timeout;
 
-use super::{BATCH, Core, Turn};
+use super::{BATCH, Core, Turn, is_guarded};
+use crate::kernel::{EventSource, KernelPort};
 
 /// Events that are read while a transaction runs; as many as the kernel keeps notes, by which they are found again after a
 /// kill -9. The rest stays in the ring buffer.
@@ -26,11 +24,11 @@ const BACKLOG: usize = 65_536;
 /// Pause before a transaction that failed is tried again. Events wait in the ring buffer meanwhile.
 const RETRY: Duration = Duration::from_secs(1);
 
-impl Core {
+impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
     /// Commits, then acts.
     pub(super) async fn finish(&mut self, mut turn: Turn) -> Result<()> {
         loop {
-            let Turn { actions, learned, committed, seen, failed, questions } = turn;
+            let Turn { actions, learned, answers, seen, questions } = turn;
             if !learned.is_empty() {
                 self.retry(|store| {
                     let learned = learned.clone();
@@ -40,7 +38,7 @@ impl Core {
             }
             if !actions.changes.is_empty() || !seen.is_empty() {
                 self.announce(&actions);
-                let changes = actions.changes;
+                let changes = &actions.changes;
                 let applied: Applied = self
                     .retry(|store| {
                         let (changes, seen) = (changes.clone(), seen.clone());
@@ -52,47 +50,44 @@ impl Core {
                     self.wiring.letters.notify_one();
                 }
             }
-            for waiter in committed {
-                // Whoever waited may have given up; the observation is committed all the same.
-                let _ = waiter.send(());
-            }
-            self.kernel.commit(self.newest)?;
+            self.kernel.commit(self.intake.newest())?;
             for question in questions {
                 // Full: so much is silent that the first few answers will do.
                 let _ = self.wiring.questions.try_send(question);
             }
-            turn = self.act(&actions.marks, &actions.probes, &failed)?;
+            turn = self.act(&actions)?;
+            for (reply, answer) in answers {
+                // Whoever waited may have given up; the request is committed all the same.
+                let _ = reply.send(answer);
+            }
             if turn.actions == Actions::default() {
                 return Ok(());
             }
         }
     }
 
-    /// Marks and probes. Answers that slipped in between make another turn (design rule 7).
-    fn act(
-        &mut self,
-        marks: &[Mark],
-        probes: &[Service],
-        failed: &HashMap<Service, (MonotonicNs, u32)>,
-    ) -> Result<Turn> {
-        let mut again = Turn::default();
-        for mark in marks {
+    /// Marks, then what the kernel knows after them (design rule 7), then probes. Answers that slipped in between make another
+    /// turn.
+    fn act(&mut self, actions: &Actions) -> Result<Turn> {
+        for mark in &actions.marks {
             if let Err(error) = self.kernel.mark(*mark) {
                 // The outage is in the store; without the mark, further SYNs are found failed by their time-out.
                 tracing::error!(?mark, %error, "the kernel does not take the mark");
-                continue;
-            }
-            if let Mark::Failed(service) = mark
-                && let Some((seen, answers)) = failed.get(service).or(self.doubted.get(service))
-                && let Some(answer) = self.kernel.answer_since(*service, *seen, *answers)?
-            {
-                let at = self.kernel.clock().unix(answer);
-                self.observe(Observation::Answered { service: *service, client: None, at }, &mut again);
             }
         }
-        for service in probes.iter().filter(|service| !self.is_guarded(**service)) {
-            // Full: the machine asks again at the next interval.
-            let _ = self.wiring.probes.try_send(*service);
+        let mut again = Turn::default();
+        for service in &actions.race_checks {
+            if let Some(state) = self.kernel.service(*service)?
+                && let Some(observation) = Intake::answers_after_mark(*service, &state, self.offset)
+            {
+                self.observe(observation, &mut again);
+            }
+        }
+        for service in &actions.probes {
+            if !is_guarded(&self.guarded, &self.kernel, *service) {
+                // Full: the machine asks again at the next interval.
+                let _ = self.wiring.probes.try_send(*service);
+            }
         }
         Ok(again)
     }
@@ -101,10 +96,10 @@ impl Core {
     ///
     /// # Errors
     /// The daemon is to stop and the store takes no changes. The next start finds in the kernel what is not committed.
-    async fn retry<T, F, E>(&mut self, mut action: impl FnMut(Store) -> F) -> Result<T>
+    async fn retry<T, F, Why>(&mut self, mut action: impl FnMut(Store) -> F) -> Result<T>
     where
-        F: Future<Output = Result<T, E>>,
-        E: std::fmt::Display,
+        F: Future<Output = Result<T, Why>>,
+        Why: std::fmt::Display,
     {
         loop {
             let work = action(self.store.clone());

@@ -1,28 +1,27 @@
 //! The one task that owns the outage machine and the kernel.
 //!
-//! In: kernel events, observations of recovery, commands. Each turn takes what is there, asks the machine, commits its
+//! In: kernel events, and [`monitor_core::port::Request`]s in one queue. Each turn takes what is there, asks the machine, commits its
 //! changes as one transaction, and only then tells the kernel, sends probes, and answers those who wait for the commit.
 //!
-//! `start` goes on from the store and the kernel, `commit` ends each turn, `commands` obeys, `upkeep` counts and publishes.
+//! `start` goes on from the store and the kernel, `requests` takes what is said, `commit` ends each turn, `upkeep` counts and
+//! publishes, `handle` is what others hold. Kernel, clock and store are given: tests give a kernel and a clock of their own.
 
-mod commands;
 mod commit;
+pub(in crate::daemon) mod handle;
+mod requests;
 mod start;
+mod state;
 mod upkeep;
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use monitor_common::Event;
 use monitor_core::{
-    config::Config,
-    domain::{MonotonicNs, OutageId, Service, UnixMs},
+    domain::{ClockOffset, OutageId, Service, UnixMs},
     mail::AddressBook,
-    outage::{Actions, Failure, Machine, Observation, Question},
+    outage::{Actions, Intake, Known, Machine, Meaning, Observation, Question, Rules},
+    port::{Answer, Clock},
     snmp::RemoteEngine,
 };
 use monitor_store::Store;
@@ -32,32 +31,32 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::state::State;
-use crate::{
-    clock::Now as _,
-    guard,
-    kernel::{Events, Kernel, KernelError, Report},
-    recovery::Reported,
-};
+use self::handle::Requests;
+pub use self::state::State;
+use crate::kernel::{EventSource, KernelError, KernelPort};
 
 /// Events taken in one turn; one transaction holds at most what they lead to.
 const BATCH: usize = 4096;
 
-/// What others ask the core to do.
-#[derive(Debug)]
-pub enum Command {
-    /// The address book in the store has changed.
-    AddressesChanged,
-    /// Another gateway asks: of each attempt, up to when the service is known to have been well.
-    Asked(Vec<Question>, oneshot::Sender<Vec<Option<UnixMs>>>),
-    /// Go on with this configuration; answered when it is in force, or with the reason why the old one stays.
-    Reload(Box<Config>, oneshot::Sender<Result<()>>),
+/// What the core looks at and acts on.
+pub(in crate::daemon) struct Ports<K, E, C> {
+    pub(in crate::daemon) kernel: K,
+    pub(in crate::daemon) events: E,
+    pub(in crate::daemon) clock: C,
+}
+
+/// What the core goes by from its start.
+pub(in crate::daemon) struct Settings {
+    pub(in crate::daemon) rules: Rules,
+    /// Guarded ports of this host: their guards alone say whether they are well.
+    pub(in crate::daemon) guarded: HashSet<u16>,
+    /// Whether the address book is that of several gateways.
+    pub(in crate::daemon) shared: bool,
 }
 
 /// What the core needs from its surroundings.
 pub(in crate::daemon) struct Wiring {
-    pub(in crate::daemon) reported: mpsc::Receiver<Reported>,
-    pub(in crate::daemon) commands: mpsc::Receiver<Command>,
+    pub(in crate::daemon) requests: Requests,
     /// Services to probe.
     pub(in crate::daemon) probes: mpsc::Sender<Service>,
     /// Outages whose server's name is to be looked up.
@@ -72,19 +71,19 @@ pub(in crate::daemon) struct Wiring {
 }
 
 /// See the module.
-pub(in crate::daemon) struct Core {
+pub(in crate::daemon) struct Core<K, E, C> {
     machine: Machine,
-    kernel: Kernel,
-    events: Events,
+    kernel: K,
+    events: E,
+    clock: C,
+    /// Read again each second.
+    offset: ClockOffset,
     /// Read while a transaction ran, and not looked at yet.
     backlog: Vec<Event>,
     store: Store,
     book: AddressBook,
     wiring: Wiring,
-    /// Whether this path has ever shown an answer (design rule 3); once true, it stays.
-    answers_seen: bool,
-    /// Newest kernel time among the events that were taken.
-    newest: u64,
+    intake: Intake,
     /// How many services are known: counted each minute, and what was learned since.
     services: usize,
     /// Seconds since the start.
@@ -94,11 +93,9 @@ pub(in crate::daemon) struct Core {
     store_error: Option<String>,
     /// The daemon is to stop: a store that takes no changes is not waited for.
     stopping: CancellationToken,
-    /// Guarded ports of this host: their guards alone say whether they are well.
+    /// See [`Settings::guarded`].
     guarded: HashSet<u16>,
-    /// Of services that other gateways are asked about, what [`Turn::failed`] says.
-    doubted: HashMap<Service, (MonotonicNs, u32)>,
-    /// Whether the address book is that of several gateways.
+    /// See [`Settings::shared`].
     shared: bool,
 }
 
@@ -107,29 +104,19 @@ pub(in crate::daemon) struct Core {
 struct Turn {
     actions: Actions,
     learned: Vec<(Service, UnixMs)>,
-    committed: Vec<oneshot::Sender<()>>,
+    /// For those who wait for the commit.
+    answers: Vec<(oneshot::Sender<Answer>, Answer)>,
     seen: Vec<RemoteEngine>,
-    /// When the SYN of the attempt that failed was seen, and how often its service had answered: for the race rule (design
-    /// rule 7).
-    failed: HashMap<Service, (MonotonicNs, u32)>,
     /// For other gateways.
     questions: Vec<Question>,
 }
 
-impl Turn {
-    fn add(&mut self, mut actions: Actions) {
-        self.actions.changes.append(&mut actions.changes);
-        self.actions.marks.append(&mut actions.marks);
-        self.actions.probes.append(&mut actions.probes);
-    }
-}
-
 /// What was read before, else what comes.
-async fn next_events(backlog: &mut Vec<Event>, events: &mut Events) -> Result<Vec<Event>, KernelError> {
+async fn next_events(backlog: &mut Vec<Event>, events: &mut impl EventSource) -> Result<Vec<Event>, KernelError> {
     if backlog.is_empty() { events.batch(BATCH).await } else { Ok(std::mem::take(backlog)) }
 }
 
-impl Core {
+impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
     /// Runs until `cancel`; then takes what is still in the ring buffer, commits it and returns.
     pub(in crate::daemon) async fn run(mut self, cancel: CancellationToken) -> Result<()> {
         self.stopping = cancel.clone();
@@ -140,7 +127,7 @@ impl Core {
             let until_deadline = self
                 .machine
                 .next_deadline()
-                .map_or(Duration::from_secs(3600), |deadline| deadline.since(UnixMs::now()));
+                .map_or(Duration::from_secs(3600), |deadline| deadline.since(self.clock.wall()));
             tokio::select! {
                 () = cancel.cancelled() => break,
                 events = next_events(&mut self.backlog, &mut self.events) => {
@@ -148,17 +135,16 @@ impl Core {
                         self.take(&event, &mut turn);
                     }
                 }
-                Some(reported) = self.wiring.reported.recv() => {
-                    self.take_reported(reported, &mut turn);
-                    while let Ok(more) = self.wiring.reported.try_recv() {
-                        self.take_reported(more, &mut turn);
+                Some(message) = self.wiring.requests.recv() => {
+                    self.take_request(message, &mut turn).await;
+                    while let Ok(more) = self.wiring.requests.try_recv() {
+                        self.take_request(more, &mut turn).await;
                     }
                 }
-                Some(command) = self.wiring.commands.recv() => self.obey(command).await,
                 () = sleep(until_deadline) => {}
                 _ = second.tick() => self.every_second(&mut turn),
             }
-            turn.add(self.machine.tick(UnixMs::now()));
+            turn.actions.append(self.machine.tick(self.clock.wall()));
             self.finish(turn).await?;
         }
         let mut turn = Turn::default();
@@ -178,70 +164,34 @@ impl Core {
     }
 
     fn take(&mut self, event: &Event, turn: &mut Turn) {
-        self.newest = self.newest.max(event.at_ns);
-        if event.last_answer_ns != 0 {
-            self.answers_seen = true;
+        let known = Known {
+            offset: self.offset,
+            in_book: &|client| self.book.lookup(client).is_some(),
+            is_guarded: &|service| is_guarded(&self.guarded, &self.kernel, service),
+        };
+        let meaning = self.intake.take(event, &known);
+        for observation in meaning.observations() {
+            self.observe(observation, turn);
         }
-        let clock = self.kernel.clock();
-        let book = &self.book;
-        match Report::new(event, clock, self.answers_seen, |client| book.lookup(client).is_some()) {
-            Report::Learned { service, at } => {
-                self.answers_seen = true;
+        match meaning {
+            Meaning::Learned { service, at } => {
                 self.services += 1;
                 turn.learned.push((service, at));
             }
-            Report::Observed { mut observation, .. } => {
-                if let Observation::Failed(attempt) = &mut observation
-                    && attempt.evidence == Failure::Refused
-                    && self.is_guarded(attempt.service)
-                {
-                    // The kernel sends the RST that a guard's checks lead to, and sees only that.
-                    attempt.evidence = Failure::Sick;
-                }
-                if let Observation::Answered { service, client: Some(client), .. } = observation
-                    && event.attempts > 0
-                {
-                    self.observe(Observation::Withdrawn { service, client, attempts: event.attempts }, turn);
-                }
-                if let Observation::Failed(attempt) = &observation {
-                    turn.failed.insert(attempt.service, (attempt.seen, event.answers));
-                }
-                self.observe(observation, turn);
-                if let Observation::Failed(attempt) = &observation
-                    && attempt.evidence == Failure::Unanswered
-                    && self.machine.asks_about(attempt.service)
-                {
-                    self.doubted.insert(attempt.service, (attempt.seen, event.answers));
-                    turn.questions.push(Question {
-                        service: attempt.service,
-                        client: attempt.client,
-                        client_port: event.client_port,
-                        seq: event.seq,
-                        since: attempt.at,
-                        attempts: attempt.attempts,
-                    });
-                }
+            Meaning::Failed { question, .. } => {
+                turn.questions.extend(question.filter(|question| self.machine.asks_about(question.service)));
             }
+            Meaning::Answered { .. } | Meaning::HostSeen { .. } => {}
         }
-    }
-
-    fn take_reported(&mut self, mut reported: Reported, turn: &mut Turn) {
-        if let Observation::Failed(attempt) = &mut reported.observation {
-            // Who reports it may know more: what was just typed into the page may not be in this copy of the book yet.
-            attempt.known |= self.book.lookup(attempt.client).is_some();
-        }
-        self.observe(reported.observation, turn);
-        turn.seen.extend(reported.seen);
-        turn.committed.push(reported.committed);
     }
 
     fn observe(&mut self, observation: Observation, turn: &mut Turn) {
         tracing::debug!(?observation, "observed");
-        turn.add(self.machine.observe(UnixMs::now(), observation));
+        turn.actions.append(self.machine.observe(self.clock.wall(), observation));
     }
+}
 
-    /// A guard's checks say whether its service is well; a connection that is accepted does not.
-    fn is_guarded(&self, service: Service) -> bool {
-        self.guarded.contains(&service.port()) && guard::is_local(service.addr())
-    }
+/// A guard's checks say whether its service is well; a connection that is accepted does not.
+fn is_guarded(guarded: &HashSet<u16>, kernel: &impl KernelPort, service: Service) -> bool {
+    guarded.contains(&service.port()) && kernel.is_local(service.addr())
 }

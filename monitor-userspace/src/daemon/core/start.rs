@@ -2,61 +2,59 @@
 //!
 //! Out: a core whose kernel has the marks of the store's outages, and a store that has what an earlier daemon could not commit.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use anyhow::{Context as _, Result};
 use monitor_common::map;
 use monitor_core::{
-    config::Config,
-    domain::{Service, UnixMs},
-    outage::{Actions, Machine, Observation},
+    domain::Service,
+    outage::{Actions, Intake, Machine},
+    port::Clock,
 };
 use monitor_store::Store;
 use tokio_util::sync::CancellationToken;
 
-use super::{Core, Turn, Wiring, commands::read_book};
-use crate::{
-    clock::Now as _,
-    kernel::{Events, Kernel},
-};
+use super::{Core, Ports, Settings, Turn, Wiring, requests::read_book};
+use crate::kernel::{EventSource, KernelPort};
 
-impl Core {
+impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
     /// Goes on from the store and from what the kernel noted meanwhile.
     pub(in crate::daemon) async fn start(
-        config: &Config,
-        kernel: Kernel,
-        events: Events,
+        settings: Settings,
+        ports: Ports<K, E, C>,
         store: Store,
         wiring: Wiring,
     ) -> Result<Self> {
+        let Settings { rules, guarded, shared } = settings;
+        let Ports { kernel, events, clock } = ports;
         let restored = store.restore().await.context("reading the outages")?;
         let restored_services: Vec<_> = restored.outages.iter().map(|outage| outage.service).collect();
-        let (machine, actions) = Machine::restore(config.rules(), restored.outages, restored.next_outage);
-        let shared = config.is_shared();
+        let (machine, actions) = Machine::restore(rules, restored.outages, restored.next_outage);
         let book = read_book(&wiring.book, &store, shared).await.context("reading the address book")?;
         let mut core = Self {
             machine,
             kernel,
             events,
+            offset: clock.offset(),
+            kept_until: clock.wall(),
+            clock,
             backlog: Vec::new(),
             store,
             book,
             wiring,
-            answers_seen: false,
-            newest: 0,
+            intake: Intake::default(),
             services: 0,
             seconds: 0,
-            kept_until: UnixMs::now(),
             store_error: None,
             stopping: CancellationToken::new(),
-            guarded: config.guard.iter().map(|guard| guard.port).collect(),
-            doubted: HashMap::new(),
+            guarded,
             shared,
         };
         let learned = core.store.learned_services().await.context("reading the learned services")?;
         // The latest; the rest would leave no room for new ones.
-        let learned = learned.into_iter().map(|(service, _)| service).take(map::SERVICES_ENTRIES / 4 * 3);
-        core.kernel.remember_services(learned)?;
+        let learned: Vec<_> =
+            learned.into_iter().map(|(service, _)| service).take(map::SERVICES_ENTRIES / 4 * 3).collect();
+        core.kernel.remember_services(&learned)?;
         core.look_for_answers()?;
         core.sweep_services()?;
         core.catch_up(actions, &restored_services).await?;
@@ -78,17 +76,17 @@ impl Core {
             }
         }
         for service in services {
-            if let Some(at) = self.kernel.answered_while_failed(*service)? {
-                let at = self.kernel.clock().unix(at);
-                self.observe(Observation::Answered { service: *service, client: None, at }, &mut turn);
+            if let Some(state) = self.kernel.service(*service)?
+                && let Some(observation) = Intake::answered_while_marked(*service, &state, self.offset)
+            {
+                self.observe(observation, &mut turn);
             }
         }
-        let mut stale = self.kernel.marks_beyond(services)?;
-        stale.extend(restored.marks);
+        let mut first = restored;
         // In front: a failed service that answered meanwhile is marked recovered again by the turn's own marks.
-        turn.actions.marks.splice(0..0, stale);
-        turn.actions.changes.splice(0..0, restored.changes);
-        turn.actions.probes.splice(0..0, restored.probes);
+        first.marks.splice(0..0, self.kernel.marks_beyond(services)?);
+        first.append(std::mem::take(&mut turn.actions));
+        turn.actions = first;
         self.finish(turn).await
     }
 }

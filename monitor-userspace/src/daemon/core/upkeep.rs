@@ -1,11 +1,14 @@
 //! What is done each second, minute and hour: services are counted and kept, what `status` shows is published.
 
 use anyhow::Result;
-use monitor_common::{Counter, ServiceFlags, ServiceState};
-use monitor_core::domain::{Service, UnixMs};
+use monitor_common::{Counter, ServiceFlags, ServiceState, map};
+use monitor_core::{
+    domain::{MonotonicNs, Service, UnixMs},
+    port::Clock,
+};
 
 use super::{Core, Turn};
-use crate::{clock::Now as _, kernel::Kernel};
+use crate::kernel::{self, EventSource, KernelPort};
 
 /// Between two looks through the kernel's table of services.
 const SWEEP_SECONDS: u64 = 60;
@@ -13,12 +16,11 @@ const SWEEP_SECONDS: u64 = 60;
 /// Between two notes in the store of when learned services last answered; a multiple of [`SWEEP_SECONDS`].
 const KEEP_SECONDS: u64 = 3600;
 
-impl Core {
+impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
     pub(super) fn every_second(&mut self, turn: &mut Turn) {
         self.seconds += 1;
-        self.kernel.adjust_clock();
+        self.offset = self.clock.offset();
         self.kernel.flush_log();
-        self.doubted.retain(|service, _| self.machine.asks_about(*service));
         if self.seconds.is_multiple_of(SWEEP_SECONDS) {
             match self.sweep_services() {
                 Ok(answers) => turn.learned.extend(answers),
@@ -28,7 +30,7 @@ impl Core {
                 tracing::error!(%error, "the stand-in page's program stays where nobody needs it");
             }
         }
-        if !self.answers_seen
+        if !self.intake.answers_seen()
             && let Err(error) = self.look_for_answers()
         {
             tracing::error!(%error, "counters cannot be read");
@@ -39,7 +41,7 @@ impl Core {
     /// Counts the services, makes room for new ones, and once an hour returns the latest answers for the store.
     pub(super) fn sweep_services(&mut self) -> Result<Vec<(Service, UnixMs)>> {
         let services = self.kernel.services()?;
-        let surplus = Kernel::surplus(&services);
+        let surplus = kernel::surplus(&services, map::SERVICES_ENTRIES);
         for service in &surplus {
             self.kernel.forget(*service)?;
         }
@@ -50,18 +52,23 @@ impl Core {
             );
         }
         let answered = |state: &ServiceState| state.flags & ServiceFlags::ANSWERED != 0;
-        self.services = services.iter().filter(|(_, _, state)| answered(state)).count() - surplus.len();
+        self.services = services.iter().filter(|(_, state)| answered(state)).count() - surplus.len();
         if !self.seconds.is_multiple_of(KEEP_SECONDS) {
             return Ok(Vec::new());
         }
-        let since = std::mem::replace(&mut self.kept_until, UnixMs::now());
-        let answered = services.into_iter().filter_map(|(service, answered, _)| Some((service, answered?)));
+        let since = std::mem::replace(&mut self.kept_until, self.clock.wall());
+        let answered = services
+            .into_iter()
+            .filter(|(_, state)| state.last_answer_ns != 0)
+            .map(|(service, state)| (service, self.offset.unix(MonotonicNs(state.last_answer_ns))));
         Ok(answered.filter(|(_, answered)| *answered >= since).collect())
     }
 
     pub(super) fn look_for_answers(&mut self) -> Result<()> {
         let counters = self.kernel.counters()?;
-        self.answers_seen |= counters.iter().any(|(counter, count)| *counter == Counter::Answers && *count > 0);
+        if counters.iter().any(|(counter, count)| *counter == Counter::Answers && *count > 0) {
+            self.intake.note_answers();
+        }
         Ok(())
     }
 
@@ -72,9 +79,9 @@ impl Core {
             state.interfaces = self.kernel.attached().to_vec();
             state.counters = counters;
             state.services = self.services;
-            state.unreadable_events = self.events.unreadable;
+            state.unreadable_events = self.events.unreadable();
             state.tally = self.machine.tally();
-            state.answers_seen = self.answers_seen;
+            state.answers_seen = self.intake.answers_seen();
             state.store_error.clone_from(&self.store_error);
         });
     }

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use monitor_core::{
     config::RecoverySettings,
     domain::UnixMs,
-    outage::Observation,
+    port::Request,
     snmp::{
         LocalEngine, RemoteEngine,
         meaning::Meanings,
@@ -20,15 +20,11 @@ use monitor_core::{
         usm::{InformKey, Now, Refusal, Taken, Usm, Verdict},
     },
 };
-use tokio::{
-    net::UdpSocket,
-    sync::{mpsc, oneshot},
-    task::JoinSet,
-};
+use tokio::{net::UdpSocket, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{counters::Counters, keys};
-use crate::{clock::Now as _, recovery::Reported};
+use crate::{clock::Now as _, daemon::CoreHandle};
 
 /// The largest UDP payload.
 const LARGEST: usize = 65_507;
@@ -85,7 +81,7 @@ pub struct Receiver {
     usm: Option<Usm>,
     meanings: Meanings,
     proxies: Vec<IpNet>,
-    reported: mpsc::Sender<Reported>,
+    core: CoreHandle,
     counters: Arc<Counters>,
     started: Instant,
     /// What waits for a commit.
@@ -106,7 +102,7 @@ impl Receiver {
         addr: SocketAddr,
         settings: &RecoverySettings,
         engines: Engines,
-        reported: mpsc::Sender<Reported>,
+        core: CoreHandle,
     ) -> Result<Self, SnmpError> {
         let meanings = Meanings::new(&settings.trap_oids).map_err(SnmpError::Oid)?;
         let usm = Usm::new(keys::load(&settings.snmp_user)?, engines.local, engines.remote);
@@ -120,7 +116,7 @@ impl Receiver {
             usm,
             meanings,
             proxies: settings.trap_proxies.clone(),
-            reported,
+            core,
             counters: Arc::default(),
             started: Instant::now(),
             commits: JoinSet::new(),
@@ -222,12 +218,11 @@ impl Receiver {
         Counters::count(&self.counters.recoveries);
         let host = server.unwrap_or_else(|| speaker(source.ip(), notice.agent, &self.proxies));
         tracing::info!(%host, %source, "recovery trap");
-        let (committed, done) = oneshot::channel();
-        let observation = Observation::Trap { host, at: UnixMs::now() };
-        if self.reported.send(Reported { observation, seen, committed }).await.is_ok()
+        let trap = Request::Trap { host, at: UnixMs::now(), seen };
+        if let Ok(pending) = self.core.send(trap).await
             && let Some(answer) = answer
         {
-            self.commits.spawn(async { done.await.is_ok().then_some(answer) });
+            self.commits.spawn(async { pending.committed().await.is_ok().then_some(answer) });
         }
     }
 

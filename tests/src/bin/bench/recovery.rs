@@ -15,7 +15,7 @@ use monitor_core::{
     config,
     domain::{ClientAddr, ClientNet, MonotonicNs, OutageId, Service, UnixMs},
     mail::{AddressEntry, Origin},
-    outage::{Change, FailedAttempt, Failure, Machine, Observation, Rules, Standing, Target},
+    outage::{AnswersSeen, Change, FailedAttempt, Failure, Machine, Observation, Rules, Standing, Target},
 };
 use monitor_store::Store;
 use ringback::{
@@ -112,12 +112,11 @@ async fn waiting(store: &Store, clients: u32) -> Result<(Machine, Duration)> {
             service: service(),
             evidence: if number == 0 { Failure::Unanswered } else { Failure::KnownFailed },
             seen: MonotonicNs(1),
-            last_answer: None,
             at: UnixMs::now(),
             attempts: 1,
             standing: Standing::Learned,
-            answers_seen: true,
             known: true,
+            answers: Some(AnswersSeen { last: None, count: 0, on_path: true }),
         };
         changes.extend(machine.observe(UnixMs::now(), Observation::Failed(attempt)).changes);
         if changes.len() >= BATCH {

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     counters::Count,
-    desk::Wish,
     routes::{Context, whole},
     server::Peers,
+    subscription::Subscribed,
 };
 
 /// What is posted. The client is whoever posts it.
@@ -33,7 +33,7 @@ struct Listed {
     outage: OutageId,
 }
 
-pub(super) async fn join(
+pub(super) async fn subscribe(
     State(context): State<Context>,
     Extension(peers): Extension<Peers>,
     request: Request,
@@ -61,19 +61,19 @@ pub(super) async fn join(
         }
     };
     let mail = asked.mail.as_deref().map(str::trim);
-    let wish = context.desk().wish(peers.client, (outage, service), mail, asked.language).await;
-    context.counters.count(match wish {
-        Wish::Granted => Count::Registered,
-        Wish::NotAnAddress => Count::NotAnAddress,
-        Wish::TooOften => Count::TooOften,
-        Wish::NotListed | Wish::NotKept => Count::NotKept,
+    let became = context.subscriptions().subscribe(peers.client, (outage, service), mail, asked.language).await;
+    context.counters.count(match became {
+        Subscribed::Granted => Count::Registered,
+        Subscribed::NotAnAddress => Count::NotAnAddress,
+        Subscribed::TooOften => Count::TooOften,
+        Subscribed::NotListed | Subscribed::NotKept => Count::NotKept,
     });
-    match wish {
-        Wish::Granted => Json(Listed { outage }).into_response(),
-        Wish::NotAnAddress => (StatusCode::UNPROCESSABLE_ENTITY, "that is no mail address\n").into_response(),
-        Wish::TooOften => (StatusCode::TOO_MANY_REQUESTS, "too often: try again in a while\n").into_response(),
-        Wish::NotListed => (StatusCode::CONFLICT, "not listed: say at which mail address\n").into_response(),
-        Wish::NotKept => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    match became {
+        Subscribed::Granted => Json(Listed { outage }).into_response(),
+        Subscribed::NotAnAddress => (StatusCode::UNPROCESSABLE_ENTITY, "that is no mail address\n").into_response(),
+        Subscribed::TooOften => (StatusCode::TOO_MANY_REQUESTS, "too often: try again in a while\n").into_response(),
+        Subscribed::NotListed => (StatusCode::CONFLICT, "not listed: say at which mail address\n").into_response(),
+        Subscribed::NotKept => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }
 

@@ -4,14 +4,9 @@ use std::{collections::HashSet, net::IpAddr};
 
 use nix::{ifaddrs::getifaddrs, sys::socket::SockaddrStorage};
 
-/// Whether this host has the address.
-#[must_use]
-pub fn is_local(addr: IpAddr) -> bool {
-    addresses().contains(&addr)
-}
-
 /// Every address of this host.
-pub(super) fn addresses() -> HashSet<IpAddr> {
+#[must_use]
+pub fn local_addresses() -> HashSet<IpAddr> {
     let Ok(addresses) = getifaddrs() else { return HashSet::new() };
     let ip = |address: SockaddrStorage| {
         let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));

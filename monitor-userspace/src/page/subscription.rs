@@ -1,44 +1,38 @@
 //! Where clients say that they want to be told, and at which address: the page's form, the page's own address, the control
 //! API. One set of limits for all of them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use monitor_core::{
     domain::{ClientAddr, ClientNet, Language, OutageId, Service, UnixMs},
     mail::{AddressEntry, Origin},
+    port::Subscription,
 };
 use monitor_store::{Store, StoreError};
-use tokio::{sync::mpsc, time::sleep};
+use tokio::time::timeout;
 
 use super::limits::Limits;
-use crate::{
-    clock::Now as _,
-    daemon::Command,
-    recovery::{Reported, asked},
-};
+use crate::{clock::Now as _, daemon::CoreHandle};
 
 /// RFC 5321 section 4.5.3.1.3, without the angle brackets.
 const LONGEST_MAIL: usize = 254;
 
-/// How long the shared database may take to have what the core has committed, and between two looks.
-const LATE: Duration = Duration::from_secs(2);
-const AGAIN: Duration = Duration::from_millis(20);
+/// What the core has not committed by then counts as not kept.
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// What it needs of the daemon.
-pub struct Desk<'a> {
+pub struct Subscriptions<'a> {
     /// The address book.
     pub store: &'a Store,
-    /// To the core: the address book has changed.
-    pub commands: &'a mpsc::Sender<Command>,
-    /// To the core: somebody waits.
-    pub reported: &'a mpsc::Sender<Reported>,
+    /// Who lists the client.
+    pub core: &'a CoreHandle,
     /// How often.
     pub limits: &'a Limits,
 }
 
-/// What became of a wish.
+/// What became of a client's wish to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum Subscribed {
     /// The client waits.
     Granted,
     /// That is no mail address.
@@ -51,53 +45,47 @@ pub enum Wish {
     NotKept,
 }
 
-impl Desk<'_> {
+impl Subscriptions<'_> {
     /// The client wants to be told of the end of this outage, at this address or at the one on record.
-    pub async fn wish(
+    pub async fn subscribe(
         &self,
         client: ClientAddr,
         (outage, service): (OutageId, Service),
         mail: Option<&str>,
         language: Option<Language>,
-    ) -> Wish {
+    ) -> Subscribed {
         if !self.limits.may_answer(client.ip()) {
-            return Wish::TooOften;
+            return Subscribed::TooOften;
         }
         if let Some(mail) = mail {
             if mail.len() > LONGEST_MAIL || mail.parse::<lettre::Address>().is_err() {
-                return Wish::NotAnAddress;
+                return Subscribed::NotAnAddress;
             }
             if !self.limits.may_register(mail) {
-                return Wish::TooOften;
+                return Subscribed::TooOften;
             }
             if let Err(error) = self.register(client, outage, mail, language).await {
                 tracing::warn!(%error, "a typed address was not kept");
-                return Wish::NotKept;
+                return Subscribed::NotKept;
             }
         }
-        if asked::wait(self.reported, client, service, mail.is_some()).await.is_none() {
-            return Wish::NotKept;
-        }
-        match self.is_waiting(outage, client).await {
-            Ok(true) => Wish::Granted,
-            Ok(false) => Wish::NotListed,
-            Err(error) => {
-                tracing::warn!(%error, "the waiting list cannot be read");
-                Wish::NotKept
-            }
+        let subscription = Subscription { client, service, at: UnixMs::now(), on_record: mail.is_some() };
+        match timeout(LIMIT, self.core.subscribe(subscription)).await {
+            Ok(Ok(true)) => Subscribed::Granted,
+            Ok(Ok(false)) => self.unless_it_waits(outage, client).await,
+            Ok(Err(_)) | Err(_) => Subscribed::NotKept,
         }
     }
 
-    /// A database that several gateways share has the core's commit a moment later.
-    async fn is_waiting(&self, outage: OutageId, client: ClientAddr) -> Result<bool, StoreError> {
-        let patience = if self.store.shared_lease().is_some() { LATE } else { Duration::ZERO };
-        let begun = Instant::now();
-        loop {
-            let waits = self.store.is_waiting(outage, client).await?;
-            if waits || begun.elapsed() >= patience {
-                return Ok(waits);
+    /// Not listed for having asked; it may be for having tried.
+    async fn unless_it_waits(&self, outage: OutageId, client: ClientAddr) -> Subscribed {
+        match self.store.is_waiting(outage, client).await {
+            Ok(true) => Subscribed::Granted,
+            Ok(false) => Subscribed::NotListed,
+            Err(error) => {
+                tracing::warn!(%error, "the waiting list cannot be read");
+                Subscribed::NotKept
             }
-            sleep(AGAIN).await;
         }
     }
 
@@ -116,6 +104,6 @@ impl Desk<'_> {
             registered: UnixMs::now(),
         };
         self.store.register(outage, client, entry).await?;
-        self.commands.send(Command::AddressesChanged).await.map_err(|_| StoreError::Closed)
+        self.core.addresses_changed().await.map_err(|_| StoreError::Closed)
     }
 }

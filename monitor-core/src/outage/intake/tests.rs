@@ -1,0 +1,283 @@
+//! Each rule of the intake, and what holds of every event.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::net::IpAddr;
+
+use monitor_common::{Addr, Event, EventKind, Evidence, ServiceFlags, ServiceState};
+use proptest::prelude::*;
+
+use super::{GuardFinding, Intake, Known, Meaning};
+use crate::{
+    domain::{ClientAddr, ClockOffset, MonotonicNs, Service, UnixMs},
+    outage::{AnswersSeen, FailedAttempt, Failure, Observation, Question, Recovery, Standing},
+};
+
+/// The wall clock is a thousand seconds ahead.
+const OFFSET: ClockOffset = ClockOffset::from_nanoseconds(1_000_000_000_000);
+
+fn client() -> ClientAddr {
+    ClientAddr::new(IpAddr::from([10, 0, 1, 1]))
+}
+
+fn web() -> Service {
+    "10.0.2.7:80".parse().unwrap()
+}
+
+/// An unanswered attempt of five seconds ago, reported two seconds ago.
+fn event() -> Event {
+    Event {
+        kind: EventKind::Failed,
+        evidence: Evidence::Unanswered,
+        client: Addr::from(client().ip()),
+        server: Addr::from(web().addr()),
+        seen_ns: 5_000_000_000,
+        at_ns: 8_000_000_000,
+        last_answer_ns: 4_000_000_000,
+        client_port: 40_000,
+        server_port: 80,
+        attempts: 2,
+        standing: ServiceFlags::ANSWERED,
+        ifindex: 3,
+        answers: 17,
+        seq: 99,
+    }
+}
+
+fn known() -> Known<'static> {
+    Known { offset: OFFSET, in_book: &|_| false, is_guarded: &|_| false }
+}
+
+fn take(event: Event) -> Meaning {
+    Intake::default().take(&event, &known())
+}
+
+fn attempt(meaning: Meaning) -> FailedAttempt {
+    let Meaning::Failed { attempt, .. } = meaning else { panic!("no failed attempt: {meaning:?}") };
+    attempt
+}
+
+// proves: F-3a
+#[test]
+fn a_failed_attempt_is_dated_by_its_syn_and_carries_what_was_known_of_answers() {
+    let expected = FailedAttempt {
+        client: client(),
+        service: web(),
+        evidence: Failure::Unanswered,
+        seen: MonotonicNs(5_000_000_000),
+        at: UnixMs(1_005_000),
+        attempts: 2,
+        standing: Standing::Learned,
+        known: false,
+        answers: Some(AnswersSeen { last: Some(MonotonicNs(4_000_000_000)), count: 17, on_path: true }),
+    };
+    assert_eq!(attempt(take(event())), expected);
+}
+
+// proves: F-2a F-3a F-4 F-5a F-6
+#[test]
+fn every_evidence_of_a_failure_has_its_word() {
+    for (evidence, failure) in [
+        (Evidence::Unanswered, Failure::Unanswered),
+        (Evidence::Refused, Failure::Refused),
+        (Evidence::HostUnreachable, Failure::HostUnreachable),
+        (Evidence::NetUnreachable, Failure::NetUnreachable),
+        (Evidence::PortUnreachable, Failure::PortUnreachable),
+        (Evidence::Prohibited, Failure::Prohibited),
+        (Evidence::KnownFailed, Failure::KnownFailed),
+        (Evidence::Stalled, Failure::Stalled),
+    ] {
+        assert_eq!(attempt(take(Event { evidence, ..event() })).evidence, failure);
+    }
+}
+
+#[test]
+fn rule_3_what_is_listed_is_listed_whether_or_not_it_has_answered() {
+    for (flags, standing) in [
+        (0, Standing::Unknown),
+        (ServiceFlags::ANSWERED, Standing::Learned),
+        (ServiceFlags::LISTED, Standing::Listed),
+        (ServiceFlags::LISTED | ServiceFlags::ANSWERED, Standing::Listed),
+    ] {
+        assert_eq!(attempt(take(Event { standing: flags, ..event() })).standing, standing);
+    }
+}
+
+// proves: D-1
+#[test]
+fn a_refusal_at_a_guarded_port_says_that_the_application_is_sick() {
+    let guarded = Known { is_guarded: &|service| service == web(), ..known() };
+    let mut intake = Intake::default();
+    let mut evidence = |event: Event| attempt(intake.take(&event, &guarded)).evidence;
+    let refused = Event { evidence: Evidence::Refused, ..event() };
+    assert_eq!(evidence(refused), Failure::Sick);
+    assert_eq!(evidence(Event { server_port: 81, ..refused }), Failure::Refused, "another port");
+    assert_eq!(
+        evidence(event()),
+        Failure::Unanswered,
+        "other evidence means at a guarded port what it means elsewhere"
+    );
+}
+
+// proves: F-7b
+#[test]
+fn the_address_book_is_asked_about_the_client() {
+    let book = Known { in_book: &|asked| asked == client(), ..known() };
+    assert!(attempt(Intake::default().take(&event(), &book)).known);
+    let other = Event { client: Addr::from(IpAddr::from([10, 0, 1, 2])), ..event() };
+    assert!(!attempt(Intake::default().take(&other, &book)).known);
+}
+
+#[test]
+fn rule_3_a_path_shows_answers_from_the_first_that_it_has_shown() {
+    let never = Event { last_answer_ns: 0, ..event() };
+    let learned = Event { kind: EventKind::Learned, last_answer_ns: 0, ..event() };
+    let on_path = |intake: &mut Intake, event| attempt(intake.take(&event, &known())).answers.unwrap().on_path;
+    for shown in [None, Some(event()), Some(learned)] {
+        let mut intake = Intake::default();
+        assert!(!on_path(&mut intake, never));
+        match shown {
+            Some(event) => drop(intake.take(&event, &known())),
+            None => intake.note_answers(),
+        }
+        assert!(on_path(&mut intake, never), "after {shown:?}");
+    }
+}
+
+// proves: F-12
+#[test]
+fn an_answer_takes_back_what_did_not_fail_before_it_ends_the_outage() {
+    let answer = Event { kind: EventKind::Answered, evidence: Evidence::SynAck, ..event() };
+    let answered = Observation::Answered { service: web(), client: Some(client()), at: UnixMs(1_008_000) };
+    let withdrawn = Observation::Withdrawn { service: web(), client: client(), attempts: 2 };
+    assert_eq!(take(answer).observations().collect::<Vec<_>>(), [withdrawn, answered]);
+    assert_eq!(take(Event { attempts: 0, ..answer }).observations().collect::<Vec<_>>(), [answered]);
+}
+
+#[test]
+fn a_first_answer_is_learned_and_tells_the_machine_nothing() {
+    let learned = take(Event { kind: EventKind::Learned, ..event() });
+    assert_eq!(learned, Meaning::Learned { service: web(), at: UnixMs(1_008_000) });
+    assert_eq!(learned.observations().count(), 0);
+}
+
+// proves: F-11
+#[test]
+fn a_host_is_seen_by_arp_or_by_its_neighbour_advertisement() {
+    for (evidence, recovery) in
+        [(Evidence::Arp, Recovery::Arp), (Evidence::NeighbourAdvertisement, Recovery::NeighbourAdvertisement)]
+    {
+        let seen = Event { kind: EventKind::HostSeen, evidence, server_port: 0, ..event() };
+        let expected = Observation::HostSeen { host: web().addr(), evidence: recovery, at: UnixMs(1_008_000) };
+        assert_eq!(take(seen).observations().collect::<Vec<_>>(), [expected]);
+    }
+}
+
+#[test]
+fn other_gateways_can_be_asked_about_silence_alone() {
+    let Meaning::Failed { question, .. } = take(event()) else { panic!("no failed attempt") };
+    let expected = Question {
+        service: web(),
+        client: client(),
+        client_port: 40_000,
+        seq: 99,
+        since: UnixMs(1_005_000),
+        attempts: 2,
+    };
+    assert_eq!(question, Some(expected));
+    for evidence in [Evidence::Refused, Evidence::HostUnreachable, Evidence::KnownFailed, Evidence::Stalled] {
+        let meaning = take(Event { evidence, ..event() });
+        assert!(matches!(meaning, Meaning::Failed { question: None, .. }), "{meaning:?}");
+    }
+}
+
+// proves: D-1
+#[test]
+fn what_a_guard_ended_is_a_failed_attempt_at_a_listed_service() {
+    let finding = GuardFinding { client: client(), service: web(), seen: MonotonicNs(7), at: UnixMs(9), attempts: 1 };
+    let attempt = finding.attempt(true);
+    assert_eq!((attempt.evidence, attempt.standing, attempt.known), (Failure::Sick, Standing::Listed, true));
+    assert_eq!((attempt.seen, attempt.at, attempt.attempts), (MonotonicNs(7), UnixMs(9), 1));
+    assert_eq!(attempt.answers, None, "a guard sees no answers");
+}
+
+#[test]
+fn rule_7_a_service_that_has_answered_is_looked_at_after_its_mark() {
+    let state = ServiceState { last_answer_ns: 2_000_000, failed_ns: 9, flags: 0, answers: 5 };
+    let expected =
+        Observation::AnswersAfterMark { service: web(), count: 5, last: MonotonicNs(2_000_000), at: UnixMs(1_000_002) };
+    assert_eq!(Intake::answers_after_mark(web(), &state, OFFSET), Some(expected));
+    let never = ServiceState { last_answer_ns: 0, ..state };
+    assert_eq!(Intake::answers_after_mark(web(), &never, OFFSET), None);
+}
+
+#[test]
+fn what_answered_after_its_mark_is_back() {
+    for (failed_ns, last_answer_ns, back) in
+        [(0, 7_000_000, false), (5_000_000, 0, false), (5_000_000, 5_000_000, false), (5_000_000, 7_000_000, true)]
+    {
+        let state = ServiceState { last_answer_ns, failed_ns, flags: 0, answers: 1 };
+        let expected = Observation::Answered { service: web(), client: None, at: UnixMs(1_000_007) };
+        let said = Intake::answered_while_marked(web(), &state, OFFSET);
+        assert_eq!(said, back.then_some(expected), "marked at {failed_ns}, answered at {last_answer_ns}");
+    }
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let kind = prop_oneof![
+        Just(EventKind::Failed),
+        Just(EventKind::Answered),
+        Just(EventKind::Learned),
+        Just(EventKind::HostSeen)
+    ];
+    let evidence = (1..=12u32).prop_map(|number| Evidence::from_number(number).unwrap());
+    let addr = || prop_oneof![any::<[u8; 4]>().prop_map(IpAddr::from), any::<[u8; 16]>().prop_map(IpAddr::from)];
+    (kind, evidence, addr(), addr(), any::<[u64; 3]>(), any::<[u16; 2]>(), any::<[u32; 5]>()).prop_map(
+        |(kind, evidence, client, server, [seen_ns, at_ns, last_answer_ns], ports, numbers)| Event {
+            kind,
+            evidence,
+            client: Addr::from(client),
+            server: Addr::from(server),
+            seen_ns,
+            at_ns,
+            last_answer_ns,
+            client_port: ports[0],
+            server_port: ports[1],
+            attempts: numbers[0],
+            standing: numbers[1],
+            ifindex: numbers[2],
+            answers: numbers[3],
+            seq: numbers[4],
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn of_every_event_all_that_is_said_was_in_it(events in prop::collection::vec(any_event(), 1..20)) {
+        let mut intake = Intake::default();
+        let (mut newest, mut shown) = (0, false);
+        for event in events {
+            newest = newest.max(event.at_ns);
+            shown |= event.last_answer_ns != 0 || event.kind == EventKind::Learned;
+            let meaning = intake.take(&event, &known());
+            prop_assert_eq!((intake.newest(), intake.answers_seen()), (newest, shown));
+            let service = Service::new(IpAddr::from(event.server), event.server_port);
+            let client = ClientAddr::new(IpAddr::from(event.client));
+            match meaning {
+                Meaning::Learned { service: learned, .. } => prop_assert_eq!(learned, service),
+                Meaning::Failed { attempt, question } => {
+                    prop_assert_eq!((attempt.client, attempt.service), (client, service));
+                    prop_assert_eq!(attempt.answers.and_then(|answers| answers.last).is_some(), event.last_answer_ns != 0);
+                    prop_assert_eq!(question.is_some(), attempt.evidence == Failure::Unanswered);
+                }
+                Meaning::Answered { service: answered, client: whom, withdrawn, .. } => {
+                    prop_assert_eq!((answered, whom, withdrawn), (service, client, event.attempts));
+                }
+                Meaning::HostSeen { host, evidence, .. } => {
+                    prop_assert_eq!(host, service.addr());
+                    prop_assert!(matches!(evidence, Recovery::Arp | Recovery::NeighbourAdvertisement));
+                }
+            }
+        }
+    }
+}

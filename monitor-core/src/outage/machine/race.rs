@@ -1,0 +1,140 @@
+//! The race rule (design rule 7): between a failed attempt and the kernel's mark the service may answer somebody. Nobody
+//! reports answers of a service that is not marked, so the kernel is asked after the mark.
+
+use super::Machine;
+use crate::{
+    domain::{MonotonicNs, Service, UnixMs},
+    outage::{Actions, FailedAttempt},
+};
+
+/// What the kernel knew when it reported the latest failed attempt at a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LatestAttempt {
+    /// When its SYN passed.
+    seen: MonotonicNs,
+    /// How often the service had answered.
+    answers: u32,
+}
+
+impl LatestAttempt {
+    pub(super) fn of(attempt: &FailedAttempt) -> Option<Self> {
+        attempt.answers.map(|answers| Self { seen: attempt.seen, answers: answers.count })
+    }
+
+    /// The count is exact where two times are too close to compare; the time is right where the count began anew.
+    fn was_answered(self, (count, last): (u32, MonotonicNs)) -> bool {
+        count != self.answers || last >= self.seen
+    }
+}
+
+impl Machine {
+    /// How often the service has answered, and when it last did, read after its mark was set.
+    pub(super) fn answers_after_mark(
+        &mut self,
+        service: Service,
+        known: (u32, MonotonicNs),
+        at: UnixMs,
+        actions: &mut Actions,
+    ) {
+        let tracked = self.index.of_service(service).and_then(|id| self.index.get(id));
+        if tracked.and_then(|tracked| tracked.latest).is_some_and(|latest| latest.was_answered(known)) {
+            self.answered(service, None, at, actions);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{ANSWERS, T0, attempt, closings, fail, machine, ms, open, web};
+    use crate::{
+        domain::{MonotonicNs, OutageId, UnixMs},
+        outage::{Actions, AnswersSeen, FailedAttempt, Failure, Machine, Mark, Observation, Outage, Phase, Rules},
+    };
+
+    /// When the SYN of an attempt at `at` passed.
+    fn seen(at: UnixMs) -> u64 {
+        attempt(Failure::Unanswered, web(), 1, at).seen.0
+    }
+
+    fn after_mark(machine: &mut Machine, count: u32, last: u64) -> Actions {
+        machine.observe(
+            ms(50),
+            Observation::AnswersAfterMark { service: web(), count, last: MonotonicNs(last), at: ms(40) },
+        )
+    }
+
+    #[test]
+    fn rule_7_whatever_marks_a_service_has_it_checked() {
+        let mut first = machine(Rules::default());
+        let opened = open(&mut first, Failure::Unanswered, web());
+        assert_eq!((opened.marks, opened.race_checks), (vec![Mark::Failed(web())], vec![web()]));
+        let joined = fail(&mut first, attempt(Failure::KnownFailed, web(), 2, ms(1)));
+        assert_eq!((joined.marks, joined.race_checks), (vec![], vec![]));
+        let (_, restored) = Machine::restore(Rules::default(), first.outages().copied().collect(), OutageId(2));
+        assert_eq!(restored.race_checks, [web()]);
+    }
+
+    // proves: F-12
+    #[test]
+    fn rule_7_an_answer_between_the_attempt_and_the_mark_ends_the_outage() {
+        for (count, last) in [(1, seen(T0) - 1), (0, seen(T0)), (1, seen(T0) + 5)] {
+            let mut machine = machine(Rules::default());
+            open(&mut machine, Failure::Unanswered, web());
+            let actions = after_mark(&mut machine, count, last);
+            assert_eq!(closings(&actions)[0].recovered, ms(40), "{count} answers, the last at {last}");
+            assert_eq!(actions.marks, [Mark::Recovered(web())]);
+        }
+    }
+
+    #[test]
+    fn rule_7_an_answer_from_before_the_attempt_ends_nothing() {
+        let mut machine = machine(Rules::default());
+        open(&mut machine, Failure::Unanswered, web());
+        assert_eq!(after_mark(&mut machine, 0, seen(T0) - 1), Actions::default());
+        assert_eq!(machine.outages().count(), 1);
+    }
+
+    #[test]
+    fn rule_7_the_latest_attempt_counts_even_if_it_joins_an_outage_or_is_the_clients_own_trouble() {
+        for isolated in [false, true] {
+            let mut machine = machine(Rules::default());
+            open(&mut machine, Failure::Unanswered, web());
+            let last = isolated.then_some(MonotonicNs(seen(ms(10))));
+            let answers = Some(AnswersSeen { last, count: 3, ..ANSWERS });
+            fail(&mut machine, FailedAttempt { answers, ..attempt(Failure::Unanswered, web(), 2, ms(10)) });
+            // It answered after the first attempt: the second says that this was not the end.
+            assert_eq!(after_mark(&mut machine, 3, seen(ms(9))), Actions::default());
+            assert_eq!(closings(&after_mark(&mut machine, 4, seen(ms(9)))).len(), 1);
+        }
+    }
+
+    #[test]
+    fn rule_7_an_outage_that_no_attempt_here_speaks_of_is_not_ended() {
+        let theirs = Outage {
+            id: OutageId(77),
+            service: web(),
+            since: T0,
+            latest: T0,
+            evidence: Failure::Unanswered,
+            level: Failure::Unanswered.level(),
+            failures: 1,
+            phase: Phase::Open,
+        };
+        // This gateway had a suspicion once, and its service has answered since.
+        let mut machine = machine(Rules { min_failures: 2, ..Rules::default() });
+        open(&mut machine, Failure::Unanswered, web());
+        let opened = machine.observe(ms(10), Observation::OpenElsewhere(theirs));
+        assert_eq!(opened.race_checks, [web()]);
+        assert_eq!(after_mark(&mut machine, 9, seen(ms(20))), Actions::default());
+        let guarded = FailedAttempt { answers: None, ..attempt(Failure::Sick, web(), 2, ms(30)) };
+        fail(&mut machine, guarded);
+        assert_eq!(after_mark(&mut machine, 9, seen(ms(40))), Actions::default(), "a guard sees no answers");
+    }
+
+    #[test]
+    fn what_is_not_failed_is_not_checked() {
+        let mut machine = machine(Rules::default());
+        assert_eq!(after_mark(&mut machine, 9, 9), Actions::default());
+        assert_eq!(machine.tally().not_failed, 0);
+    }
+}
