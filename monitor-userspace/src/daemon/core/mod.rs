@@ -11,6 +11,8 @@ pub(in crate::daemon) mod handle;
 mod requests;
 mod start;
 mod state;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
