@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod clock;
 pub mod control;
+pub mod core;
 mod counters;
 pub mod daemon;
 #[cfg(feature = "fuzzing")]
@@ -20,6 +21,7 @@ pub mod notify;
 pub mod page;
 pub mod parts;
 pub mod peer;
+pub mod port;
 pub mod recovery;
 pub mod relay;
 pub mod standby;

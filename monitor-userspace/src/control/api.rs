@@ -29,10 +29,12 @@ use super::{
 };
 use crate::{
     clock::Now as _,
-    daemon::{CoreHandle, Shared, State as CoreState},
+    core::State as CoreState,
+    daemon::Shared,
     guard::GuardLine,
     notify::{Delivery, Webhooks, webhook},
     page::{Limits, Subscribed, Subscriptions},
+    port::CoreHandle,
     relay::Courier,
 };
 

@@ -3,7 +3,6 @@
 //! Order of start: stores, programs, guards, interfaces, core, then what feeds it and what it feeds. Order of shutdown: what
 //! feeds the core, the core (which commits what is in the ring buffer), the outbox (which finishes what is on its way).
 
-mod core;
 mod relay;
 mod share;
 mod stores;
@@ -22,28 +21,21 @@ use monitor_store::Store;
 use tokio::sync::{Notify as Wake, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::{
-    core::{Core, Ports, Settings, Wiring},
-    share::Sharer,
-    stores::Stores,
-    supervise::Tasks,
-};
 pub use self::{
-    core::{
-        State,
-        handle::{CoreHandle, CoreStopped, Message, Pending, Requests, queue},
-    },
     relay::run as relay,
     share::{Shared, Sharing},
 };
+use self::{share::Sharer, stores::Stores, supervise::Tasks};
 use crate::{
     clock::{Now as _, SystemClock},
     control,
+    core::{Core, Ports, Settings, State, Wiring},
     kernel::{self, Kernel},
     notify::{Delivery, OutboxWorker},
     page::{self, Page},
     parts::{self, Presence},
     peer,
+    port::{self, CoreHandle},
     recovery::{probe, signal::Signals},
 };
 
@@ -80,7 +72,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     store.set_notices(Notices::new(&config.notice));
     let courier = relay::courier(&config)?;
 
-    let (core_handle, requests) = queue();
+    let (core_handle, requests) = port::queue();
     let (probes, probe_queue) = mpsc::channel(WANTED);
     let (opened, opened_queue) = mpsc::channel(WANTED);
     let (questions, question_queue) = mpsc::channel(share::QUESTIONS);

@@ -18,16 +18,17 @@ use tokio::sync::{Notify as Wake, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    HISTORY, State,
-    core::handle::{self, Requests},
+    HISTORY,
     supervise::{self, Tasks},
 };
 use crate::{
     clock::Now as _,
     control,
+    core::State,
     notify::{Delivery, OutboxWorker},
     page::Limits,
     parts,
+    port::{self, Requests},
     relay::{self, Aside, Courier, GatewayKeys, Pop3, Receipts, Station},
 };
 
@@ -52,7 +53,7 @@ pub async fn run(config: Config) -> Result<()> {
         .context("writing the address book")?;
     store.prune(UnixMs::now().before(HISTORY)).await.context("forgetting old outages")?;
     let delivery = Arc::new(Delivery::new(&config.notify, &config.store.state_dir)?);
-    let (core, requests) = handle::queue();
+    let (core, requests) = port::queue();
     let (_state, state_view) = watch::channel(State::default());
     let (letters, look) = (Arc::new(Wake::new()), Arc::new(Wake::new()));
     let snmp = supervise::snmp(&config, &store, &core).await?;

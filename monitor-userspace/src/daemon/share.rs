@@ -22,8 +22,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::CoreHandle;
-use crate::clock::Now as _;
+use crate::{clock::Now as _, port::CoreHandle};
 
 /// Between two looks at what the others have seen.
 const LOOK: Duration = Duration::from_secs(1);

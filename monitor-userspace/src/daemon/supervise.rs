@@ -19,11 +19,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::CoreHandle;
 use crate::{
     guard::{self, GuardLine},
     kernel::Kernel,
     notify::{ServerNames, Webhooks},
+    port::CoreHandle,
     recovery::snmp,
 };
 

@@ -30,9 +30,9 @@ use super::{
 };
 use crate::{
     clock::{Now as _, SystemClock},
-    daemon::CoreHandle,
     health::CheckLine,
     kernel::{self, GuardReport, Guards, KernelError},
+    port::CoreHandle,
 };
 
 /// Between two signs of life; several fit into what the kernel waits for.

@@ -62,8 +62,8 @@ pub use self::{
 };
 use crate::{
     clock::Now as _,
-    daemon::CoreHandle,
     kernel::{StandInMaps, StandInTargets},
+    port::CoreHandle,
 };
 
 /// Between two looks at what is failed.

@@ -36,7 +36,7 @@ use super::{
     waiting,
     words::{self, Words},
 };
-use crate::{clock::Now as _, daemon::CoreHandle};
+use crate::{clock::Now as _, port::CoreHandle};
 
 /// Seconds after which a program is to try again.
 const RETRY_SECONDS: u32 = 30;

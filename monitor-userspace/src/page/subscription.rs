@@ -12,7 +12,7 @@ use monitor_store::{Store, StoreError};
 use tokio::time::timeout;
 
 use super::limits::Limits;
-use crate::{clock::Now as _, daemon::CoreHandle};
+use crate::{clock::Now as _, port::CoreHandle};
 
 /// RFC 5321 section 4.5.3.1.3, without the angle brackets.
 const LONGEST_MAIL: usize = 254;

@@ -14,7 +14,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{clock::Now as _, daemon::CoreHandle};
+use crate::{clock::Now as _, port::CoreHandle};
 
 /// Probes under way at the same time.
 const AT_ONCE: usize = 64;
@@ -55,7 +55,7 @@ mod tests {
 
     use monitor_core::{domain::Service, outage::Observation, port::Request};
 
-    use crate::daemon;
+    use crate::port;
 
     #[tokio::test]
     async fn a_listening_service_connects_and_a_closed_one_does_not() {
@@ -63,7 +63,7 @@ mod tests {
         let here = listener.local_addr().unwrap();
         let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let (wanted, receiver) = mpsc::channel(2);
-        let (core, mut requests) = daemon::queue();
+        let (core, mut requests) = port::queue();
         let cancel = CancellationToken::new();
         let task = tokio::spawn(super::run(receiver, core, Duration::from_secs(5), cancel.clone()));
         for (addr, expected) in [(here, true), (gone, false)] {

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Now as _,
     control::{SignalRequest, Target},
-    daemon::CoreHandle,
+    port::CoreHandle,
 };
 
 /// A signal is a line of JSON.

@@ -24,7 +24,7 @@ use tokio::{net::UdpSocket, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{counters::Counters, keys};
-use crate::{clock::Now as _, daemon::CoreHandle};
+use crate::{clock::Now as _, port::CoreHandle};
 
 /// The largest UDP payload.
 const LARGEST: usize = 65_507;

@@ -1,13 +1,13 @@
 //! The one task that owns the outage machine and the kernel.
 //!
-//! In: kernel events, and [`monitor_core::port::Request`]s in one queue. Each turn takes what is there, asks the machine, commits its
-//! changes as one transaction, and only then tells the kernel, sends probes, and answers those who wait for the commit.
+//! In: kernel events, and [`monitor_core::port::Request`]s in one queue. Each turn takes what is there, asks the machine,
+//! commits its changes as one transaction, and only then tells the kernel, sends probes, and answers those who wait for the
+//! commit.
 //!
 //! `start` goes on from the store and the kernel, `requests` takes what is said, `commit` ends each turn, `upkeep` counts and
-//! publishes, `handle` is what others hold. Kernel, clock and store are given: tests give a kernel and a clock of their own.
+//! publishes. Kernel, clock and store are given: tests give a kernel and a clock of their own.
 
 mod commit;
-pub(in crate::daemon) mod handle;
 mod requests;
 mod start;
 mod state;
@@ -33,47 +33,49 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::handle::Requests;
 pub use self::state::State;
-use crate::kernel::{EventSource, KernelError, KernelPort};
+use crate::{
+    kernel::{EventSource, KernelError, KernelPort},
+    port::Requests,
+};
 
 /// Events taken in one turn; one transaction holds at most what they lead to.
 const BATCH: usize = 4096;
 
 /// What the core looks at and acts on.
-pub(in crate::daemon) struct Ports<K, E, C> {
-    pub(in crate::daemon) kernel: K,
-    pub(in crate::daemon) events: E,
-    pub(in crate::daemon) clock: C,
+pub(crate) struct Ports<K, E, C> {
+    pub(crate) kernel: K,
+    pub(crate) events: E,
+    pub(crate) clock: C,
 }
 
 /// What the core goes by from its start.
-pub(in crate::daemon) struct Settings {
-    pub(in crate::daemon) rules: Rules,
+pub(crate) struct Settings {
+    pub(crate) rules: Rules,
     /// Guarded ports of this host: their guards alone say whether they are well.
-    pub(in crate::daemon) guarded: HashSet<u16>,
+    pub(crate) guarded: HashSet<u16>,
     /// Whether the address book is that of several gateways.
-    pub(in crate::daemon) shared: bool,
+    pub(crate) shared: bool,
 }
 
 /// What the core needs from its surroundings.
-pub(in crate::daemon) struct Wiring {
-    pub(in crate::daemon) requests: Requests,
+pub(crate) struct Wiring {
+    pub(crate) requests: Requests,
     /// Services to probe.
-    pub(in crate::daemon) probes: mpsc::Sender<Service>,
+    pub(crate) probes: mpsc::Sender<Service>,
     /// Outages whose server's name is to be looked up.
-    pub(in crate::daemon) opened: mpsc::Sender<(OutageId, Service)>,
+    pub(crate) opened: mpsc::Sender<(OutageId, Service)>,
     /// What other gateways are to be asked.
-    pub(in crate::daemon) questions: mpsc::Sender<Question>,
+    pub(crate) questions: mpsc::Sender<Question>,
     /// Wakes the outbox.
-    pub(in crate::daemon) letters: Arc<tokio::sync::Notify>,
-    pub(in crate::daemon) state: watch::Sender<State>,
+    pub(crate) letters: Arc<tokio::sync::Notify>,
+    pub(crate) state: watch::Sender<State>,
     /// Where the address book is.
-    pub(in crate::daemon) book: Store,
+    pub(crate) book: Store,
 }
 
 /// See the module.
-pub(in crate::daemon) struct Core<K, E, C> {
+pub(crate) struct Core<K, E, C> {
     machine: Machine,
     kernel: K,
     events: E,
@@ -120,7 +122,7 @@ async fn next_events(backlog: &mut Vec<Event>, events: &mut impl EventSource) ->
 
 impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
     /// Runs until `cancel`; then takes what is still in the ring buffer, commits it and returns.
-    pub(in crate::daemon) async fn run(mut self, cancel: CancellationToken) -> Result<()> {
+    pub(crate) async fn run(mut self, cancel: CancellationToken) -> Result<()> {
         self.stopping = cancel.clone();
         let mut second = interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(MissedTickBehavior::Skip);

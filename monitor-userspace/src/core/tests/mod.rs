@@ -24,8 +24,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::world::World;
-use super::{Core, Ports, Settings, State, Wiring, handle};
-use crate::daemon::CoreHandle;
+use super::{Core, Ports, Settings, State, Wiring};
+use crate::port::{self, CoreHandle};
 
 /// Nothing here takes as long.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -85,7 +85,7 @@ impl Bed {
     /// A daemon's core, from its start to where it runs.
     async fn start(&self) -> Running {
         let store = Store::open(&self.database()).unwrap();
-        let (core, requests) = handle::queue();
+        let (core, requests) = port::queue();
         let (probe, probes) = mpsc::channel(16);
         let (opened, _) = mpsc::channel(16);
         let (question, questions) = mpsc::channel(16);

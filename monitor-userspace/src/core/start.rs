@@ -19,12 +19,7 @@ use crate::kernel::{EventSource, KernelPort};
 
 impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
     /// Goes on from the store and from what the kernel noted meanwhile.
-    pub(in crate::daemon) async fn start(
-        settings: Settings,
-        ports: Ports<K, E, C>,
-        store: Store,
-        wiring: Wiring,
-    ) -> Result<Self> {
+    pub(crate) async fn start(settings: Settings, ports: Ports<K, E, C>, store: Store, wiring: Wiring) -> Result<Self> {
         let Settings { rules, guarded, shared } = settings;
         let Ports { kernel, events, clock } = ports;
         let restored = store.restore().await.context("reading the outages")?;

@@ -25,7 +25,7 @@ pub struct Message {
 
 impl Message {
     /// The request, and the way back.
-    pub(in crate::daemon) fn open(self) -> (Request, oneshot::Sender<Answer>) {
+    pub(crate) fn open(self) -> (Request, oneshot::Sender<Answer>) {
         (self.request, self.reply)
     }
 }

@@ -9,8 +9,11 @@ use monitor_core::{
 };
 use monitor_store::{Store, StoreError};
 
-use super::{Core, Turn, handle::Message};
-use crate::kernel::{EventSource, KernelError, KernelPort};
+use super::{Core, Turn};
+use crate::{
+    kernel::{EventSource, KernelError, KernelPort},
+    port::Message,
+};
 
 impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
     /// Takes one request; it is answered when the turn is committed.

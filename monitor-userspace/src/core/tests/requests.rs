@@ -13,7 +13,7 @@ use monitor_core::{
 use monitor_store::OutageRecord;
 
 use super::{Bed, client, mail, settings, until, web, world::BOOT};
-use crate::daemon::core::Settings;
+use crate::core::Settings;
 
 fn subscription(client: ClientAddr, service: Service) -> Subscription {
     Subscription { client, service, at: UnixMs(BOOT.0 + 5000), on_record: false }
