@@ -43,7 +43,7 @@ fn an_answer_is_taken_only_from_who_was_asked_and_not_without_end() -> Result<()
     )?;
     assert_eq!(wrong.status, 422);
     assert!(
-        wrong.body.contains("That is not a mail address") && wrong.body.contains("&lt;script&gt;&quot;@"),
+        wrong.body.contains("That is not a mail address") && wrong.body.contains("&#60;script&#62;&#34;@"),
         "{wrong:?}"
     );
     assert_eq!(send(client, token)?.status, 200);

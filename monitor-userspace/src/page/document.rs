@@ -1,9 +1,11 @@
 //! One self-contained HTML document: no file besides it, no script needed.
 //!
-//! The frame is a template with gaps `{{name}}`, which an operator may replace; what goes into it is escaped here.
+//! What stands in it are templates that are compiled in; they escape whatever they are given. The frame around them has gaps
+//! `{{name}}`, and an operator may replace it.
 
 use std::{fs, path::Path};
 
+use askama::Template;
 use jiff::tz::TimeZone;
 use monitor_core::domain::wall_clock::utc_and_local;
 
@@ -49,6 +51,12 @@ pub(super) struct Question<'a> {
     pub(super) mistake: Option<(&'a str, &'a str)>,
 }
 
+impl Question<'_> {
+    fn typed(&self) -> &str {
+        self.mistake.map_or("", |(_, typed)| typed)
+    }
+}
+
 /// How the person has answered.
 pub(super) enum Answered<'a> {
     Yes { mail: &'a str },
@@ -70,102 +78,46 @@ impl Document {
     /// The question (F-21).
     pub(super) fn question(&self, place: &Place<'_>, failed: &Failed, question: &Question<'_>) -> String {
         let words = place.words;
-        let (alert, typed) = match question.mistake {
-            None => (String::new(), ""),
-            Some((mistake, typed)) => {
-                (format!("<p class=\"bad\" role=\"alert\" id=\"mistake\">{}</p>", escaped(mistake)), typed)
-            }
-        };
-        let described = if alert.is_empty() { "" } else { " aria-invalid=\"true\" aria-describedby=\"mistake\"" };
-        let title = about(words.down, &failed.server());
-        let main = format!(
-            "<h1>{title}</h1>\n<p>{since} <time>{at}</time></p>\n\
-             <form method=\"post\" action=\"{action}\">\n<h2>{question}</h2>\n{alert}\n\
-             <input type=\"hidden\" name=\"token\" value=\"{token}\">\n\
-             <input type=\"hidden\" name=\"scheme\" value=\"{scheme}\">\n\
-             <input type=\"hidden\" name=\"host\" value=\"{host}\">\n\
-             <input type=\"hidden\" name=\"path\" value=\"{path}\">\n\
-             <label for=\"mail\">{field}</label>\n\
-             <input type=\"email\" id=\"mail\" name=\"mail\" value=\"{typed}\" autocomplete=\"email\" required \
-             maxlength=\"254\"{described}>\n\
-             <div class=\"buttons\"><button name=\"answer\" value=\"yes\">{yes}</button>\n\
-             <button name=\"answer\" value=\"no\" class=\"quiet\" formnovalidate>{no}</button></div>\n\
-             <p class=\"small\">{privacy}</p>\n</form>\n<p class=\"small\">{waits}</p>",
-            title = escaped(&title),
-            since = words.since,
-            at = escaped(&utc_and_local(failed.since, place.zone)),
-            action = escaped(question.action),
-            question = words.question,
-            token = escaped(question.token),
-            scheme = escaped(question.scheme),
-            host = escaped(question.host),
-            path = escaped(question.path),
-            field = words.field,
-            typed = escaped(typed),
-            yes = words.yes,
-            no = words.no,
-            privacy = words.privacy,
-            waits = words.waits,
-        );
-        self.waiting(place, &title, &main, FORM_REFRESH)
+        let title = &about(words.down, &failed.server());
+        let since = &utc_and_local(failed.since, place.zone);
+        self.waiting(place, title, &html(&QuestionPart { words, title, since, question }), FORM_REFRESH)
     }
 
     /// The confirmation, with the address and the server (F-22).
     pub(super) fn confirmation(&self, place: &Place<'_>, server: &str, answered: &Answered<'_>) -> String {
-        let words = place.words;
-        let (title, text) = match answered {
-            Answered::Yes { mail } => (
-                words.registered,
-                format!("{} <strong>{}</strong>", escaped(&about(words.registered_for, server)), escaped(mail)),
-            ),
-            Answered::No => (words.declined, escaped(&about(words.declined_text, server))),
+        let (words, back) = (place.words, place.back);
+        let (title, text, mail) = match answered {
+            Answered::Yes { mail } => (words.registered, words.registered_for, Some(*mail)),
+            Answered::No => (words.declined, words.declined_text, None),
         };
-        let main = format!(
-            "<h1>{title}</h1>\n<p role=\"status\">{text}</p>\n<p>{}</p>\n<p><a href=\"{}\">{}</a></p>",
-            words.waits,
-            escaped(place.back),
-            words.again,
-        );
-        self.waiting(place, title, &main, WAIT_REFRESH)
+        let part = ConfirmationPart { words, title, text: &about(text, server), mail, back };
+        self.waiting(place, title, &html(&part), WAIT_REFRESH)
     }
 
     /// The server is back, for a browser that did not move on by itself.
     pub(super) fn back(&self, words: &Words, server: &str, back: &str) -> String {
-        let title = about(words.back, server);
-        let link = format!("<p><a class=\"button\" href=\"{}\">{}</a></p>", escaped(back), words.go);
-        self.fill(words, &title, "", &format!("<h1>{}</h1>\n{link}", escaped(&title)), "")
+        let title = &about(words.back, server);
+        self.fill(words, title, "", &html(&BackPart { words, title, back }), "")
     }
 
     /// One sentence.
     pub(super) fn message(&self, words: &Words, text: &str) -> String {
-        self.fill(words, text, "", &format!("<h1 role=\"status\">{}</h1>", escaped(text)), "")
+        self.fill(words, text, "", &html(&MessagePart { text }), "")
     }
 
     /// A page whose button ends the mails: following the link alone, as scanners do, ends nothing.
     pub(super) fn unsubscribe(&self, words: &Words, mail: &str) -> String {
-        let main = format!(
-            "<h1>{}</h1>\n<form method=\"post\">\n<p><strong>{}</strong></p>\n<button>{}</button>\n</form>",
-            words.unsubscribe,
-            escaped(mail),
-            words.unsubscribe_button
-        );
-        self.fill(words, words.unsubscribe, "", &main, "")
+        self.fill(words, words.unsubscribe, "", &html(&UnsubscribePart { words, mail }), "")
     }
 
     /// A page that moves on when the server is back.
-    fn waiting(&self, place: &Place<'_>, title: &str, main: &str, refresh: u32) -> String {
-        let back = escaped(place.back);
-        let refresh = format!("<noscript><meta http-equiv=\"refresh\" content=\"{refresh};url={back}\"></noscript>");
-        let script = format!(
-            "<script nonce=\"{}\" data-wait=\"{}\" data-back=\"{back}\">\n{SCRIPT}</script>",
-            place.nonce,
-            escaped(place.wait),
-        );
-        self.fill(place.words, title, &refresh, main, &script)
+    fn waiting(&self, place: &Place<'_>, title: &str, main: &str, seconds: u32) -> String {
+        let refresh = html(&RefreshPart { seconds, back: place.back });
+        self.fill(place.words, title, &refresh, main, &html(&ScriptPart { place, script: SCRIPT }))
     }
 
     fn fill(&self, words: &Words, title: &str, refresh: &str, main: &str, script: &str) -> String {
-        let title = escaped(title);
+        let title = html(&TextPart { text: title });
         let values = [words.code, &title, refresh, main, script];
         // One pass: what is filled in is not looked through for gaps.
         let mut text = String::with_capacity(self.0.len() + main.len() + script.len());
@@ -192,21 +144,74 @@ impl Document {
     }
 }
 
-/// As text or as the value of an attribute in double quotes.
-fn escaped(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut escaped, character| {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-        escaped
-    })
+#[derive(Template)]
+#[template(path = "question.html")]
+struct QuestionPart<'a> {
+    words: &'a Words,
+    title: &'a str,
+    since: &'a str,
+    question: &'a Question<'a>,
 }
 
+#[derive(Template)]
+#[template(path = "confirmation.html")]
+struct ConfirmationPart<'a> {
+    words: &'a Words,
+    title: &'a str,
+    text: &'a str,
+    mail: Option<&'a str>,
+    back: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "back.html")]
+struct BackPart<'a> {
+    words: &'a Words,
+    title: &'a str,
+    back: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "message.html")]
+struct MessagePart<'a> {
+    text: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "unsubscribe.html")]
+struct UnsubscribePart<'a> {
+    words: &'a Words,
+    mail: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "refresh.html")]
+struct RefreshPart<'a> {
+    seconds: u32,
+    back: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "script.html")]
+struct ScriptPart<'a> {
+    place: &'a Place<'a>,
+    script: &'static str,
+}
+
+#[derive(Template)]
+#[template(source = "{{ text }}", ext = "html")]
+struct TextPart<'a> {
+    text: &'a str,
+}
+
+fn html(part: &impl Template) -> String {
+    // Writing to a String cannot fail.
+    part.render().unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "document_snapshots.rs"]
+mod snapshots;
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
@@ -218,7 +223,7 @@ mod tests {
     #[test]
     fn what_is_filled_in_is_escaped_and_not_looked_through_again() {
         let page = Document::load(None).unwrap().message(words::of(Language::En), "<b> {{script}} \"'&");
-        assert!(page.contains("&lt;b&gt; {{script}} &quot;&#39;&amp;</h1>"), "{page}");
+        assert!(page.contains("&#60;b&#62; {{script}} &#34;&#39;&#38;</h1>"), "{page}");
         assert!(!page.contains("<b>") && page.contains("<html lang=\"en\">"));
     }
 
