@@ -1,4 +1,4 @@
-//! TLS of connections that we open: the built-in roots and, where configured, others.
+//! TLS of connections that we open: the authorities that this system trusts and, where configured, others.
 
 use std::{fs, io, path::Path, sync::Arc};
 
@@ -22,9 +22,24 @@ pub enum TlsError {
     Setup(String),
 }
 
-/// Trusts the built-in roots and those in the file (PEM).
+/// The authorities in the system's store, which is where companies put their own. Without a store there are none, and a
+/// `ca_file` is needed: that is said, and no reason not to start.
+fn of_the_system() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    let (_, unusable) = roots.add_parsable_certificates(found.certs);
+    for error in &found.errors {
+        tracing::warn!(%error, "certificates of this system's authorities cannot be read");
+    }
+    if unusable > 0 {
+        tracing::debug!(unusable, "certificates of this system's authorities are left out");
+    }
+    roots
+}
+
+/// Trusts the system's authorities and those in the file (PEM).
 pub(crate) fn client(roots_file: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let mut roots = of_the_system();
     if let Some(path) = roots_file {
         let pem = fs::read(path).map_err(TlsError::Unreadable)?;
         let certificates =
@@ -35,6 +50,9 @@ pub(crate) fn client(roots_file: Option<&Path>) -> Result<Arc<ClientConfig>, Tls
         for certificate in certificates {
             roots.add(certificate).map_err(|_| TlsError::NoCertificate)?;
         }
+    }
+    if roots.is_empty() {
+        tracing::warn!("this system trusts no authority, so no server can be: install ca-certificates, or set ca_file");
     }
     let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()

@@ -18,7 +18,7 @@ pub struct Mailbox {
     pub pop3_user: Option<String>,
     /// File with the password.
     pub pop3_password_file: Option<PathBuf>,
-    /// File with certificates (PEM) to trust besides the built-in roots.
+    /// File with certificates (PEM) to trust besides the system's authorities.
     pub pop3_ca_file: Option<PathBuf>,
     /// How often it is looked into.
     #[serde(with = "super::duration")]

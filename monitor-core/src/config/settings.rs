@@ -175,7 +175,7 @@ pub struct Notify {
     pub smtp_user: Option<String>,
     /// File with the password for SMTP AUTH.
     pub smtp_password_file: Option<PathBuf>,
-    /// File with certificates (PEM) to trust besides the built-in roots.
+    /// File with certificates (PEM) to trust besides the system's authorities.
     pub smtp_ca_file: Option<PathBuf>,
     /// The `From:` of every mail.
     pub from: String,
@@ -249,7 +249,7 @@ pub struct StoreSettings {
     pub state_dir: PathBuf,
     /// With `postgres://…`: a file with the user's password.
     pub password_file: Option<PathBuf>,
-    /// With `postgres://…`: certificates (PEM) that are trusted besides the public authorities.
+    /// With `postgres://…`: certificates (PEM) that are trusted besides the system's authorities.
     pub ca_file: Option<PathBuf>,
     /// With `postgres://…`: mails of a gateway that is gone are sent by the others after this.
     #[serde(with = "super::duration")]

@@ -14,7 +14,7 @@ pub struct WebhookSetting {
     pub url: String,
     /// File with one or two secrets that sign what is posted, a line each: `whsec_` and base64 of 24 to 64 bytes.
     pub secret_file: PathBuf,
-    /// File with certificates (PEM) to trust besides the built-in roots.
+    /// File with certificates (PEM) to trust besides the system's authorities.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
 }

@@ -2,13 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use insta::assert_snapshot;
+use monitor_core::domain::{Language, OutageId, UnixMs};
 
 use super::*;
-use crate::{
-    config::Language,
-    outage::{OutageId, UnixMs},
-    page::words,
-};
+use crate::page::words;
 
 const SERVER: &str = "www.example.net (192.0.2.7)";
 

@@ -67,6 +67,34 @@ async fn a_certificate_that_nobody_vouches_for_gets_neither_password_nor_mail() 
     }
 }
 
+/// A program of its own, because the system's authorities are found by its environment.
+#[test]
+fn an_authority_of_the_system_is_trusted_without_further_configuration() {
+    let inner = "encryption::mail_goes_out_over_tls_by_the_systems_authorities_alone";
+    let with_ours = |file: &str| {
+        let mut program = std::process::Command::new(std::env::current_exe().unwrap());
+        program.args(["--exact", "--ignored", inner]).env_remove("SSL_CERT_DIR").env("SSL_CERT_FILE", file);
+        program.output().unwrap()
+    };
+    let trusted = with_ours("tests/smtp/ca.pem");
+    assert!(trusted.status.success(), "{}", String::from_utf8_lossy(&trusted.stdout));
+    assert!(String::from_utf8_lossy(&trusted.stdout).contains("1 passed"), "the program has another name");
+    assert!(!with_ours("tests/smtp/server.pem").status.success(), "the server's own certificate is no authority");
+}
+
+#[tokio::test]
+#[ignore = "run by the test above"]
+async fn mail_goes_out_over_tls_by_the_systems_authorities_alone() {
+    for (url, encryption) in [("smtps", Encryption::FromTheStart), ("smtp+starttls", Encryption::StartTls)] {
+        let server = ScriptedServer::start(encryption, []).await;
+        let smtp = Some(format!("{url}://localhost:{}", server.addr.port()));
+        let post = Post::start(&config::Notify { smtp, ..settings(server.addr) }, [sample::letter(1)]);
+        post.finished().await;
+        assert!(server.taken()[0].encrypted);
+        post.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn required_encryption_that_is_not_offered_sends_nothing() {
     let server = ScriptedServer::start(Encryption::Never, []).await;
