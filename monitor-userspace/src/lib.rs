@@ -9,9 +9,6 @@ pub mod control;
 pub mod core;
 mod counters;
 pub mod daemon;
-#[cfg(feature = "fuzzing")]
-#[doc(hidden)]
-pub mod fuzzing;
 pub mod guard;
 pub mod health;
 mod host;

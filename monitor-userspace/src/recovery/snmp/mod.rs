@@ -5,9 +5,6 @@
 //! the I/O.
 
 mod counters;
-#[cfg(feature = "fuzzing")]
-#[doc(hidden)]
-pub mod fuzzing;
 mod keys;
 mod receiver;
 
