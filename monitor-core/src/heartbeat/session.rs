@@ -27,6 +27,17 @@ struct Seen {
     window: u64,
 }
 
+/// What makes a message fresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Boot id of its sender.
+    pub boot: u64,
+    /// Never the same twice within a boot.
+    pub counter: u64,
+    /// Boot id of its addressee, as the sender knows it; 0: not yet.
+    pub echo: u64,
+}
+
 /// What a message is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Worth {
@@ -47,17 +58,16 @@ impl Session {
         Self { own_boot, next: 1, peer: None, retired: Vec::new() }
     }
 
-    /// Boot, counter and echo of the next message.
-    pub fn stamp(&mut self) -> (u64, u64, u64) {
+    /// For the next message.
+    pub fn stamp(&mut self) -> Stamp {
         let counter = self.next;
         self.next += 1;
-        (self.own_boot, counter, self.peer.map_or(0, |peer| peer.boot))
+        Stamp { boot: self.own_boot, counter, echo: self.peer.map_or(0, |peer| peer.boot) }
     }
 
-    /// The same for the answer to a greeting.
-    pub fn stamp_for(&mut self, greeter: u64) -> (u64, u64, u64) {
-        let (boot, counter, _) = self.stamp();
-        (boot, counter, greeter)
+    /// For the answer to a greeting.
+    pub fn stamp_for(&mut self, greeter: u64) -> Stamp {
+        Stamp { echo: greeter, ..self.stamp() }
     }
 
     /// Judges an authentic message that is addressed to this host, and remembers it.
@@ -99,7 +109,7 @@ mod tests {
 
     use super::*;
 
-    fn message((boot, counter, echo): (u64, u64, u64)) -> Message {
+    fn message(Stamp { boot, counter, echo }: Stamp) -> Message {
         Message {
             from: "a".to_owned(),
             to: "b".to_owned(),
@@ -169,7 +179,7 @@ mod tests {
             let mut session = Session::new(2);
             let mut taken = std::collections::HashSet::new();
             for counter in order {
-                let worth = session.take(&message((1, counter, 2)));
+                let worth = session.take(&message(Stamp { boot: 1, counter, echo: 2 }));
                 if matches!(worth, Worth::Newest | Worth::Overtaken) {
                     prop_assert!(taken.insert(counter));
                 }

@@ -15,7 +15,7 @@ use crate::domain::{ClientAddr, ClockOffset, MonotonicNs, Service, UnixMs};
 
 /// What is known besides the event.
 #[derive(Clone, Copy)]
-pub struct Known<'a> {
+pub struct Background<'a> {
     /// The wall clock, by the kernel's.
     pub offset: ClockOffset,
     /// Whether the client is in the address book.
@@ -143,7 +143,7 @@ impl Intake {
     }
 
     /// Takes one event of the kernel.
-    pub fn take(&mut self, event: &Event, known: &Known<'_>) -> Meaning {
+    pub fn take(&mut self, event: &Event, known: &Background<'_>) -> Meaning {
         self.newest = self.newest.max(event.at_ns);
         self.answers_seen |= event.last_answer_ns != 0 || event.kind == EventKind::Learned;
         let service = Service::new(IpAddr::from(event.server), event.server_port);
@@ -178,7 +178,7 @@ impl Intake {
         answered.then_some(Observation::Answered { service, client: None, at })
     }
 
-    fn failed(self, event: &Event, client: ClientAddr, service: Service, known: &Known<'_>) -> Meaning {
+    fn failed(self, event: &Event, client: ClientAddr, service: Service, known: &Background<'_>) -> Meaning {
         let evidence = match failure(event.evidence) {
             // The kernel sends the RST that a guard's checks lead to, and sees only that.
             Failure::Refused if (known.is_guarded)(service) => Failure::Sick,

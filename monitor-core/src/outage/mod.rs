@@ -15,7 +15,7 @@ mod restored;
 pub use self::{
     action::{Actions, Change, Closing, Mark, Outage, Phase, Rules},
     evidence::{Failure, Level, Recovery},
-    intake::{GuardFinding, Intake, Known, Meaning},
+    intake::{Background, GuardFinding, Intake, Meaning},
     machine::{Machine, Tally},
     observation::{AnswersSeen, FailedAttempt, Observation, Standing, Target},
     question::Question,

@@ -44,7 +44,7 @@ impl Defence {
 
     /// When to look again if nothing comes before.
     #[must_use]
-    pub fn due(&self) -> Option<MonotonicNs> {
+    pub fn next_deadline(&self) -> Option<MonotonicNs> {
         self.owed.then_some(self.not_before)
     }
 
@@ -72,10 +72,10 @@ mod tests {
         assert!(!defence.look(ms(0), true, 0));
         assert!(defence.look(ms(10), true, 1));
         assert!(!defence.look(ms(20), true, 50));
-        assert_eq!(defence.due(), Some(ms(1010)));
+        assert_eq!(defence.next_deadline(), Some(ms(1010)));
         assert!(defence.look(ms(1010), true, 50), "those of the pause are answered after it");
         assert!(!defence.look(ms(3000), true, 50));
-        assert_eq!((defence.due(), defence.conflicts()), (None, 50));
+        assert_eq!((defence.next_deadline(), defence.conflicts()), (None, 50));
     }
 
     // proves: H-1 H-4
@@ -105,7 +105,7 @@ mod tests {
                 }
                 // Looked at late by no more than the last step.
                 prop_assert!(oldest_claim.is_none_or(|at| now - at < 1000 + 400));
-                prop_assert_eq!(oldest_claim.is_some(), defence.due().is_some());
+                prop_assert_eq!(oldest_claim.is_some(), defence.next_deadline().is_some());
             }
         }
     }

@@ -25,13 +25,33 @@ pub enum NoHandOver {
     Nobody,
 }
 
-/// What one turn led to.
+/// What the machine is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// A beat of a peer has arrived.
+    Heard {
+        /// Whose.
+        peer: String,
+        /// What it says of itself.
+        beat: Beat,
+        /// Whether it hears this host.
+        hears_us: bool,
+    },
+    /// Whether this host can serve: its interface has a link and its application answers.
+    Fit(bool),
+    /// The daemon ends: whoever is there takes over.
+    Retires,
+}
+
+/// What is to be done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Turn {
+pub struct Actions {
     /// The new mode, if it has changed, and why.
     pub changed: Option<(Mode, Why)>,
     /// A rival has given way: caches that it filled must be corrected.
     pub correct_caches: bool,
+    /// This host was stopped: what has arrived meanwhile is old.
+    pub was_away: bool,
 }
 
 /// Why the mode has changed.
@@ -89,7 +109,7 @@ pub struct Machine {
     peers: BTreeMap<String, Peer>,
     /// When this host began to listen.
     started: MonotonicNs,
-    latest_turn: MonotonicNs,
+    latest_tick: MonotonicNs,
     fit: bool,
     /// Until then others go first.
     handed_over_until: Option<MonotonicNs>,
@@ -108,7 +128,7 @@ impl Machine {
             mode: Mode::Undecided,
             peers: BTreeMap::new(),
             started: now,
-            latest_turn: now,
+            latest_tick: now,
             fit: true,
             handed_over_until: None,
             rival: false,
@@ -157,43 +177,51 @@ impl Machine {
     }
 
     /// Time alone has passed. Called at every beat at least, before anything that has arrived is given to
-    /// [`Machine::heard`]; says whether this host was stopped, so that what has arrived meanwhile is old.
-    pub fn turn(&mut self, now: MonotonicNs) -> (Turn, bool) {
-        let stalled = since(self.latest_turn, now) >= self.gone_after;
-        self.latest_turn = now;
-        if stalled {
+    /// [`Machine::observe`].
+    pub fn tick(&mut self, now: MonotonicNs) -> Actions {
+        let was_away = since(self.latest_tick, now) >= self.gone_after;
+        self.latest_tick = now;
+        if was_away {
             self.peers.clear();
             self.started = now;
             self.rival = false;
             if self.mode != Mode::Undecided {
                 self.mode = Mode::Undecided;
                 let changed = Some((Mode::Undecided, Why::Stalled));
-                return (Turn { changed, correct_caches: false }, true);
+                return Actions { changed, correct_caches: false, was_away };
             }
         }
-        (self.decide(now), stalled)
+        Actions { was_away, ..self.decide(now) }
     }
 
-    /// A beat of a peer has arrived.
-    pub fn heard(&mut self, now: MonotonicNs, peer: &str, beat: Beat, hears_us: bool) -> Turn {
-        let before = self.peers.get(peer).and_then(|peer| peer.deaf_since);
-        let deaf_since = if hears_us { None } else { before.or(Some(now)) };
-        self.peers.insert(peer.to_owned(), Peer { beat, heard: now, deaf_since });
-        self.decide(now)
+    /// When [`Machine::tick`] is to be called next, if not for a beat before: a peer that falls silent is gone then.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<MonotonicNs> {
+        self.peers.values().map(|peer| peer.heard + self.gone_after).filter(|gone| *gone > self.latest_tick).min()
     }
 
-    /// Whether this host can serve: its interface has a link and its application answers.
-    pub fn set_fit(&mut self, now: MonotonicNs, fit: bool) -> Turn {
-        if fit && !self.fit {
-            // It may have heard nobody for want of a link: it listens first.
-            self.started = now;
+    /// Takes one fact.
+    pub fn observe(&mut self, now: MonotonicNs, fact: Fact) -> Actions {
+        match fact {
+            Fact::Heard { peer, beat, hears_us } => {
+                let before = self.peers.get(&peer).and_then(|peer| peer.deaf_since);
+                let deaf_since = if hears_us { None } else { before.or(Some(now)) };
+                self.peers.insert(peer, Peer { beat, heard: now, deaf_since });
+            }
+            Fact::Fit(fit) => {
+                if fit && !self.fit {
+                    // It may have heard nobody for want of a link: it listens first.
+                    self.started = now;
+                }
+                self.fit = fit;
+            }
+            Fact::Retires => self.handed_over_until = Some(MonotonicNs(u64::MAX)),
         }
-        self.fit = fit;
         self.decide(now)
     }
 
     /// Gives the addresses to the best of the others (H-8).
-    pub fn hand_over(&mut self, now: MonotonicNs) -> Result<Turn, NoHandOver> {
+    pub fn hand_over(&mut self, now: MonotonicNs) -> Result<Actions, NoHandOver> {
         if self.mode != Mode::Active {
             return Err(NoHandOver::NotActive);
         }
@@ -206,13 +234,7 @@ impl Machine {
         Ok(self.decide(now))
     }
 
-    /// The daemon ends: whoever is there takes over.
-    pub fn retire(&mut self, now: MonotonicNs) -> Turn {
-        self.handed_over_until = Some(MonotonicNs(u64::MAX));
-        self.decide(now)
-    }
-
-    fn decide(&mut self, now: MonotonicNs) -> Turn {
+    fn decide(&mut self, now: MonotonicNs) -> Actions {
         let active = self.active_peer(now).is_some();
         let next = if self.mode == Mode::Active { self.stay(now) } else { self.take(now, active) };
         let changed = next.filter(|(mode, _)| *mode != self.mode);
@@ -221,7 +243,7 @@ impl Machine {
         }
         let correct_caches = self.mode == Mode::Active && self.rival && !active;
         self.rival = self.mode == Mode::Active && active;
-        Turn { changed, correct_caches }
+        Actions { changed, correct_caches, was_away: false }
     }
 
     /// An active host: is there a reason not to be?

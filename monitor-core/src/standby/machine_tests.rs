@@ -25,40 +25,44 @@ const fn beat(mode: Mode, priority: u64) -> Beat {
     Beat { mode, priority, candidate: true, hears_active: None }
 }
 
+fn heard(peer: &str, beat: Beat, hears_us: bool) -> Fact {
+    Fact::Heard { peer: peer.to_owned(), beat, hears_us }
+}
+
 // proves: H-3a
 #[test]
 fn a_host_that_hears_nobody_becomes_active_after_a_while_and_not_before() {
     let mut machine = machine(1, 1);
     for now in (0..2 * GONE).step_by(10) {
-        assert_eq!(machine.turn(ms(now)), (Turn::default(), false), "at {now} ms");
+        assert_eq!(machine.tick(ms(now)), Actions::default(), "at {now} ms");
         assert_eq!(machine.mode(), Mode::Undecided);
     }
-    assert_eq!(machine.turn(ms(2 * GONE)).0.changed, Some((Mode::Active, Why::NobodyActive)));
+    assert_eq!(machine.tick(ms(2 * GONE)).changed, Some((Mode::Active, Why::NobodyActive)));
 }
 
 // proves: H-3a H-3b H-7
 #[test]
 fn of_undecided_hosts_the_better_one_becomes_active_as_soon_as_all_are_heard() {
     let (mut better, mut worse) = (machine(1, 2), machine(2, 2));
-    assert_eq!(better.heard(ms(1), "h2", beat(Mode::Undecided, 2), true), Turn::default());
-    let turn = better.heard(ms(2), "h3", beat(Mode::Undecided, 3), true);
-    assert_eq!(turn.changed, Some((Mode::Active, Why::NobodyActive)));
-    worse.heard(ms(1), "h1", beat(Mode::Undecided, 1), true);
-    assert_eq!(worse.heard(ms(2), "h3", beat(Mode::Undecided, 3), true), Turn::default());
-    let turn = worse.heard(ms(3), "h1", beat(Mode::Active, 1), true);
-    assert_eq!(turn.changed, Some((Mode::Standby, Why::OtherActive)));
+    assert_eq!(better.observe(ms(1), heard("h2", beat(Mode::Undecided, 2), true)), Actions::default());
+    let actions = better.observe(ms(2), heard("h3", beat(Mode::Undecided, 3), true));
+    assert_eq!(actions.changed, Some((Mode::Active, Why::NobodyActive)));
+    worse.observe(ms(1), heard("h1", beat(Mode::Undecided, 1), true));
+    assert_eq!(worse.observe(ms(2), heard("h3", beat(Mode::Undecided, 3), true)), Actions::default());
+    let actions = worse.observe(ms(3), heard("h1", beat(Mode::Active, 1), true));
+    assert_eq!(actions.changed, Some((Mode::Standby, Why::OtherActive)));
 }
 
 // proves: H-3a
 #[test]
 fn a_better_host_that_returns_does_not_disturb_the_active_one() {
     let mut returned = machine(1, 1);
-    let turn = returned.heard(ms(1), "h2", beat(Mode::Active, 2), true);
-    assert_eq!(turn.changed, Some((Mode::Standby, Why::OtherActive)));
+    let actions = returned.observe(ms(1), heard("h2", beat(Mode::Active, 2), true));
+    assert_eq!(actions.changed, Some((Mode::Standby, Why::OtherActive)));
     let mut active = machine(2, 1);
-    active.heard(ms(1), "h1", Beat { candidate: false, ..beat(Mode::Undecided, 1) }, true);
+    active.observe(ms(1), heard("h1", Beat { candidate: false, ..beat(Mode::Undecided, 1) }, true));
     assert_eq!(active.mode(), Mode::Active);
-    assert_eq!(active.heard(ms(2), "h1", beat(Mode::Undecided, 1), true), Turn::default());
+    assert_eq!(active.observe(ms(2), heard("h1", beat(Mode::Undecided, 1), true)), Actions::default());
 }
 
 // proves: H-7
@@ -68,12 +72,12 @@ fn who_does_not_hear_the_active_host_leaves_it_alone_while_another_hears_it() {
     let active = Rank { priority: 2, name: "h2".to_owned() };
     let witness = Beat { hears_active: Some(active), ..beat(Mode::Standby, 3) };
     for now in (0..1000).step_by(10) {
-        best.turn(ms(now));
-        best.heard(ms(now), "h3", witness.clone(), true);
+        best.tick(ms(now));
+        best.observe(ms(now), heard("h3", witness.clone(), true));
         assert_ne!(best.mode(), Mode::Active, "at {now} ms");
     }
-    let turn = best.heard(ms(1000), "h3", beat(Mode::Standby, 3), true);
-    assert_eq!(turn.changed, Some((Mode::Active, Why::NobodyActive)));
+    let actions = best.observe(ms(1000), heard("h3", beat(Mode::Standby, 3), true));
+    assert_eq!(actions.changed, Some((Mode::Active, Why::NobodyActive)));
 }
 
 // proves: H-8
@@ -81,56 +85,70 @@ fn who_does_not_hear_the_active_host_leaves_it_alone_while_another_hears_it() {
 fn a_hand_over_needs_somebody_and_ends_when_nobody_takes_over() {
     let mut machine = machine(1, 1);
     assert_eq!(machine.hand_over(ms(0)), Err(NoHandOver::NotActive));
-    machine.heard(ms(1), "h2", Beat { candidate: false, ..beat(Mode::Standby, 2) }, true);
+    machine.observe(ms(1), heard("h2", Beat { candidate: false, ..beat(Mode::Standby, 2) }, true));
     assert_eq!(machine.mode(), Mode::Active);
     assert_eq!(machine.hand_over(ms(2)), Err(NoHandOver::Nobody));
-    machine.heard(ms(3), "h2", beat(Mode::Standby, 2), true);
+    machine.observe(ms(3), heard("h2", beat(Mode::Standby, 2), true));
     assert_eq!(machine.hand_over(ms(4)).unwrap().changed, Some((Mode::Standby, Why::HandedOver)));
     assert!(!machine.beat(ms(5)).candidate);
     for now in (10..4 + 3 * GONE).step_by(10) {
-        machine.turn(ms(now));
+        machine.tick(ms(now));
         assert_eq!(machine.mode(), Mode::Standby, "at {now} ms");
     }
-    machine.turn(ms(4 + 3 * GONE));
+    machine.tick(ms(4 + 3 * GONE));
     assert_eq!(machine.mode(), Mode::Active, "the other one is gone too");
 }
 
 #[test]
 fn an_active_host_that_is_not_heard_by_a_worse_active_one_gives_way_in_the_end() {
     let mut machine = machine(1, 1);
-    machine.heard(ms(0), "h2", beat(Mode::Undecided, 2), true);
+    machine.observe(ms(0), heard("h2", beat(Mode::Undecided, 2), true));
     for now in (10..10 + GONE).step_by(10) {
-        machine.turn(ms(now));
-        machine.heard(ms(now), "h2", beat(Mode::Active, 2), false);
+        machine.tick(ms(now));
+        machine.observe(ms(now), heard("h2", beat(Mode::Active, 2), false));
         assert_eq!(machine.mode(), Mode::Active, "at {now} ms");
     }
-    let turn = machine.heard(ms(10 + GONE), "h2", beat(Mode::Active, 2), false);
-    assert_eq!(turn.changed, Some((Mode::Standby, Why::NotHeard)));
+    let actions = machine.observe(ms(10 + GONE), heard("h2", beat(Mode::Active, 2), false));
+    assert_eq!(actions.changed, Some((Mode::Standby, Why::NotHeard)));
+}
+
+#[test]
+fn a_peer_that_falls_silent_is_looked_at_when_it_is_gone() {
+    let mut machine = machine(1, 2);
+    assert_eq!(machine.next_deadline(), None);
+    machine.observe(ms(5), heard("h2", beat(Mode::Undecided, 2), true));
+    machine.observe(ms(9), heard("h3", beat(Mode::Undecided, 3), true));
+    assert_eq!(machine.next_deadline(), Some(ms(5 + GONE)));
+    machine.tick(ms(100));
+    machine.tick(ms(5 + GONE));
+    assert_eq!((machine.hears("h2", ms(5 + GONE)), machine.next_deadline()), (false, Some(ms(9 + GONE))));
+    machine.tick(ms(9 + GONE));
+    assert_eq!(machine.next_deadline(), None, "what is past is not waited for");
 }
 
 #[test]
 fn caches_are_corrected_when_a_rival_has_given_way() {
     let mut machine = machine(1, 1);
-    machine.heard(ms(0), "h2", beat(Mode::Undecided, 2), true);
-    assert!(!machine.heard(ms(10), "h2", beat(Mode::Active, 2), true).correct_caches);
-    assert!(machine.heard(ms(12), "h2", beat(Mode::Standby, 2), true).correct_caches);
-    assert!(!machine.heard(ms(60), "h2", beat(Mode::Standby, 2), true).correct_caches);
+    machine.observe(ms(0), heard("h2", beat(Mode::Undecided, 2), true));
+    assert!(!machine.observe(ms(10), heard("h2", beat(Mode::Active, 2), true)).correct_caches);
+    assert!(machine.observe(ms(12), heard("h2", beat(Mode::Standby, 2), true)).correct_caches);
+    assert!(!machine.observe(ms(60), heard("h2", beat(Mode::Standby, 2), true)).correct_caches);
 }
 
 #[test]
 fn without_a_link_nobody_is_active_and_the_other_is_let_in() {
     let mut machine = machine(1, 1);
-    machine.heard(ms(0), "h2", beat(Mode::Undecided, 2), true);
-    assert_eq!(machine.set_fit(ms(1), false).changed, Some((Mode::Undecided, Why::Unfit)));
+    machine.observe(ms(0), heard("h2", beat(Mode::Undecided, 2), true));
+    assert_eq!(machine.observe(ms(1), Fact::Fit(false)).changed, Some((Mode::Undecided, Why::Unfit)));
     assert!(!machine.beat(ms(1)).candidate);
     assert_eq!(machine.seen_until(ms(1)), ms(0));
     // The link returns after a long time, in which nobody was heard.
     for now in (10..5000).step_by(50) {
-        machine.turn(ms(now));
+        machine.tick(ms(now));
     }
-    assert_eq!(machine.set_fit(ms(5000), true), Turn::default());
-    let turn = machine.heard(ms(5040), "h2", beat(Mode::Active, 2), true);
-    assert_eq!(turn.changed, Some((Mode::Standby, Why::OtherActive)));
+    assert_eq!(machine.observe(ms(5000), Fact::Fit(true)), Actions::default());
+    let actions = machine.observe(ms(5040), heard("h2", beat(Mode::Active, 2), true));
+    assert_eq!(actions.changed, Some((Mode::Standby, Why::OtherActive)));
 }
 
 #[test]
@@ -237,8 +255,8 @@ impl Network {
                 }
             }
             Event::HandOver(host) if host < count && self.hosts[host].running => {
-                let (_, stalled) = self.hosts[host].machine.turn(ms(now));
-                if !stalled {
+                let was_away = self.hosts[host].machine.tick(ms(now)).was_away;
+                if !was_away {
                     let _ = self.hosts[host].machine.hand_over(ms(now));
                 }
             }
@@ -253,10 +271,10 @@ impl Network {
             }
             let host = &mut self.hosts[index];
             let due: Vec<_> = host.inbox.extract_if(.., |(at, ..)| *at <= now).collect();
-            let (_, stalled) = host.machine.turn(ms(now));
-            if !stalled {
+            let was_away = host.machine.tick(ms(now)).was_away;
+            if !was_away {
                 for (_, from, beat, hears) in due {
-                    host.machine.heard(ms(now), &format!("h{from}"), beat, hears);
+                    host.machine.observe(ms(now), heard(&format!("h{from}"), beat, hears));
                 }
             }
             let beat = host.machine.beat(ms(now));

@@ -22,7 +22,7 @@ use monitor_common::Event;
 use monitor_core::{
     domain::{ClockOffset, OutageId, Service, UnixMs},
     mail::AddressBook,
-    outage::{Actions, Intake, Known, Machine, Meaning, Observation, Question, Rules},
+    outage::{Actions, Background, Intake, Machine, Meaning, Observation, Question, Rules},
     port::{Answer, Clock},
     snmp::RemoteEngine,
 };
@@ -168,7 +168,7 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
     }
 
     fn take(&mut self, event: &Event, turn: &mut Turn) {
-        let known = Known {
+        let known = Background {
             offset: self.offset,
             in_book: &|client| self.book.lookup(client).is_some(),
             is_guarded: &|service| is_guarded(&self.guarded, &self.kernel, service),

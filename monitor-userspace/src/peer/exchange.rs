@@ -15,7 +15,7 @@ use monitor_core::{
     config::PeerSetting,
     domain::{MonotonicNs, UnixMs},
     heartbeat::{
-        session::Worth,
+        session::{Stamp, Worth},
         wire::{self, Message, Secret, Status},
     },
 };
@@ -185,19 +185,19 @@ impl Exchange {
         }
     }
 
-    fn send(&mut self, at: usize, stamp: (u64, u64, u64), status: Option<Status>, now: MonotonicNs) {
+    fn send(&mut self, at: usize, stamp: Stamp, status: Option<Status>, now: MonotonicNs) {
         let limit = self.limit(at);
         let host = &mut self.hosts[at];
         let groups = match &self.sharing {
             Some(sharing) if host.setting.standby => sharing.beats(now),
             _ => Vec::new(),
         };
-        let (boot, mut counter, echo) = stamp;
+        let Stamp { boot, mut counter, echo } = stamp;
         let hears_you = host.hears(limit, now);
         for (index, path) in host.setting.paths.iter().enumerate() {
             if index > 0 {
                 // Each way has a counter of its own: what arrives says that its way works.
-                counter = host.session.stamp().1;
+                counter = host.session.stamp().counter;
             }
             let message = Message {
                 from: self.own.clone(),
@@ -262,12 +262,8 @@ impl Exchange {
 
     /// Until there is something to do. `turn`: up to when the time has been looked at; what is due since then is not past.
     fn wait(&mut self, turn: MonotonicNs) -> io::Result<()> {
-        let sharing = self.sharing.iter().flat_map(|sharing| {
-            // A peer that falls silent is noticed when it is, not at the next beat.
-            let gone = self.hosts.iter().filter_map(|host| host.heard).map(|at| at + sharing.gone_after());
-            sharing.due().chain(gone.filter(|at| *at > turn))
-        });
-        let watched = self.hosts.iter().filter_map(|host| host.watched.as_ref().map(Watched::due));
+        let sharing = self.sharing.iter().flat_map(Sharing::deadlines);
+        let watched = self.hosts.iter().filter_map(|host| host.watched.as_ref().map(Watched::next_deadline));
         let until = sharing.chain(watched).fold(turn + IDLE, Ord::min);
         let pause = Duration::from_nanos(until.0.saturating_sub(MonotonicNs::now().0));
         let mut waited: Vec<_> = self.paths.descriptors().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();

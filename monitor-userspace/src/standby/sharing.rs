@@ -12,7 +12,7 @@ use monitor_core::{
     heartbeat::wire::{Beat, Mode, Rank},
     standby::{
         defence::{Defence, PAUSE},
-        machine::{Machine, Turn, Why},
+        machine::{Actions, Fact, Machine, Why},
     },
 };
 
@@ -108,18 +108,12 @@ impl Sharing {
         let mut away = false;
         for group in &mut self.groups {
             let was_active = group.is_active();
-            let mut stalled = false;
-            group.step(now, &mut self.outside, |machine| {
-                let (turn, was_away) = machine.turn(now);
-                stalled = was_away;
-                turn
-            });
-            away |= stalled;
+            away |= group.step(now, &mut self.outside, |machine| machine.tick(now)).was_away;
             // What was claimed until now was claimed in the mode until now. Who was away has lost the right to answer: others
             // may have taken over meanwhile.
             group.defend(now, was_active && group.is_active(), &self.outside);
             let fit = linked && group.health_check.works();
-            group.step(now, &mut self.outside, |machine| machine.set_fit(now, fit));
+            group.step(now, &mut self.outside, |machine| machine.observe(now, Fact::Fit(fit)));
         }
         away
     }
@@ -128,7 +122,8 @@ impl Sharing {
     pub(crate) fn heard(&mut self, now: MonotonicNs, from: &str, beats: &[(String, Beat)], hears_us: bool) {
         for (name, beat) in beats {
             let Some(group) = self.groups.iter_mut().find(|group| group.setting.name == *name) else { continue };
-            group.step(now, &mut self.outside, |machine| machine.heard(now, from, beat.clone(), hears_us));
+            let fact = Fact::Heard { peer: from.to_owned(), beat: beat.clone(), hears_us };
+            group.step(now, &mut self.outside, |machine| machine.observe(now, fact));
         }
     }
 
@@ -171,9 +166,13 @@ impl Sharing {
         }
     }
 
-    /// When something is to be done if nothing comes before.
-    pub(crate) fn due(&self) -> impl Iterator<Item = MonotonicNs> {
-        let groups = self.groups.iter().flat_map(|group| [group.announce_again, group.defence.due()]);
+    /// When something is to be done if nothing comes before. A peer that falls silent is noticed when it is gone, not at the
+    /// next beat.
+    pub(crate) fn deadlines(&self) -> impl Iterator<Item = MonotonicNs> {
+        let groups = self
+            .groups
+            .iter()
+            .flat_map(|group| [group.announce_again, group.defence.next_deadline(), group.machine.next_deadline()]);
         groups.flatten().chain([self.next_beat])
     }
 
@@ -189,8 +188,9 @@ impl Sharing {
             let name = group.setting.name.clone();
             // Without a name: all that this host is active for.
             if wanted.map_or(group.is_active(), |wanted| wanted == name) {
-                let turn = group.machine.hand_over(now).map_err(|error| HandOverError::Refused(name.clone(), error))?;
-                group.carry_out(Mode::Active, turn, now, &mut self.outside);
+                let actions =
+                    group.machine.hand_over(now).map_err(|error| HandOverError::Refused(name.clone(), error))?;
+                group.carry_out(Mode::Active, actions, now, &mut self.outside);
                 done.push(name);
             }
         }
@@ -200,7 +200,7 @@ impl Sharing {
     /// The daemon ends in order: the addresses go to others at once.
     pub(crate) fn retire(&mut self, now: MonotonicNs) {
         for group in &mut self.groups {
-            group.step(now, &mut self.outside, |machine| machine.retire(now));
+            group.step(now, &mut self.outside, |machine| machine.observe(now, Fact::Retires));
         }
     }
 
@@ -216,15 +216,15 @@ impl Group {
     }
 
     /// Gives the machine its turn and carries out what comes of it.
-    fn step(&mut self, now: MonotonicNs, outside: &mut Outside, turn: impl FnOnce(&mut Machine) -> Turn) {
+    fn step(&mut self, now: MonotonicNs, outside: &mut Outside, turn: impl FnOnce(&mut Machine) -> Actions) -> Actions {
         let before = self.machine.mode();
-        let turn = turn(&mut self.machine);
-        self.carry_out(before, turn, now, outside);
+        let actions = turn(&mut self.machine);
+        self.carry_out(before, actions, now, outside);
+        actions
     }
 
-    /// What a turn of the machine leads to outside it.
-    fn carry_out(&mut self, before: Mode, turn: Turn, now: MonotonicNs, outside: &mut Outside) {
-        if let Some((mode, why)) = turn.changed {
+    fn carry_out(&mut self, before: Mode, actions: Actions, now: MonotonicNs, outside: &mut Outside) {
+        if let Some((mode, why)) = actions.changed {
             (self.since, self.why) = (UnixMs::now(), Some(why));
             self.changes += 1;
             if mode == Mode::Active {
@@ -237,7 +237,7 @@ impl Group {
             let (group, at) = (self.setting.name.clone(), self.since);
             (outside.changed)(ModeChange { group, mode, why, before, at });
         }
-        if turn.correct_caches {
+        if actions.correct_caches {
             self.announce(now, outside);
         }
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use monitor_common::{Addr, Event, EventKind, Evidence, ServiceFlags, ServiceState};
 use proptest::prelude::*;
 
-use super::{GuardFinding, Intake, Known, Meaning};
+use super::{Background, GuardFinding, Intake, Meaning};
 use crate::{
     domain::{ClientAddr, ClockOffset, MonotonicNs, Service, UnixMs},
     outage::{AnswersSeen, FailedAttempt, Failure, Observation, Question, Recovery, Standing},
@@ -43,8 +43,8 @@ fn event() -> Event {
     }
 }
 
-fn known() -> Known<'static> {
-    Known { offset: OFFSET, in_book: &|_| false, is_guarded: &|_| false }
+fn known() -> Background<'static> {
+    Background { offset: OFFSET, in_book: &|_| false, is_guarded: &|_| false }
 }
 
 fn take(event: Event) -> Meaning {
@@ -105,7 +105,7 @@ fn rule_3_what_is_listed_is_listed_whether_or_not_it_has_answered() {
 // proves: D-1
 #[test]
 fn a_refusal_at_a_guarded_port_says_that_the_application_is_sick() {
-    let guarded = Known { is_guarded: &|service| service == web(), ..known() };
+    let guarded = Background { is_guarded: &|service| service == web(), ..known() };
     let mut intake = Intake::default();
     let mut evidence = |event: Event| attempt(intake.take(&event, &guarded)).evidence;
     let refused = Event { evidence: Evidence::Refused, ..event() };
@@ -121,7 +121,7 @@ fn a_refusal_at_a_guarded_port_says_that_the_application_is_sick() {
 // proves: F-7b
 #[test]
 fn the_address_book_is_asked_about_the_client() {
-    let book = Known { in_book: &|asked| asked == client(), ..known() };
+    let book = Background { in_book: &|asked| asked == client(), ..known() };
     assert!(attempt(Intake::default().take(&event(), &book)).known);
     let other = Event { client: Addr::from(IpAddr::from([10, 0, 1, 2])), ..event() };
     assert!(!attempt(Intake::default().take(&other, &book)).known);

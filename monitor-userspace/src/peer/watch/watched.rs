@@ -83,7 +83,7 @@ impl Watched {
     }
 
     /// When something is to be done if nothing comes before.
-    pub(in crate::peer) fn due(&self) -> MonotonicNs {
+    pub(in crate::peer) fn next_deadline(&self) -> MonotonicNs {
         self.next_signal.min(self.next_judgement)
     }
 
