@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::{ClientAddr, Language, OutageId, Service, UnixMs},
-    outage::{Failure, Recovery},
+    outage::Failure,
 };
 
 /// Names one letter in the outbox.
@@ -12,51 +12,58 @@ use crate::{
 #[serde(transparent)]
 pub struct LetterId(pub i64);
 
-/// A mail to be delivered: one recipient, one recovery, one or more services of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A mail to be delivered to one recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Letter {
     /// Its row.
     pub id: LetterId,
-    /// The first outage that it speaks of: with the client the stable part of its Message-ID.
-    pub outage: OutageId,
-    /// The client for whose attempts the recipient is told.
-    pub client: ClientAddr,
-    /// The recipient's mail address.
+    /// The stable part of its Message-ID, fit for a file name. The outbox never holds two letters with the same key.
+    pub key: String,
+    /// The recipient: a mail address, or `webhook:NAME`.
     pub to: String,
-    /// The language; `None`: the configured one.
-    pub language: Option<Language>,
-    /// What is back; at least one, each outage once: a person's several machines in one waiting list are one entry.
-    pub services: Vec<LetterService>,
-    /// Time of the recovery.
-    pub recovered: UnixMs,
-    /// What said so.
-    pub evidence: Recovery,
+    /// When what it tells of happened: the `Date:` of the mail, at every try.
+    pub at: UnixMs,
     /// Tries so far.
     pub tries: u32,
     /// After this it is a dead letter.
     pub expires: UnixMs,
-    /// Its words, if it tells of something else than recovered services; then it speaks of no services, and `evidence` says
-    /// nothing.
-    pub ready: Option<Ready>,
+    /// What it tells.
+    pub says: Content,
 }
 
-/// A letter's words, where they are not those of a template.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What a letter tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Services are back; a template words it when it is delivered.
+    Recovered(Recovered),
+    /// Anything else, in words that were chosen when the letter was written.
+    Ready(Ready),
+}
+
+/// One recovery, as one person's letter tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// The recipient's language; `None`: the configured one.
+    pub language: Option<Language>,
+    /// What is back; at least one, each outage once: a person's several machines in one waiting list are one entry.
+    pub services: Vec<LetterService>,
+}
+
+/// The words of a letter that needs no template.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ready {
-    /// The stable part of its Message-ID, fit for a file name: a second letter of one key is not written.
-    pub key: String,
     /// One line.
     pub subject: String,
     /// The body.
     pub text: String,
-    /// What goes with it.
+    /// A file that goes with it.
     pub attachment: Option<Attachment>,
-    /// Whether the recipient is told how to end these mails: people of the address book are.
+    /// Whether the mail says how to end these mails. People of the address book are told, operators and relays are not.
     pub unsubscribe: bool,
 }
 
 /// Bytes that arrive as they are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attachment {
     /// File name.
     pub name: String,
@@ -64,9 +71,11 @@ pub struct Attachment {
     pub bytes: Vec<u8>,
 }
 
-/// Such a letter to one recipient, about nothing that the store has a row of.
+/// A letter with words of its own that is to be put into the outbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadyLetter {
+    /// See [`Letter::key`].
+    pub key: String,
     /// The recipient.
     pub to: String,
     /// When it happened.
@@ -75,11 +84,32 @@ pub struct ReadyLetter {
     pub ready: Ready,
 }
 
+impl Letter {
+    /// The services that it reports as recovered; none for a letter with words of its own.
+    #[must_use]
+    pub fn services(&self) -> &[LetterService] {
+        match &self.says {
+            Content::Recovered(recovered) => &recovered.services,
+            Content::Ready(_) => &[],
+        }
+    }
+
+    /// The same, to fill in their servers' names.
+    pub fn services_mut(&mut self) -> &mut [LetterService] {
+        match &mut self.says {
+            Content::Recovered(recovered) => &mut recovered.services,
+            Content::Ready(_) => &mut [],
+        }
+    }
+}
+
 /// One service in a letter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LetterService {
     /// Which outage.
     pub outage: OutageId,
+    /// The recipient's machine that waited for it; of several, one.
+    pub client: ClientAddr,
     /// Which service.
     pub service: Service,
     /// The server's name, if it was looked up before.

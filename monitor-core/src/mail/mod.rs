@@ -11,8 +11,8 @@ mod verdict;
 
 pub use self::{
     address_book::{AddressBook, AddressEntry, Origin},
-    letter::{Attachment, Letter, LetterId, LetterService, Outcome, Ready, ReadyLetter},
-    letter_key::{letter_key, outage_key},
+    letter::{Attachment, Content, Letter, LetterId, LetterService, Outcome, Ready, ReadyLetter, Recovered},
+    letter_key::{outage_key, recovery_key},
     pacing::Pacer,
     verdict::{Attempt, Backoff, expired, outcome},
 };

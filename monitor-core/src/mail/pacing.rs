@@ -65,7 +65,7 @@ impl Pacer {
 
     /// The letter, if it may go now; else it is held.
     pub fn admit(&mut self, now: MonotonicNs, letter: Letter) -> Option<Letter> {
-        let Some(service) = letter.services.first().map(|first| first.service) else { return Some(letter) };
+        let Some(service) = letter.services().first().map(|first| first.service) else { return Some(letter) };
         if let Some(held) = self.held.get_mut(&service) {
             held.letters.push_back(letter);
             return None;
@@ -133,12 +133,12 @@ impl Pacer {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::mail::sample::{letter, service};
+    use crate::mail::sample::{letter_about, service};
 
     const NOW: MonotonicNs = MonotonicNs(5_000_000_000);
 
     fn about(id: i64, port: u16) -> Letter {
-        Letter { services: vec![service(17, port)], ..letter(id) }
+        letter_about(id, None, vec![service(17, port)])
     }
 
     #[test]

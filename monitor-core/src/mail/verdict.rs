@@ -43,7 +43,7 @@ impl Backoff {
         Self { first: settings.retry, max: settings.retry_max.max(settings.retry) }
     }
 
-    /// The shortest pause: what a lane waits before it asks for a session again.
+    /// The shortest pause: what a delivery worker waits before it asks for a session again.
     pub const fn first(self) -> Duration {
         self.first
     }

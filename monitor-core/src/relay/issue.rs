@@ -2,8 +2,6 @@
 
 use std::{fmt::Write as _, net::IpAddr, time::Duration};
 
-use ring::rand::{SecureRandom as _, SystemRandom};
-
 use super::{
     keys::{KeyError, Keyring, ReadFile},
     list::{List, Listed},
@@ -13,7 +11,7 @@ use super::{
 use crate::{
     config::{Deliver, RelaySetting},
     domain::{ClientNet, OutageId, Service, UnixMs},
-    mail::{Attachment, Ready},
+    mail::{Attachment, Ready, ReadyLetter},
     outage::Recovery,
 };
 
@@ -22,8 +20,6 @@ pub const MOST_CLIENTS: usize = 20_000;
 
 /// The name of the attachment; what a relay looks for.
 pub const LIST_FILE: &str = "ringback-list.json";
-/// The same for a receipt.
-pub const RECEIPT_FILE: &str = "ringback-receipt.json";
 
 /// Every `[[relay]]`.
 #[derive(Clone, Debug, Default)]
@@ -61,10 +57,8 @@ pub struct About {
 pub struct Issued {
     /// The list.
     pub list: List,
-    /// The relay's address.
-    pub to: String,
-    /// The mail.
-    pub mail: Ready,
+    /// The mail to the relay.
+    pub mail: ReadyLetter,
     /// When the gateway mails the clients itself if there is no receipt.
     pub fallback: Option<UnixMs>,
 }
@@ -115,14 +109,19 @@ impl Relays {
 }
 
 impl Relay {
-    /// A signed list of these clients; `None`: the system has no random numbers for its nonce.
+    /// A signed list of these clients. `nonce` is of random numbers: nobody can guess it, and no two lists have the same.
     ///
     /// With a fallback the list is void after half of it: what a relay takes in the last moment leaves the other half for
     /// its receipt, and a relay that wakes up late tells nobody a second time.
     #[must_use]
-    pub fn issue(&self, about: &About, mut clients: Vec<Listed>, now: UnixMs, lifetime: Duration) -> Option<Issued> {
-        let mut nonce = [0; 16];
-        SystemRandom::new().fill(&mut nonce).ok()?;
+    pub fn issue(
+        &self,
+        about: &About,
+        mut clients: Vec<Listed>,
+        nonce: [u8; 16],
+        now: UnixMs,
+        lifetime: Duration,
+    ) -> Issued {
         clients.sort_by_key(|listed| listed.client.ip());
         let list = List {
             version: VERSION,
@@ -139,14 +138,14 @@ impl Relay {
             expires: now + self.fallback.map_or(lifetime, |fallback| fallback / 2),
             nonce: hex(&nonce),
         };
-        let mail = Ready {
-            key: format!("ringback.list.{}", list.nonce),
+        let ready = Ready {
             subject: format!("Ringback list: {} is back, {} waiting", about.service, list.clients.len()),
             text: text(&list, about.name.as_deref()),
             attachment: Some(Attachment { name: LIST_FILE.to_owned(), bytes: list.encode(&self.keyring) }),
             unsubscribe: false,
         };
-        Some(Issued { list, to: self.mail.clone(), mail, fallback: self.fallback.map(|fallback| now + fallback) })
+        let mail = ReadyLetter { key: format!("ringback.list.{}", list.nonce), to: self.mail.clone(), at: now, ready };
+        Issued { list, mail, fallback: self.fallback.map(|fallback| now + fallback) }
     }
 }
 

@@ -9,9 +9,9 @@ mod seal;
 
 pub use self::{
     attachment::find,
-    issue::{About, Issued, LIST_FILE, MOST_CLIENTS, RECEIPT_FILE, Relay, Relays},
+    issue::{About, Issued, LIST_FILE, MOST_CLIENTS, Relay, Relays},
     keys::{KeyError, Keyring, ReadFile},
     list::{List, Listed},
-    receipt::Receipt,
+    receipt::{RECEIPT_FILE, Receipt},
     seal::{LARGEST, Refusal},
 };

@@ -7,7 +7,13 @@ use super::{
     list::List,
     seal::{self, Head, Refusal, Sealed, VERSION},
 };
-use crate::domain::UnixMs;
+use crate::{
+    domain::UnixMs,
+    mail::{Attachment, Ready, ReadyLetter},
+};
+
+/// The name of the attachment; what a gateway looks for.
+pub const RECEIPT_FILE: &str = "ringback-receipt.json";
 
 /// The answer to one list. The order of the fields is that of the canonical form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +66,23 @@ impl Receipt {
             issued: now,
             expires: list.expires + life,
         }
+    }
+
+    /// The mail that carries it to the gateway; `list` is the one that it answers.
+    #[must_use]
+    pub fn mail(&self, list: &List, keyring: &Keyring, to: String) -> ReadyLetter {
+        let ready = Ready {
+            subject: format!("Ringback receipt: {} is told", list.service()),
+            text: format!(
+                "To the Ringback gateway {}: the list of outage {} is stored.\n\n\
+                 Server:  {}\nPort:    {}\nMailed:  {}\nWithout an address on record:  {}\n\n\
+                 Only the attachment counts; it is signed.\n",
+                list.gateway, list.outage, list.server, list.port, self.told, self.untold
+            ),
+            attachment: Some(Attachment { name: RECEIPT_FILE.to_owned(), bytes: self.encode(keyring) }),
+            unsubscribe: false,
+        };
+        ReadyLetter { key: format!("ringback.receipt.{}", self.nonce), to, at: self.issued, ready }
     }
 
     /// The attachment's bytes.

@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_shared.sql"),
     include_str!("migrations/0003_question.sql"),
     include_str!("migrations/0004_references.sql"),
+    include_str!("migrations/0005_outbox.sql"),
 ];
 
 /// Two gateways may begin at once.

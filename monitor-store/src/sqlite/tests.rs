@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use crate::{
     Store, StoreError,
     database::Database,
-    tests::{File, SINCE, address, closing, outage, service, wait},
+    tests::{File, SINCE, address, closing, outage, ready, service, wait},
     writer::Session,
 };
 
@@ -58,7 +58,7 @@ fn a_database_of_a_newer_version_is_refused_with_both_numbers() {
     let folder = bed.closed();
     Connection::open(&path).unwrap().execute("UPDATE schema_version SET version = 99", ()).unwrap();
     match Store::open(&path) {
-        Err(StoreError::Newer { found: 99, known: 8, path: named }) => assert_eq!(named, path.display().to_string()),
+        Err(StoreError::Newer { found: 99, known: 9, path: named }) => assert_eq!(named, path.display().to_string()),
         other => panic!("{other:?}"),
     }
     drop(folder);
@@ -229,7 +229,7 @@ async fn the_outbox_is_asked_by_index() {
     let bed = Bed::fresh();
     let queries = [
         "SELECT due FROM letter WHERE state = 'queued' ORDER BY due LIMIT 1",
-        "SELECT recovered FROM letter WHERE state = 'queued' ORDER BY recovered LIMIT 1",
+        "SELECT at FROM letter WHERE state = 'queued' ORDER BY at LIMIT 1",
         "SELECT id FROM letter WHERE state = 'queued' AND due <= 5 ORDER BY due, id LIMIT 10",
         "SELECT id FROM letter WHERE state <> 'queued' AND settled < 5 LIMIT 10",
         "SELECT id FROM letter WHERE state = 'dead' ORDER BY settled DESC, id DESC LIMIT 10",
@@ -272,7 +272,7 @@ async fn words_of_an_older_schema_are_kept() {
     let store = Store::open(&path).unwrap();
     let letters =
         store.take_due(monitor_core::domain::UnixMs(2_000), 10, std::time::Duration::from_secs(1)).await.unwrap();
-    let ready = letters[0].ready.as_ref().unwrap();
-    assert_eq!(ready.key, "ringback.-7.1000.abcdef00112233445566778899aabbcc");
+    let ready = ready(&letters[0]);
+    assert_eq!(letters[0].key, "ringback.-7.1000.abcdef00112233445566778899aabbcc");
     assert_eq!((ready.subject.as_str(), ready.text.as_str(), ready.unsubscribe), ("down", "it is", true));
 }

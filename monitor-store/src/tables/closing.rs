@@ -15,12 +15,12 @@ use monitor_core::{
 use super::{
     super::{Applied, StoreError, Telling},
     columns::number,
-    letters::Letters,
+    letters::{Letters, Over},
     lists::{self, Lists},
     notices,
 };
 use crate::{
-    sql::{Connection, Error, Row},
+    sql::{Connection, Error, OptionalExtension as _, Row},
     writer::Session,
 };
 
@@ -32,12 +32,11 @@ pub(super) fn close(session: &mut Session<'_>, closing: &Closing, telling: &Tell
     let conn = session.conn;
     let empty = AddressBook::default();
     let book = if telling.silent { &empty } else { session.book.load(conn)? };
-    let mut letters = Letters::new(conn, closing, closing.recovered + telling.lifetime);
+    let mut letters = Letters::new(conn, closing.recovered, closing.recovered + telling.lifetime);
     let (mut untold, mut sent) = (0, 0);
     for &outage in &closing.outages {
-        if !is_open(conn, outage)? {
-            continue;
-        }
+        let Some(since) = open_since(conn, outage)? else { continue };
+        let over = Over { outage, since };
         let mut services = 0;
         let mut lists = match lists::relay_of(conn, outage, &telling.relays)? {
             Some(relay) => Some(Lists::new(conn, relay, outage, closing, telling)?),
@@ -53,7 +52,7 @@ pub(super) fn close(session: &mut Session<'_>, closing: &Closing, telling: &Tell
                 }
                 // F-19: no address on record, nothing sent.
                 match book.lookup(waiting.client).filter(|_| told) {
-                    Some(recipient) => services += letters.tell(outage, waiting, recipient),
+                    Some(recipient) => services += letters.tell(over, waiting, recipient),
                     None => untold += 1,
                 }
             }
@@ -70,24 +69,16 @@ pub(super) fn close(session: &mut Session<'_>, closing: &Closing, telling: &Tell
             number(services + lists),
         ))?;
     }
-    let written = letters.count();
-    conn.prepare_cached("UPDATE letter_tally SET queued = queued + ?1")?.execute([number(written)])?;
-    Ok(Applied { letters: written + sent, untold })
+    Ok(Applied { letters: letters.finish()? + sent, untold })
 }
 
 /// Letters of our own to the clients of a list that no relay has taken; says how many.
 pub(super) fn tell_listed(session: &mut Session<'_>, list: &List, lifetime: Duration) -> Result<u64, StoreError> {
     let conn = session.conn;
     let book = session.book.load(conn)?;
-    let closing = Closing {
-        outages: vec![list.outage],
-        recovered: list.recovered,
-        evidence: list.evidence,
-        tell_since: UnixMs(i64::MIN),
-        skip_connected: false,
-    };
     // The list was there first: a letter lives from now on.
-    let mut letters = Letters::new(conn, &closing, crate::clock::now() + lifetime);
+    let mut letters = Letters::new(conn, list.recovered, crate::clock::now() + lifetime);
+    let over = Over { outage: list.outage, since: list.since };
     for listed in &list.clients {
         let waiting = Waiting {
             client: listed.client,
@@ -98,12 +89,10 @@ pub(super) fn tell_listed(session: &mut Session<'_>, list: &List, lifetime: Dura
             connected: None,
         };
         if let Some(recipient) = book.lookup(listed.client) {
-            letters.tell(list.outage, &waiting, recipient);
+            letters.tell(over, &waiting, recipient);
         }
     }
-    letters.write()?;
-    let written = letters.count();
-    conn.prepare_cached("UPDATE letter_tally SET queued = queued + ?1")?.execute([number(written)])?;
+    let written = letters.finish()?;
     conn.prepare_cached("UPDATE outage SET letters = letters + ?2 WHERE id = ?1")?
         .execute((list.outage, number(written)))?;
     Ok(written)
@@ -128,18 +117,17 @@ pub(super) fn tell_late(session: &mut Session<'_>, late: &[Late], telling: &Tell
     let mut all = 0;
     for (outage, late) in by_outage {
         let book = session.book.load(conn)?;
-        let (recovered, evidence) = conn
-            .prepare_cached("SELECT ended, recovery FROM outage WHERE id = ?1")?
+        let (since, recovered): (UnixMs, UnixMs) = conn
+            .prepare_cached("SELECT since, ended FROM outage WHERE id = ?1")?
             .query_row([outage], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let tell_since = UnixMs(i64::MIN);
-        let closing = Closing { outages: vec![outage], recovered, evidence, tell_since, skip_connected: false };
-        let mut letters = Letters::new(conn, &closing, closing.recovered + telling.lifetime);
+        let over = Over { outage, since };
+        let mut letters = Letters::new(conn, recovered, recovered + telling.lifetime);
         for Late { client, at, attempts, evidence, .. } in late {
             let Some(recipient) = book.lookup(*client) else { continue };
             let told = conn
                 .prepare_cached(
                     "SELECT 1 FROM letter l JOIN letter_service s ON s.letter = l.id
-                     WHERE s.outage = ?1 AND (lower(l.mail) = lower(?2) OR l.client = ?3)",
+                     WHERE s.outage = ?1 AND (lower(l.recipient) = lower(?2) OR s.client = ?3)",
                 )?
                 .exists((outage, &recipient.mail, *client))?;
             let declined = conn
@@ -155,12 +143,10 @@ pub(super) fn tell_late(session: &mut Session<'_>, late: &[Late], telling: &Tell
                     evidence: *evidence,
                     connected: None,
                 };
-                letters.tell(outage, &waiting, recipient);
+                letters.tell(over, &waiting, recipient);
             }
         }
-        letters.write()?;
-        let written = letters.count();
-        conn.prepare_cached("UPDATE letter_tally SET queued = queued + ?1")?.execute([number(written)])?;
+        let written = letters.finish()?;
         conn.prepare_cached("UPDATE outage SET letters = letters + ?2 WHERE id = ?1")?
             .execute((outage, number(written)))?;
         all += written;
@@ -168,8 +154,12 @@ pub(super) fn tell_late(session: &mut Session<'_>, late: &[Late], telling: &Tell
     Ok(all)
 }
 
-pub(crate) fn is_open(conn: &Connection, outage: OutageId) -> Result<bool, StoreError> {
-    Ok(conn.prepare_cached("SELECT 1 FROM outage WHERE id = ?1 AND ended IS NULL")?.exists([outage])?)
+/// When it began; `None`: it is over, or unknown.
+pub(super) fn open_since(conn: &Connection, outage: OutageId) -> Result<Option<UnixMs>, StoreError> {
+    Ok(conn
+        .prepare_cached("SELECT since FROM outage WHERE id = ?1 AND ended IS NULL")?
+        .query_row([outage], |row| row.get(0))
+        .optional()?)
 }
 
 pub(super) struct Waiting {

@@ -6,17 +6,17 @@ use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
 use monitor_core::{
     domain::{ClientAddr, Language, OutageId, UnixMs},
-    mail::{AddressEntry, LetterId},
-    outage::{Closing, Failure},
+    mail::{AddressEntry, LetterId, recovery_key},
+    outage::Failure,
 };
 
-use super::{super::StoreError, closing::Waiting};
+use super::{super::StoreError, closing::Waiting, columns::number};
 use crate::sql::{Connection, Error};
 
 /// Gathers letters until they are written.
 pub(super) struct Letters<'a> {
     conn: &'a Connection,
-    closing: &'a Closing,
+    recovered: UnixMs,
     expires: UnixMs,
     /// By mail address in lower case.
     by_mail: HashMap<String, Place>,
@@ -29,6 +29,14 @@ pub(super) struct Letters<'a> {
     machines: BTreeMap<Subject, Attempts>,
 }
 
+/// An outage that is over, as far as letters are concerned.
+#[derive(Clone, Copy)]
+pub(super) struct Over {
+    pub(super) outage: OutageId,
+    /// Its begin, which is part of its letters' keys.
+    pub(super) since: UnixMs,
+}
+
 /// The letter of a person.
 struct Place {
     /// Which of the recovery's.
@@ -37,8 +45,11 @@ struct Place {
     outage: OutageId,
 }
 
-/// Outage, client, recipient, language.
-type NewLetter = (OutageId, ClientAddr, String, Option<Language>);
+struct NewLetter {
+    key: String,
+    recipient: String,
+    language: Option<Language>,
+}
 
 /// Which of the recovery's letters, and an outage that it speaks of.
 type Subject = (usize, OutageId);
@@ -46,6 +57,8 @@ type Subject = (usize, OutageId);
 /// All attempts of one person together.
 #[derive(Clone, Copy)]
 struct Attempts {
+    /// The machine that was found first.
+    client: ClientAddr,
     first: UnixMs,
     latest: UnixMs,
     count: i64,
@@ -63,11 +76,18 @@ impl Attempts {
     }
 }
 
+impl From<&Waiting> for Attempts {
+    fn from(waiting: &Waiting) -> Self {
+        let Waiting { client, first, latest, attempts, evidence, .. } = *waiting;
+        Self { client, first, latest, count: attempts, why: evidence }
+    }
+}
+
 impl<'a> Letters<'a> {
-    pub(super) fn new(conn: &'a Connection, closing: &'a Closing, expires: UnixMs) -> Self {
+    pub(super) fn new(conn: &'a Connection, recovered: UnixMs, expires: UnixMs) -> Self {
         Self {
             conn,
-            closing,
+            recovered,
             expires,
             by_mail: HashMap::new(),
             written: Vec::new(),
@@ -77,20 +97,19 @@ impl<'a> Letters<'a> {
         }
     }
 
-    /// How many there are.
-    pub(super) fn count(&self) -> u64 {
-        self.by_mail.len() as u64
-    }
-
-    /// A letter to the recipient; or the one that there is speaks of this client too. Says how many services were added
+    /// A letter to the recipient; if there is one already, it speaks of this client too. Says how many services were added
     /// to letters: one or none.
-    pub(super) fn tell(&mut self, outage: OutageId, waiting: &Waiting, recipient: &AddressEntry) -> u64 {
-        let attempts =
-            Attempts { first: waiting.first, latest: waiting.latest, count: waiting.attempts, why: waiting.evidence };
+    pub(super) fn tell(&mut self, over: Over, waiting: &Waiting, recipient: &AddressEntry) -> u64 {
+        let attempts = Attempts::from(waiting);
+        let Over { outage, since } = over;
         let letter = match self.by_mail.entry(recipient.mail.to_lowercase()) {
             Entry::Vacant(place) => {
                 let letter = self.written.len() + self.letters.len();
-                self.letters.push((outage, waiting.client, recipient.mail.clone(), recipient.language));
+                self.letters.push(NewLetter {
+                    key: recovery_key(outage, since, waiting.client),
+                    recipient: recipient.mail.clone(),
+                    language: recipient.language,
+                });
                 place.insert(Place { letter, outage });
                 letter
             }
@@ -115,31 +134,29 @@ impl<'a> Letters<'a> {
 
     /// Writes what has gathered: letters, then what they speak of, then more about that.
     pub(super) fn write(&mut self) -> Result<(), StoreError> {
-        const SERVICES: &str = "letter_service (letter, outage, first, latest, attempts, failure)";
-        let Closing { recovered, evidence, .. } = *self.closing;
+        const SERVICES: &str = "letter_service (letter, outage, client, first, latest, attempts, failure)";
+        let (at, expires) = (self.recovered, self.expires);
         let letters: Vec<_> = self
             .letters
             .iter()
-            .map(|(outage, client, mail, language)| {
-                (*outage, *client, mail, *language, recovered, evidence, self.expires, recovered)
-            })
+            .map(|NewLetter { key, recipient, language }| (key, recipient, *language, at, expires, at))
             .collect();
-        let rows: HashMap<(OutageId, ClientAddr), LetterId> = self
+        let rows: HashMap<String, LetterId> = self
             .conn
             .insert_returning(
-                "letter (outage, client, mail, language, recovered, evidence, expires, due)",
+                "letter (key, recipient, language, at, expires, due)",
                 &letters,
-                "RETURNING outage, client, id",
-                |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)),
+                "RETURNING key, id",
+                |row| Ok((row.get(0)?, row.get(1)?)),
             )?
             .into_iter()
             .collect();
-        for (outage, client, ..) in self.letters.drain(..) {
-            self.written.push(*rows.get(&(outage, client)).ok_or(Error::NoRow)?);
+        for NewLetter { key, .. } in self.letters.drain(..) {
+            self.written.push(*rows.get(&key).ok_or(Error::NoRow)?);
         }
         let written = &self.written;
-        let row = |((letter, outage), attempts): (Subject, Attempts)| {
-            (written[letter], outage, attempts.first, attempts.latest, attempts.count, attempts.why)
+        let row = |((letter, outage), told): (Subject, Attempts)| {
+            (written[letter], outage, told.client, told.first, told.latest, told.count, told.why)
         };
         let services: Vec<_> = std::mem::take(&mut self.services).into_iter().map(row).collect();
         self.conn.insert(SERVICES, &services, "")?;
@@ -161,5 +178,13 @@ impl<'a> Letters<'a> {
             ),
         )?;
         Ok(())
+    }
+
+    /// Writes the rest, and counts them all as queued; says how many there are.
+    pub(super) fn finish(mut self) -> Result<u64, StoreError> {
+        self.write()?;
+        let written = self.by_mail.len() as u64;
+        self.conn.prepare_cached("UPDATE letter_tally SET queued = queued + ?1")?.execute([number(written)])?;
+        Ok(written)
     }
 }

@@ -6,13 +6,13 @@ use monitor_core::{
     outage::{Closing, Failure},
     relay::{About, List, Listed, MOST_CLIENTS, Receipt, Relay, Relays},
 };
+use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::{
     super::{ListRecord, ListState, StoreError, Telling},
     closing::{self, Waiting},
     columns::{count, number, service},
-    outbox,
-    ready::{self, Occasion},
+    outbox, ready,
 };
 use crate::{
     sql::{Connection, OptionalExtension as _},
@@ -98,16 +98,11 @@ impl<'a> Lists<'a> {
             return Ok(());
         }
         let clients = std::mem::take(&mut self.clients);
-        let issued =
-            self.relay.issue(&self.about, clients, self.now, self.telling.lifetime).ok_or(StoreError::Random)?;
-        let occasion = Occasion {
-            outage: self.about.outage,
-            at: self.now,
-            evidence: self.about.evidence,
-            // A list that is void is not worth a mail.
-            expires: issued.list.expires,
-        };
-        let Some(letter) = ready::write(self.conn, &occasion, &issued.to, &issued.mail)? else { return Ok(()) };
+        let mut nonce = [0; 16];
+        SystemRandom::new().fill(&mut nonce).map_err(|_| StoreError::Random)?;
+        let issued = self.relay.issue(&self.about, clients, nonce, self.now, self.telling.lifetime);
+        // A list that is void is not worth a mail.
+        let Some(letter) = ready::write(self.conn, &issued.mail, issued.list.expires)? else { return Ok(()) };
         self.conn
             .prepare_cached(
                 "INSERT INTO relay_list (nonce, outage, letter, mail, clients, issued, expires, fallback, content)
@@ -117,7 +112,7 @@ impl<'a> Lists<'a> {
                 &issued.list.nonce,
                 self.about.outage,
                 letter,
-                &issued.to,
+                &issued.mail.to,
                 number(issued.list.clients.len() as u64),
                 issued.list.issued,
                 issued.list.expires,

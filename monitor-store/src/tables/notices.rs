@@ -3,15 +3,17 @@
 use monitor_core::{
     domain::{OutageId, UnixMs},
     mail::notice::{Event, Pace, Peer, Subject, Timing, message},
-    outage::Recovery,
 };
 
 use super::{
     super::{StoreError, Telling},
     columns::{count, service},
-    ready::{self, NO_OUTAGE, Occasion},
+    ready,
 };
 use crate::sql::{Connection, Error, OptionalExtension as _, Row};
+
+/// In an event about a peer. Outages count from 1.
+const NO_OUTAGE: OutageId = OutageId(0);
 
 /// What is noted, for each recipient.
 struct Note<'a> {
@@ -126,10 +128,8 @@ pub(crate) fn tell(conn: &Connection, now: UnixMs, telling: &Telling) -> Result<
         let first = rows.first().map(|(id, noted, _)| (*id, *noted));
         let events: Vec<_> = rows.into_iter().filter_map(|(.., event)| event).collect();
         if let Some(first) = first.filter(|_| !events.is_empty() && telling.notices.timing(&recipient).is_some()) {
-            let expires = now + telling.lifetime;
-            let occasion = Occasion { outage: NO_OUTAGE, at: now, evidence: Recovery::Signal, expires };
-            let ready = message(events, first, &recipient);
-            written += u64::from(ready::write(conn, &occasion, &recipient, &ready)?.is_some());
+            let letter = message(events, first, &recipient, now);
+            written += u64::from(ready::write(conn, &letter, now + telling.lifetime)?.is_some());
         }
         let mut pace = pace(conn, &recipient)?;
         pace.told(now);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use monitor_core::{
-    domain::UnixMs,
-    mail::{Letter, LetterId, LetterService, Outcome},
+    domain::{Language, UnixMs},
+    mail::{Content, Letter, LetterId, LetterService, Outcome, Ready, Recovered},
 };
 
 use super::{
@@ -24,48 +24,62 @@ pub(crate) fn take_due(
 ) -> Result<Vec<Letter>, StoreError> {
     // Rows that another gateway is about to take are passed over, not waited for.
     let take = format!(
-        "SELECT id, outage, client, mail, language, recovered, evidence, tries, expires FROM letter
+        "SELECT id, key, recipient, language, at, tries, expires FROM letter
          WHERE state = 'queued' AND due <= ?1 ORDER BY due, id LIMIT ?2{}",
         conn.skip_locked()
     );
-    let mut letters: Vec<Letter> =
-        conn.prepare_cached(&take)?.query_map((now, limit), letter)?.collect::<Result<_, _>>()?;
-    let ids: Vec<_> = letters.iter().map(|letter| [letter.id]).collect();
-    let leases: Vec<_> = letters.iter().map(|letter| (letter.id, now + lease, holder)).collect();
+    let rows: Vec<Queued> = conn.prepare_cached(&take)?.query_map((now, limit), queued)?.collect::<Result<_, _>>()?;
+    let ids: Vec<_> = rows.iter().map(|row| [row.id]).collect();
+    let leases: Vec<_> = rows.iter().map(|row| (row.id, now + lease, holder)).collect();
     conn.prepare_cached("UPDATE letter SET due = ?2, leased = ?3 WHERE id = ?1")?.execute_each(&leases)?;
-    let ready = ready::read_each(conn, &ids)?;
-    let spoken_of = conn
+    let words = ready::read_each(conn, &ids)?;
+    let services = conn
         .prepare_cached(
-            "SELECT s.outage, o.server, o.port, o.server_name, o.since, s.first, s.latest, s.attempts, s.failure
+            "SELECT s.outage, s.client, o.server, o.port, o.server_name, o.since, s.first, s.latest, s.attempts, s.failure
              FROM letter_service s JOIN outage o ON o.id = s.outage WHERE s.letter = ?1 ORDER BY s.outage",
         )?
         .query_each(&ids, letter_service)?;
-    for ((letter, ready), services) in letters.iter_mut().zip(ready).zip(spoken_of) {
-        letter.ready = ready;
-        letter.services = services;
-    }
-    Ok(letters)
+    Ok(rows.into_iter().zip(words).zip(services).map(|((row, words), services)| row.says(words, services)).collect())
 }
 
-fn letter(row: &Row<'_>) -> Result<Letter, Error> {
-    Ok(Letter {
+/// A letter's row, without what it says.
+struct Queued {
+    id: LetterId,
+    key: String,
+    to: String,
+    language: Option<Language>,
+    at: UnixMs,
+    tries: u32,
+    expires: UnixMs,
+}
+
+impl Queued {
+    fn says(self, words: Option<Ready>, services: Vec<LetterService>) -> Letter {
+        let Self { id, key, to, language, at, tries, expires } = self;
+        let says = match words {
+            Some(ready) => Content::Ready(ready),
+            None => Content::Recovered(Recovered { language, services }),
+        };
+        Letter { id, key, to, at, tries, expires, says }
+    }
+}
+
+fn queued(row: &Row<'_>) -> Result<Queued, Error> {
+    Ok(Queued {
         id: row.get("id")?,
-        outage: row.get("outage")?,
-        client: row.get("client")?,
-        to: row.get("mail")?,
+        key: row.get("key")?,
+        to: row.get("recipient")?,
         language: row.get("language")?,
-        services: Vec::new(),
-        recovered: row.get("recovered")?,
-        evidence: row.get("evidence")?,
+        at: row.get("at")?,
         tries: row.get("tries")?,
         expires: row.get("expires")?,
-        ready: None,
     })
 }
 
 fn letter_service(row: &Row<'_>) -> Result<LetterService, Error> {
     Ok(LetterService {
         outage: row.get("outage")?,
+        client: row.get("client")?,
         service: service(row)?,
         server_name: row.get("server_name")?,
         since: row.get("since")?,
@@ -156,7 +170,7 @@ fn keep(conn: &Connection, outcomes: &[(LetterId, Outcome)], holder: i64) -> Res
 
 /// A letter that was given out had been due: it is due again at once.
 pub(crate) fn release_leases(conn: &Connection, holder: i64) -> Result<(), StoreError> {
-    conn.execute("UPDATE letter SET due = recovered, leased = 0 WHERE state = 'queued' AND leased = ?1", [holder])?;
+    conn.execute("UPDATE letter SET due = at, leased = 0 WHERE state = 'queued' AND leased = ?1", [holder])?;
     Ok(())
 }
 
@@ -177,7 +191,7 @@ pub(crate) fn counts(conn: &Connection) -> Result<OutboxCounts, StoreError> {
     Ok(conn
         .prepare_cached(
             "SELECT queued, retrying, delivered, dead, last_error,
-                 (SELECT recovered FROM letter WHERE state = 'queued' ORDER BY recovered LIMIT 1) AS oldest
+                 (SELECT at FROM letter WHERE state = 'queued' ORDER BY at LIMIT 1) AS oldest
              FROM letter_tally",
         )?
         .query_row((), |row| {
@@ -194,14 +208,15 @@ pub(crate) fn counts(conn: &Connection) -> Result<OutboxCounts, StoreError> {
 
 pub(crate) fn dead_letters(conn: &Connection, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
     let mut select = conn.prepare_cached(
-        "SELECT l.id, l.mail, o.server, o.port, r.subject, l.settled, l.reason FROM letter l
-         LEFT JOIN outage o ON o.id = l.outage LEFT JOIN letter_ready r ON r.letter = l.id
+        "SELECT l.id, l.recipient, o.server, o.port, w.subject, l.settled, l.reason FROM letter l
+         LEFT JOIN outage o ON o.id = (SELECT MIN(s.outage) FROM letter_service s WHERE s.letter = l.id)
+         LEFT JOIN letter_words w ON w.letter = l.id
          WHERE l.state = 'dead' ORDER BY l.settled DESC, l.id DESC LIMIT ?1",
     )?;
     let rows = select.query_map([limit], |row| {
         Ok(DeadLetter {
             id: row.get("id")?,
-            to: row.get("mail")?,
+            to: row.get("recipient")?,
             service: row.get::<_, Option<u16>>("port")?.map(|_| service(row)).transpose()?,
             subject: row.get("subject")?,
             at: row.get("settled")?,

@@ -18,7 +18,9 @@ pub(crate) fn letters(conn: &Connection, before: UnixMs) -> Result<usize, StoreE
         .query_map((before, BITE), |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
     let ids: Vec<_> = gone.iter().map(|(letter, _)| [*letter]).collect();
-    conn.prepare_cached("DELETE FROM letter_service WHERE letter = ?1")?.execute_each(&ids)?;
+    for said in ["letter_service", "letter_words", "letter_attachment"] {
+        conn.prepare_cached(&format!("DELETE FROM {said} WHERE letter = ?1"))?.execute_each(&ids)?;
+    }
     // `delivered` counts since the database was made; `dead` those that can still be looked at.
     let dead = gone.iter().filter(|(_, state)| state == "dead").count();
     conn.execute("UPDATE letter_tally SET dead = dead - ?1", [i64::try_from(dead).unwrap_or(i64::MAX)])?;

@@ -2,7 +2,6 @@
 
 use monitor_core::{
     domain::{OutageId, UnixMs},
-    mail::{Attachment, Ready},
     outage::{Closing, Level, Outage, Phase},
     relay::Receipt,
 };
@@ -11,8 +10,7 @@ use super::{
     super::{RefusedMail, StoreError, Taken, TakenList, Telling},
     changes, closing,
     columns::number,
-    ready::{self, Occasion},
-    shared,
+    ready, shared,
 };
 use crate::{
     sql::{Connection, OptionalExtension as _},
@@ -82,23 +80,8 @@ pub(crate) fn take(
     let applied = closing::close(session, &closing, telling)?;
     if let Some(order) = receipt {
         let receipt = Receipt::new(list, &order.keyring, applied.letters, applied.untold, now);
-        let occasion = Occasion { outage, at: now, evidence: list.evidence, expires: receipt.expires };
-        let ready = Ready {
-            key: format!("ringback.receipt.{}", list.nonce),
-            subject: format!("Ringback receipt: {} is told", list.service()),
-            text: format!(
-                "To the Ringback gateway {}: the list of outage {} is stored.\n\n\
-                 Server:  {}\nPort:    {}\nMailed:  {}\nWithout an address on record:  {}\n\n\
-                 Only the attachment counts; it is signed.\n",
-                list.gateway, list.outage, list.server, list.port, applied.letters, applied.untold
-            ),
-            attachment: Some(Attachment {
-                name: monitor_core::relay::RECEIPT_FILE.to_owned(),
-                bytes: receipt.encode(&order.keyring),
-            }),
-            unsubscribe: false,
-        };
-        ready::write(session.conn, &occasion, &order.to, &ready)?;
+        let mail = receipt.mail(list, &order.keyring, order.to.clone());
+        ready::write(session.conn, &mail, receipt.expires)?;
     }
     Ok(Taken::New { letters: applied.letters, untold: applied.untold })
 }

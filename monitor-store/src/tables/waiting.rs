@@ -60,7 +60,9 @@ impl<'a> WaitingLists<'a> {
     pub(super) fn wait(&mut self, outage: OutageId, client: ClientAddr, attempts: Attempts) -> Result<(), StoreError> {
         let list = match self.lists.entry(outage) {
             Entry::Occupied(list) => list.into_mut(),
-            Entry::Vacant(place) => place.insert(List { is_open: closing::is_open(self.conn, outage)?, new: 0 }),
+            Entry::Vacant(place) => {
+                place.insert(List { is_open: closing::open_since(self.conn, outage)?.is_some(), new: 0 })
+            }
         };
         if list.is_open {
             self.attempts.push(((outage, client), attempts));

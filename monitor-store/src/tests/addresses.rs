@@ -62,7 +62,7 @@ async fn a_recovery_looks_up_the_book_as_it_is_then() {
     let recover = async |id: i64| {
         let story = vec![Change::Put(outage(id)), wait(id, "10.0.0.7", SINCE), Change::Close(closing(&[id]))];
         bed.store.apply(story).await.unwrap();
-        bed.letters().await.iter().find(|letter| letter.outage.0 == id).map(|letter| letter.to.clone())
+        bed.letters().await.iter().find(|letter| letter.services()[0].outage.0 == id).map(|letter| letter.to.clone())
     };
     assert_eq!(recover(1).await, None);
     bed.store.put_addresses(vec![address("10.0.0.0/24", "net@example")]).await.unwrap();

@@ -8,7 +8,7 @@ use monitor_core::{
     outage::{Change, Closing, Failure, Outage, Phase, Recovery},
 };
 
-use super::{Bed, RECOVERED, SINCE, address, client, closing, outage, service, wait};
+use super::{Bed, RECOVERED, SINCE, address, client, client_of, closing, outage, recovered, service, wait};
 use crate::Applied;
 
 async fn recipients(bed: &Bed) -> Vec<String> {
@@ -35,17 +35,12 @@ async fn a_waiting_client_gets_one_letter_with_everything_a_mail_needs() {
     let bed = bed.reopened();
     let letters = bed.letters().await;
     let [letter] = letters.as_slice() else { panic!("{letters:?}") };
-    assert_eq!(
-        (letter.outage, letter.client, letter.to.as_str()),
-        (OutageId(1), client("10.0.0.7"), "sato@example.jp")
-    );
-    assert_eq!(
-        (letter.language, letter.recovered, letter.evidence),
-        (Some(Language::Ja), RECOVERED, Recovery::Answered)
-    );
+    assert_eq!((letter.key.as_str(), letter.to.as_str()), ("ringback.1.1000000.0a000007", "sato@example.jp"));
+    assert_eq!((recovered(letter).language, letter.at), (Some(Language::Ja), RECOVERED));
     assert_eq!((letter.tries, letter.expires), (0, UnixMs(RECOVERED.0 + 60_000)));
     let told = LetterService {
         outage: OutageId(1),
+        client: client("10.0.0.7"),
         service: service(1),
         server_name: Some("www.example".to_owned()),
         since: SINCE,
@@ -54,7 +49,7 @@ async fn a_waiting_client_gets_one_letter_with_everything_a_mail_needs() {
         attempts: 2,
         failure: Failure::Unanswered,
     };
-    assert_eq!(letter.services, [told]);
+    assert_eq!(recovered(letter).services, [told]);
 
     assert!(bed.store.waiting(None, 10).await.unwrap().is_empty());
     let ended = &bed.store.outages(true, 1).await.unwrap()[0];
@@ -127,10 +122,11 @@ async fn a_person_in_several_lists_or_with_several_machines_gets_one_letter() {
 
     let letters = bed.letters().await;
     let [letter] = letters.as_slice() else { panic!("{letters:?}") };
-    assert_eq!((letter.outage, letter.client), (OutageId(1), client("10.0.0.1")));
-    let told: Vec<_> =
-        letter.services.iter().map(|s| (s.outage.0, s.first.0, s.latest.0, s.attempts, s.failure)).collect();
+    assert_eq!(letter.key, "ringback.1.1000000.0a000001");
+    let services = &recovered(letter).services;
+    let told: Vec<_> = services.iter().map(|s| (s.outage.0, s.first.0, s.latest.0, s.attempts, s.failure)).collect();
     assert_eq!(told, [(1, 200, 300, 3, Failure::Unanswered), (3, 400, 400, 1, Failure::Unanswered)]);
+    assert_eq!(services.iter().map(|s| s.client).collect::<Vec<_>>(), [client("10.0.0.1"), client("10.0.0.2")]);
     let letters_of: Vec<_> = bed.store.outages(true, 9).await.unwrap().iter().map(|o| o.letters).collect();
     assert_eq!(letters_of, [1, 0, 1]);
 }
@@ -176,7 +172,7 @@ async fn a_list_of_many_pages_is_told_without_a_gap_at_the_seams() {
     let applied = bed.store.apply(vec![Change::Close(closing(&[1]))]).await.unwrap();
     assert_eq!(applied, Applied { letters: 5_000, untold: 5_000 });
 
-    let mut told: Vec<_> = bed.letters().await.into_iter().map(|letter| letter.client.to_string()).collect();
+    let mut told: Vec<_> = bed.letters().await.into_iter().map(|letter| client_of(&letter).to_string()).collect();
     told.sort();
     let mut known: Vec<_> = who.into_iter().step_by(2).collect();
     known.sort();
@@ -199,6 +195,6 @@ async fn one_person_s_machines_on_many_pages_are_told_of_together() {
     assert_eq!(applied, Applied { letters: 1, untold: 0 });
 
     let letters = bed.letters().await;
-    let told: Vec<_> = letters.iter().flat_map(|letter| &letter.services).map(|s| s.attempts).collect();
+    let told: Vec<_> = letters.iter().flat_map(|letter| letter.services()).map(|s| s.attempts).collect();
     assert_eq!(told, [12_004]);
 }

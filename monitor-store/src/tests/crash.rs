@@ -117,7 +117,7 @@ async fn check(bed: &Bed, opened: &BTreeSet<OutageId>, closed: &BTreeSet<OutageI
     }
     let mut told: BTreeMap<OutageId, Vec<String>> = BTreeMap::new();
     for letter in bed.letters().await {
-        told.entry(letter.outage).or_default().push(letter.to);
+        told.entry(letter.services()[0].outage).or_default().push(letter.to);
     }
     let waiting = bed.store.waiting(None, u32::MAX).await.unwrap();
     // Acknowledged or not: each outage is whole, before its end or after it.

@@ -9,7 +9,7 @@ use std::{path::PathBuf, time::Duration};
 
 use monitor_core::{
     domain::{ClientAddr, OutageId, Service, UnixMs},
-    mail::{AddressEntry, Letter, Origin},
+    mail::{AddressEntry, Content, Letter, Origin, Ready, Recovered},
     outage::{Change, Closing, Failure, Level, Outage, Phase, Recovery},
 };
 use tempfile::TempDir;
@@ -106,6 +106,23 @@ impl<P: Place> Bed<P> {
         letters.sort_by_key(|letter| letter.id);
         letters
     }
+}
+
+/// What a letter about a recovery says.
+pub(crate) fn recovered(letter: &Letter) -> &Recovered {
+    let Content::Recovered(recovered) = &letter.says else { panic!("it tells of no recovery: {letter:?}") };
+    recovered
+}
+
+/// The words of any other letter.
+pub(crate) fn ready(letter: &Letter) -> &Ready {
+    let Content::Ready(ready) = &letter.says else { panic!("it has no words of its own: {letter:?}") };
+    ready
+}
+
+/// The client that a letter about one outage is for.
+pub(crate) fn client_of(letter: &Letter) -> ClientAddr {
+    recovered(letter).services[0].client
 }
 
 pub(crate) const SINCE: UnixMs = UnixMs(1_000_000);

@@ -199,7 +199,7 @@ async fn compare(batches: Vec<Vec<Change>>) -> Result<(), TestCaseError> {
         .letters()
         .await
         .into_iter()
-        .map(|letter| (letter.to.to_lowercase(), letter.services.iter().map(|s| s.outage).collect()))
+        .map(|letter| (letter.to.to_lowercase(), letter.services().iter().map(|s| s.outage).collect()))
         .collect();
     prop_assert_eq!(bed.store.outbox_counts().await.unwrap().queued, told.len() as u64);
     told.sort();

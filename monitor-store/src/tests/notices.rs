@@ -12,15 +12,10 @@ use super::*;
 
 fn letter(key: &str, to: &str) -> ReadyLetter {
     ReadyLetter {
+        key: key.to_owned(),
         to: to.to_owned(),
         at: UnixMs(1_000),
-        ready: Ready {
-            key: key.to_owned(),
-            subject: "down".to_owned(),
-            text: "it is".to_owned(),
-            attachment: None,
-            unsubscribe: true,
-        },
+        ready: Ready { subject: "down".to_owned(), text: "it is".to_owned(), attachment: None, unsubscribe: true },
     }
 }
 
@@ -34,7 +29,7 @@ async fn a_letter_that_is_written_twice_is_one() {
     assert_eq!(store.outbox_counts().await.unwrap().queued, 3);
     let letters = store.take_due(UnixMs(2_000), 10, Duration::from_secs(1)).await.unwrap();
     assert_eq!(letters.len(), 3);
-    assert_eq!(letters[0].ready, Some(letter("down.1.a", "").ready));
+    assert_eq!((letters[0].key.as_str(), ready(&letters[0])), ("down.1.a", &letter("down.1.a", "").ready));
     // Given up, it is shown by its subject.
     let dead = Outcome::Dead { at: UnixMs(3_000), reason: "550".to_owned() };
     store.record(vec![(letters[0].id, dead)]).await.unwrap();
@@ -60,7 +55,7 @@ fn after(seconds: u64) -> UnixMs {
 /// Subject and text of each queued message to this address, in order.
 async fn messages(bed: &Bed, to: &str) -> Vec<(String, String)> {
     let letters = bed.letters().await.into_iter().filter(|letter| letter.to == to);
-    letters.map(|letter| letter.ready.unwrap()).map(|ready| (ready.subject, ready.text)).collect()
+    letters.map(|letter| ready(&letter).clone()).map(|ready| (ready.subject, ready.text)).collect()
 }
 
 // proves: B-1a

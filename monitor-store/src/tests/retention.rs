@@ -32,7 +32,7 @@ async fn what_is_over_and_old_goes_and_what_is_queued_or_young_stays() {
     assert!(bed.store.dead_letters(9).await.unwrap().is_empty());
     let counts = bed.store.outbox_counts().await.unwrap();
     assert_eq!((counts.queued, counts.delivered, counts.dead), (1, 1, 0));
-    assert_eq!(bed.letters().await[0].services.len(), 1);
+    assert_eq!(bed.letters().await[0].services().len(), 1);
     // Of the letter that is gone nothing is left.
     let services = "SELECT count(*) FROM letter_service";
     let services: i64 =

@@ -7,7 +7,7 @@ use monitor_core::{
     outage::{Change, Failure, Outage, Phase, Question},
 };
 
-use super::{Bed, RECOVERED, SINCE, address, client, closing, outage, service, wait};
+use super::{Bed, RECOVERED, SINCE, address, client, client_of, closing, outage, service, wait};
 use crate::{Applied, Elsewhere, Gateway, Spooled, Store};
 
 /// After the recovery.
@@ -33,7 +33,7 @@ async fn with_addresses(who: &[&str]) -> Bed {
 }
 
 async fn told(bed: &Bed) -> Vec<String> {
-    let mut told: Vec<_> = bed.letters().await.into_iter().map(|letter| letter.client.to_string()).collect();
+    let mut told: Vec<_> = bed.letters().await.into_iter().map(|letter| client_of(&letter).to_string()).collect();
     told.sort();
     told
 }

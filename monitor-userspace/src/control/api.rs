@@ -12,7 +12,7 @@ use axum::{
 use monitor_core::{
     config::Config,
     domain::{ClientAddr, ClientNet, OutageId, UnixMs},
-    mail::{notice, sample},
+    mail::{Content, ReadyLetter, notice, sample},
     outage::{self, Observation},
 };
 use monitor_store::{Store, StoreError, WaitingClient};
@@ -259,7 +259,8 @@ async fn test_mail(
         Some(_) => {
             let webhooks = Webhooks::load(&config.webhook).map_err(|(_, error)| wrong(error.to_string()))?;
             delivery = delivery.with_webhooks(webhooks);
-            letter.ready = Some(notice::test_message(&letter.to, UnixMs::now()));
+            let ReadyLetter { key, ready, .. } = notice::test_message(&letter.to, UnixMs::now());
+            (letter.key, letter.says) = (key, Content::Ready(ready));
         }
         None => {
             let parsed = letter.to.parse::<lettre::Address>();

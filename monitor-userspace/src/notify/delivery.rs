@@ -1,5 +1,5 @@
-//! Everything that the settings say about sending: made once per start, shared by the lanes. Webhooks may change while
-//! it is in use.
+//! Everything that the settings say about sending: made once per start, shared by the delivery workers. Webhooks may
+//! change while it is in use.
 
 use std::{
     path::Path,
@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use monitor_core::{
     config,
     domain::UnixMs,
-    mail::{Attempt, Backoff, Letter, letter_key},
+    mail::{Attempt, Backoff, Letter},
 };
 
 use super::{
@@ -176,7 +176,7 @@ impl Carrier {
         };
         match self {
             Self::Maildir(maildir) => {
-                let (maildir, key) = (maildir.clone(), letter_key(letter));
+                let (maildir, key) = (maildir.clone(), letter.key.clone());
                 let path = maildir.path().display().to_string();
                 let written = tokio::task::spawn_blocking(move || maildir.deliver(&key, &message.bytes)).await;
                 let failed = match written {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Shared by the worker, which renews it, and the lanes, which begin no letter without it.
+/// Shared by the worker, which renews it, and the delivery workers, which begin no letter without it.
 #[derive(Clone, Debug)]
 pub(super) struct Lease {
     length: Duration,

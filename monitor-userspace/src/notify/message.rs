@@ -18,7 +18,7 @@ use minijinja::{Value, context};
 use monitor_core::{
     config,
     domain::{Language, wall_clock::utc_and_local},
-    mail::{Letter, LetterService, Ready, letter_key, outage_key, phrase},
+    mail::{Content, Letter, LetterService, Ready, Recovered, outage_key, phrase},
 };
 
 use super::{
@@ -99,13 +99,14 @@ impl Composer {
         let to: Address = letter.to.parse().map_err(|error| Unwritable(format!("not a mail address: {error}")))?;
         let envelope = Envelope::new(self.envelope_from.clone(), vec![to.clone()])
             .map_err(|error| Unwritable(format!("no envelope: {error}")))?;
-        if let Some(ready) = &letter.ready {
-            return self.write_ready(letter, ready, to, envelope);
-        }
-        let (subject, text) = self.words(letter)?;
+        let recovered = match &letter.says {
+            Content::Recovered(recovered) => recovered,
+            Content::Ready(ready) => return self.write_ready(letter, ready, to, envelope),
+        };
+        let (subject, text) = self.words(letter, recovered)?;
         let domain = self.from.email.domain();
-        let key = letter_key(letter);
-        let references: Vec<String> = letter
+        let key = &letter.key;
+        let references: Vec<String> = recovered
             .services
             .iter()
             .map(|service| format!("<{}@{domain}>", outage_key(service.outage, service.since)))
@@ -114,14 +115,14 @@ impl Composer {
             .from(self.from.clone())
             .to(Mailbox::new(None, to))
             .subject(subject)
-            .date(SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(letter.recovered.0).unwrap_or(0)))
+            .date(SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(letter.at.0).unwrap_or(0)))
             .message_id(Some(format!("<{key}@{domain}>")))
             .references(references.join(" "))
             // RFC 3834: nobody's out-of-office answers this.
             .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
             .header(ContentType::TEXT_PLAIN)
             .envelope(envelope.clone());
-        for (name, value) in self.unsubscribe_headers(&key, &letter.to) {
+        for (name, value) in self.unsubscribe_headers(key, &letter.to) {
             message = message.raw_header(HeaderValue::new(name, value));
         }
         let message = message.body(text).map_err(|error| Unwritable(format!("cannot be written: {error}")))?;
@@ -140,12 +141,12 @@ impl Composer {
             .from(self.from.clone())
             .to(Mailbox::new(None, to))
             .subject(ready.subject.replace(char::is_control, " "))
-            .date(SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(letter.recovered.0).unwrap_or(0)))
-            .message_id(Some(format!("<{}@{}>", ready.key, self.from.email.domain())))
+            .date(SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(letter.at.0).unwrap_or(0)))
+            .message_id(Some(format!("<{}@{}>", letter.key, self.from.email.domain())))
             .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
             .envelope(envelope.clone());
         if ready.unsubscribe {
-            for (name, value) in self.unsubscribe_headers(&ready.key, &letter.to) {
+            for (name, value) in self.unsubscribe_headers(&letter.key, &letter.to) {
                 message = message.raw_header(HeaderValue::new(name, value));
             }
         }
@@ -159,7 +160,7 @@ impl Composer {
                     .map_err(|_| Unwritable("its attachment cannot be encoded".to_owned()))?;
                 let parts = MultiPart::mixed()
                     // Of its own key: the same bytes at every try.
-                    .boundary(format!("={}=", ready.key))
+                    .boundary(format!("={}=", letter.key))
                     .singlepart(SinglePart::plain(ready.text.clone()))
                     .singlepart(lettre::message::Attachment::new(attachment.name.clone()).body(bytes, kind));
                 message.multipart(parts)
@@ -191,19 +192,20 @@ impl Composer {
     }
 
     /// Subject and body.
-    fn words(&self, letter: &Letter) -> Result<(String, String), Unwritable> {
-        let language = letter.language.unwrap_or(self.language);
-        let first = letter.services.first().ok_or_else(|| Unwritable("speaks of no service".to_owned()))?;
-        let count = letter.services.len();
+    fn words(&self, letter: &Letter, recovered: &Recovered) -> Result<(String, String), Unwritable> {
+        let Recovered { language, services } = recovered;
+        let language = language.unwrap_or(self.language);
+        let first = services.first().ok_or_else(|| Unwritable("speaks of no service".to_owned()))?;
+        let count = services.len();
         let part = if count == 1 { Part::Subject } else { Part::SubjectOfSeveral };
         let (server, port) = (server(first), first.service.port());
         let subject = self.filled(language, part, context! { server, port, others => count - 1, count })?;
-        let services = letter.services.iter().map(|service| self.about(letter, service, language));
+        let services = services.iter().map(|service| self.about(letter, service, language));
         let services = services.collect::<Result<Vec<_>, _>>()?.join("\n\n");
         let values = context! {
             services,
-            client => letter.client.to_string(),
-            recovered => utc_and_local(letter.recovered, &self.zone),
+            client => first.client.to_string(),
+            recovered => utc_and_local(letter.at, &self.zone),
             count,
             unsubscribe => self.unsubscribe_mail.to_string(),
         };
@@ -222,10 +224,10 @@ impl Composer {
         let values = context! {
             server => server(service),
             port => service.service.port(),
-            client => letter.client.to_string(),
+            client => service.client.to_string(),
             since => time(service.since),
-            recovered => time(letter.recovered),
-            duration => phrase::duration(language, letter.recovered.since(service.since)),
+            recovered => time(letter.at),
+            duration => phrase::duration(language, letter.at.since(service.since)),
             first => time(service.first),
             latest => time(service.latest),
             attempts => phrase::attempts(language, service.attempts),

@@ -9,7 +9,7 @@ use monitor_core::{
     domain::UnixMs,
     mail::{
         Attachment,
-        sample::{letter, service, test_mail},
+        sample::{letter, letter_about, service, test_mail},
     },
     outage::Failure,
 };
@@ -27,7 +27,8 @@ fn composer() -> Composer {
 
 /// Subject and text, before they are encoded.
 fn words(letter: &Letter) -> String {
-    let (subject, text) = composer().words(letter).unwrap();
+    let Content::Recovered(recovered) = &letter.says else { panic!("{letter:?}") };
+    let (subject, text) = composer().words(letter, recovered).unwrap();
     format!("{subject}\n\n{text}")
 }
 
@@ -80,7 +81,7 @@ fn a_recovery_as_a_message() {
 
 #[test]
 fn a_recovery_in_japanese() {
-    assert_snapshot!(words(&Letter { language: Some(Language::Ja), ..letter(1) }), @"
+    assert_snapshot!(words(&letter_about(1, Some(Language::Ja), vec![service(17, 443)])), @"
     【復旧のお知らせ】www.example.net (192.0.2.7) ポート 443 に接続できるようになりました
 
     接続できない状態が続いていたサーバーが復旧しましたので、お知らせします。
@@ -103,7 +104,7 @@ fn a_recovery_in_japanese() {
 
 #[test]
 fn the_recovery_of_several_services() {
-    assert_snapshot!(words(&Letter { services: several(), ..letter(1) }), @"
+    assert_snapshot!(words(&letter_about(1, None, several())), @"
     www.example.net (192.0.2.7) port 443 and 1 more are reachable again
 
     Hello,
@@ -137,7 +138,7 @@ fn the_recovery_of_several_services() {
 
 #[test]
 fn the_recovery_of_several_services_in_japanese() {
-    assert_snapshot!(words(&Letter { language: Some(Language::Ja), services: several(), ..letter(1) }), @"
+    assert_snapshot!(words(&letter_about(1, Some(Language::Ja), several())), @"
     【復旧のお知らせ】www.example.net (192.0.2.7) ポート 443 ほか 1 件に接続できるようになりました
 
     接続できない状態が続いていたサーバーが復旧しましたので、お知らせします。
@@ -174,7 +175,9 @@ fn a_recovery_with_a_way_out_on_the_page() {
     let mut composer = composer();
     composer.link(Links::new("https://gw.example.net", folder.path()).unwrap());
     let end = |language| {
-        let (_, text) = composer.words(&Letter { language: Some(language), ..letter(1) }).unwrap();
+        let letter = letter_about(1, Some(language), vec![service(17, 443)]);
+        let Content::Recovered(recovered) = &letter.says else { panic!("{letter:?}") };
+        let (_, text) = composer.words(&letter, recovered).unwrap();
         text.lines().rev().take(4).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n")
     };
     assert_snapshot!(format!("{}\n\n{}", end(Language::En), end(Language::Ja)), @"
@@ -218,13 +221,12 @@ fn a_test_mail() {
 #[test]
 fn a_letter_with_its_own_words_and_an_attachment() {
     let ready = Ready {
-        key: "ringback.list.1".to_owned(),
         subject: "Ringback list: 192.0.2.7:443 is back, 1 waiting".to_owned(),
         text: "To the Ringback relay.\n".to_owned(),
         attachment: Some(Attachment { name: "list.json".to_owned(), bytes: b"{}\n".to_vec() }),
         unsubscribe: false,
     };
-    let with = |ready| message(&Letter { services: Vec::new(), ready: Some(ready), ..letter(1) });
+    let with = |ready| message(&Letter { key: "ringback.list.1".to_owned(), says: Content::Ready(ready), ..letter(1) });
     assert_snapshot!(with(ready.clone()), @r#"
     From: Ringback <ringback@gw.example.net>
     To: client1@example.net

@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use monitor_core::mail::sample::{letter, service};
+use monitor_core::{
+    domain::UnixMs,
+    mail::sample::{letter, letter_about, service},
+};
 
 use super::*;
 
@@ -24,7 +27,8 @@ fn header(message: &str, name: &str) -> Option<String> {
 }
 
 fn words(letter: &Letter) -> (String, String) {
-    Composer::new(&settings(), TimeZone::UTC).unwrap().words(letter).unwrap()
+    let Content::Recovered(recovered) = &letter.says else { panic!("{letter:?}") };
+    Composer::new(&settings(), TimeZone::UTC).unwrap().words(letter, recovered).unwrap()
 }
 
 // proves: F-15a F-16
@@ -52,7 +56,7 @@ fn it_names_server_time_and_reason() {
 #[test]
 fn a_server_without_a_name_is_its_address() {
     let mut letter = letter(1);
-    letter.services[0].server_name = None;
+    letter.services_mut()[0].server_name = None;
     assert_eq!(words(&letter).0, "192.0.2.7 port 443 is reachable again");
 }
 
@@ -60,7 +64,7 @@ fn a_server_without_a_name_is_its_address() {
 fn names_cannot_add_headers_or_words() {
     for odd in ["x\r\nBcc: all@example.net", "pay here https://evil.example", "a\u{202e}b"] {
         let mut letter = letter(1);
-        letter.services[0].server_name = Some(odd.to_owned());
+        letter.services_mut()[0].server_name = Some(odd.to_owned());
         let (subject, text) = words(&letter);
         assert_eq!(subject, "192.0.2.7 port 443 is reachable again");
         assert!(!text.contains("evil") && !text.contains("Bcc"));
@@ -72,7 +76,7 @@ fn names_cannot_add_headers_or_words() {
 
 #[test]
 fn several_services_are_one_mail() {
-    let letter = Letter { services: vec![service(17, 443), service(18, 80), service(19, 22)], ..letter(1) };
+    let letter = letter_about(1, None, vec![service(17, 443), service(18, 80), service(19, 22)]);
     let (subject, text) = words(&letter);
     assert_eq!(subject, "www.example.net (192.0.2.7) port 443 and 2 more are reachable again");
     for port in ["port 443", "port 80", "port 22"] {
@@ -84,7 +88,7 @@ fn several_services_are_one_mail() {
 
 #[test]
 fn japanese_is_said_in_japanese() {
-    let japanese = Letter { language: Some(Language::Ja), ..letter(1) };
+    let japanese = letter_about(1, Some(Language::Ja), vec![service(17, 443)]);
     let (subject, text) = words(&japanese);
     assert_eq!(subject, "【復旧のお知らせ】www.example.net (192.0.2.7) ポート 443 に接続できるようになりました");
     for said in ["復旧しました", "2時間5分", "（198.18.0.1）から 3 回", "応答なし", "2026-11-21 02:01:41 UTC"]
@@ -121,14 +125,14 @@ fn headers_keep_machines_from_answering() {
 #[test]
 fn a_letter_with_its_own_words_says_how_to_leave_to_those_who_may() {
     let words = |unsubscribe| Ready {
-        key: "ringback.down.1.a".to_owned(),
         subject: "web2 is\ndown".to_owned(),
         text: "It is.\n".to_owned(),
         attachment: None,
         unsubscribe,
     };
     let of = |unsubscribe| {
-        let letter = Letter { services: Vec::new(), ready: Some(words(unsubscribe)), ..letter(1) };
+        let says = Content::Ready(words(unsubscribe));
+        let letter = Letter { key: "ringback.down.1.a".to_owned(), says, ..letter(1) };
         write(&settings(), &letter)
     };
     assert_eq!(header(&of(true), "Subject").unwrap(), "web2 is down");
@@ -143,8 +147,8 @@ fn the_same_letter_is_the_same_bytes_and_another_client_another_id() {
     assert_eq!(write(&settings(), &letter(1)), write(&settings(), &again));
     let id = |letter: &Letter| header(&write(&settings(), letter), "Message-ID").unwrap();
     assert_ne!(id(&letter(1)), id(&letter(2)));
-    let mut reused = letter(1);
-    reused.services[0].since.0 += 1;
+    let reused = LetterService { since: UnixMs(1), ..service(17, 443) };
+    let reused = letter_about(1, None, vec![reused]);
     assert_ne!(id(&letter(1)), id(&reused), "outage ids start again with a new database");
 }
 

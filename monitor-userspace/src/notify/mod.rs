@@ -3,14 +3,14 @@
 //! In: letters that a closing transaction wrote to the outbox. Out: one SMTP message (or Maildir file) per recipient,
 //! and what became of it, recorded in the store.
 //!
-//! `worker` takes due letters from the `outbox`, `pacing` holds back what would be a stampede, `lane`s try them in
-//! parallel over `smtp`, into the `maildir` or to a `webhook`, `verdict` decides what a try means. `message` puts `template`s into
-//! words.
+//! `worker` takes due letters from the outbox, the core's pacer holds back what would be a stampede, and several
+//! `delivery_worker`s try them in parallel over `smtp`, into the `maildir` or to a `webhook`. The core decides what a try
+//! means. `message` puts `template`s into words.
 
 mod delivery;
+mod delivery_worker;
 mod error;
 mod implicit_tls;
-mod lane;
 mod lease;
 mod maildir;
 mod message;

@@ -33,7 +33,7 @@ pub struct ServerNames {
     kept: Mutex<HashMap<IpAddr, Kept>>,
 }
 
-/// One answer; the cell lets several lanes wait for one lookup.
+/// One answer; the cell lets several delivery workers wait for one lookup.
 struct Kept {
     answer: Arc<OnceCell<Option<String>>>,
     until: Instant,

@@ -1,4 +1,4 @@
-//! The outbox worker: due letters to the lanes, outcomes back to the store in batches.
+//! The outbox worker: due letters to the delivery workers, outcomes back to the store in batches.
 //!
 //! It never forgets a letter: what it took and did not record is due again when its lease is over, or at the next start.
 
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     delivery::Delivery,
-    lane::{Lane, now},
+    delivery_worker::{DeliveryWorker, now},
     lease::Lease,
     outbox::Outbox,
 };
@@ -29,8 +29,8 @@ use crate::clock::Now as _;
 
 /// Letters read from the store at once.
 const TAKE: usize = 512;
-/// Letters in memory at most: those that lanes have, and those that the pacer holds back. With more than this held for
-/// one service, letters about others wait too.
+/// Letters in memory at most: those that delivery workers have, and those that the pacer holds back. With more than
+/// this held for one service, letters about others wait too.
 const IN_HAND: usize = 8192;
 /// Pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
@@ -97,8 +97,8 @@ impl<O: Outbox> OutboxWorker<O> {
         self
     }
 
-    /// Runs until `cancel`; then finishes the letters that lanes have begun, for 20 s at most, records them and
-    /// returns. Of one gateway only one worker may run on an outbox: at its start it frees what an earlier one had taken.
+    /// Runs until `cancel`; then finishes the letters that delivery workers have begun, for 20 s at most, records
+    /// them and returns. Of one gateway only one worker may run on an outbox: at its start it frees what an earlier one had taken.
     ///
     /// # Errors
     /// [`StoreError::Closed`]; other errors of the store are logged, and what failed is done again.
@@ -110,10 +110,10 @@ impl<O: Outbox> OutboxWorker<O> {
         let (queue, letters) = mpsc::channel(IN_HAND);
         let (results_in, mut results) = mpsc::channel(IN_HAND);
         let letters = Arc::new(Mutex::new(letters));
-        let mut lanes = JoinSet::new();
+        let mut workers = JoinSet::new();
         let lease = Lease::new(self.outbox.lease());
         for _ in 0..self.delivery.connections {
-            let lane = Lane {
+            let worker = DeliveryWorker {
                 delivery: Arc::clone(&self.delivery),
                 outbox: self.outbox.clone(),
                 letters: Arc::clone(&letters),
@@ -121,7 +121,7 @@ impl<O: Outbox> OutboxWorker<O> {
                 lease: lease.clone(),
                 cancel: cancel.clone(),
             };
-            lanes.spawn(lane.run());
+            workers.spawn(worker.run());
         }
         drop(results_in);
         let mut running = Running {
@@ -150,7 +150,7 @@ impl<O: Outbox> OutboxWorker<O> {
                 () = cancel.cancelled() => break,
                 got = results.recv_many(&mut running.outcomes, TAKE) => {
                     if got == 0 {
-                        tracing::error!("every lane to the mail server has ended; no mail is sent until a restart");
+                        tracing::error!("every delivery worker has ended; no mail is sent until a restart");
                         break;
                     }
                 }
@@ -165,7 +165,7 @@ impl<O: Outbox> OutboxWorker<O> {
                 "the mail server is slow: letters on their way are broken off and sent again at the next start"
             );
         }
-        lanes.shutdown().await;
+        workers.shutdown().await;
         if running.outcomes.is_empty() { Ok(()) } else { running.outbox.record(running.outcomes).await }
     }
 }
@@ -196,7 +196,7 @@ impl<O: Outbox> Running<O> {
             for letter in self.pacer.give_up() {
                 self.in_hand.remove(&letter.id);
             }
-            // Lanes give back what they have not begun.
+            // Delivery workers give back what they have not begun.
             if !self.in_hand.is_empty() {
                 self.look = since + STORE_PAUSE;
                 return Ok(());
@@ -256,7 +256,7 @@ impl<O: Outbox> Running<O> {
     fn hand_out(&mut self, letter: Letter) {
         if let Err(error) = self.queue.try_send(letter) {
             // Cannot happen: the queue has room for all that is in hand. Its lease would bring the letter back.
-            tracing::error!(%error, "letter not handed to a lane");
+            tracing::error!(%error, "letter not handed to a delivery worker");
         }
     }
 

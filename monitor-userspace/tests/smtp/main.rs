@@ -110,8 +110,8 @@ async fn a_real_mail_server_delivers_one_mail_to_each_mailbox() {
     let addr = peer::free_port();
     let server = OpenSmtpd::start(addr);
     let services = vec![sample::service(17, 443), sample::service(18, 80), sample::service(19, 22)];
-    let several = Letter { services, ..sample::letter(2) };
-    let japanese = Letter { language: Some(Language::Ja), ..sample::letter(3) };
+    let several = sample::letter_about(2, None, services);
+    let japanese = sample::letter_about(3, Some(Language::Ja), vec![sample::service(17, 443)]);
     let post = Post::start(&settings(addr), [sample::letter(1), several, japanese]);
     post.finished().await;
     for (user, said) in [("client1", "port 443"), ("client2", "and 2 more"), ("client3", "=?utf-8?")] {
@@ -141,7 +141,7 @@ async fn a_name_from_reverse_dns_is_told_and_kept() {
     let server = ScriptedServer::start(Encryption::Never, []).await;
     let dns = name_server::start().await;
     let mut nameless = sample::letter(1);
-    nameless.services[0].server_name = None;
+    nameless.services_mut()[0].server_name = None;
     let settings = config::Notify { reverse_dns: true, dns_server: Some(dns), ..settings(server.addr) };
     let post = Post::start(&settings, [nameless]);
     post.finished().await;
@@ -157,7 +157,7 @@ async fn without_a_mail_server_mails_are_files() {
     let state = tempfile::tempdir().unwrap();
     let settings = config::Notify { smtp: None, ..settings(([127, 0, 0, 1], 1).into()) };
     let services = vec![sample::service(17, 443), sample::service(18, 80), sample::service(19, 22)];
-    let letters = [sample::letter(1), Letter { services, language: Some(Language::Ja), ..sample::letter(2) }];
+    let letters = [sample::letter(1), sample::letter_about(2, Some(Language::Ja), services)];
     let post = Post::with(Delivery::new(&settings, state.path()).unwrap(), letters);
     post.finished().await;
     post.stop().await;

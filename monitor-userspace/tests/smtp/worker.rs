@@ -84,7 +84,7 @@ async fn a_wake_up_brings_a_new_letter_to_the_server() {
     let server = ScriptedServer::start(Encryption::Never, []).await;
     let post = Post::start(&settings(server.addr), [sample::letter(1)]);
     post.finished().await;
-    post.outbox.add(Letter { language: Some(Language::Ja), ..sample::letter(2) });
+    post.outbox.add(sample::letter_about(2, Some(Language::Ja), vec![sample::service(17, 443)]));
     post.wake.notify_one();
     post.finished().await;
     assert!(server.taken()[1].data.is_ascii(), "Japanese too is ASCII on the wire");
@@ -94,7 +94,7 @@ async fn a_wake_up_brings_a_new_letter_to_the_server() {
 #[tokio::test]
 async fn the_rate_of_one_service_holds_no_other_back() {
     let server = ScriptedServer::start(Encryption::Never, []).await;
-    let other = Letter { services: vec![sample::service(18, 80)], ..sample::letter(9) };
+    let other = sample::letter_about(9, None, vec![sample::service(18, 80)]);
     let letters = (1..=4).map(sample::letter).chain([other]);
     let post = Post::start(&config::Notify { rate: 2, ..settings(server.addr) }, letters);
     let start = std::time::Instant::now();

@@ -6,15 +6,15 @@ use super::{Event, Subject, json, key};
 use crate::{
     config::webhook_name,
     domain::{UnixMs, wall_clock::utc},
-    mail::{Ready, phrase},
+    mail::{Ready, ReadyLetter, phrase},
 };
 
 /// Events that one message spells out; of more it says how many there are.
 const MOST: usize = 200;
 
-/// One message of all these, in the order in which they happened. `first` names the first of them.
+/// One message about all these, in the order in which they happened, written at `now`. `first` names the first of them.
 #[must_use]
-pub fn message(mut events: Vec<Event>, first: (i64, UnixMs), to: &str) -> Ready {
+pub fn message(mut events: Vec<Event>, first: (i64, UnixMs), to: &str, now: UnixMs) -> ReadyLetter {
     merge(&mut events);
     let headline = headline(&events);
     let mut text = format!("{headline}\n");
@@ -37,16 +37,17 @@ pub fn message(mut events: Vec<Event>, first: (i64, UnixMs), to: &str) -> Ready 
         events.truncate(MOST);
         text = json::body(&key, &subject, &text, &events, more);
     }
-    Ready { key, subject, text, attachment: None, unsubscribe: false }
+    let ready = Ready { subject, text, attachment: None, unsubscribe: false };
+    ReadyLetter { key, to: to.to_owned(), at: now, ready }
 }
 
 /// What `ringback test-mail webhook:NAME` posts: no event.
 #[must_use]
-pub fn test_message(to: &str, now: UnixMs) -> Ready {
-    let mut ready = message(Vec::new(), (0, now), to);
-    ready.subject = "Ringback: a test".to_owned();
-    ready.text = json::body(&ready.key, &ready.subject, "This is only a test.\n", &[], 0);
-    ready
+pub fn test_message(to: &str, now: UnixMs) -> ReadyLetter {
+    let mut letter = message(Vec::new(), (0, now), to, now);
+    letter.ready.subject = "Ringback: a test".to_owned();
+    letter.ready.text = json::body(&letter.key, &letter.ready.subject, "This is only a test.\n", &[], 0);
+    letter
 }
 
 /// An end says all that the opening said.
@@ -121,8 +122,14 @@ mod tests {
         Event::Ended { subject: subject(outage), at: UnixMs(1_795_226_501_000), evidence: Some(Recovery::Trap) }
     }
 
+    fn written(events: Vec<Event>, first: (i64, UnixMs), to: &str) -> ReadyLetter {
+        let letter = message(events, first, to, UnixMs(9));
+        assert_eq!((letter.to.as_str(), letter.at), (to, UnixMs(9)));
+        letter
+    }
+
     fn of(events: Vec<Event>) -> Ready {
-        message(events, (5, UnixMs(1)), "ops@example.net")
+        written(events, (5, UnixMs(1)), "ops@example.net").ready
     }
 
     #[test]
@@ -136,8 +143,9 @@ mod tests {
         );
         let back = of(vec![ended(17)]);
         assert!(back.text.contains("Until:     2026-11-21 02:01:41 UTC (trap)\n"), "{}", back.text);
-        assert_ne!(opened.key, message(vec![ended(17)], (6, UnixMs(1)), "ops@example.net").key);
-        assert_ne!(opened.key, message(vec![ended(17)], (5, UnixMs(1)), "other@example.net").key);
+        let key = |id, to| written(vec![ended(17)], (id, UnixMs(1)), to).key;
+        assert_ne!(key(5, "ops@example.net"), key(6, "ops@example.net"));
+        assert_ne!(key(5, "ops@example.net"), key(5, "other@example.net"));
     }
 
     #[test]
@@ -225,10 +233,10 @@ mod tests {
     fn a_webhook_is_told_the_same_in_json() {
         let down = Event::PeerDown { peer: "web2".to_owned(), since: UnixMs(0) };
         let events = || vec![Event::Opened(subject(17)), ended(18), down.clone()];
-        let notice = message(events(), (5, UnixMs(1)), "webhook:pager");
+        let ReadyLetter { key, ready: notice, .. } = written(events(), (5, UnixMs(1)), "webhook:pager");
         let json: serde_json::Value = serde_json::from_str(&notice.text).unwrap();
         assert_eq!((&json["subject"], &json["text"]), (&notice.subject.clone().into(), &of(events()).text.into()));
-        assert_eq!(json["id"], notice.key);
+        assert_eq!(json["id"], key);
         let expected = serde_json::json!([
             { "event": "opened", "outage": 17, "server": "192.0.2.7", "port": 443, "server_name": "www.example.net",
               "evidence": "unanswered", "since": 1_795_219_001_000_i64, "clients": 4 },

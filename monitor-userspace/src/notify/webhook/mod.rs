@@ -12,7 +12,7 @@ use hyper::Uri;
 use monitor_core::{
     config::WebhookSetting,
     domain::{UnixMs, byte_order_mark::without_mark},
-    mail::{Attempt, Letter},
+    mail::{Attempt, Content, Letter},
 };
 use tokio_rustls::rustls::{ClientConfig, pki_types::ServerName};
 
@@ -119,10 +119,10 @@ impl Webhooks {
             // Perhaps a reload away.
             return Attempt::Deferred(format!("there is no [[webhook]] `{name}` in the configuration in force"));
         };
-        let Some(ready) = &letter.ready else {
+        let Content::Ready(ready) = &letter.says else {
             return Attempt::Refused("a letter to a client, to a webhook".to_owned());
         };
-        post::post(webhook, &ready.key, &ready.text, now).await
+        post::post(webhook, &letter.key, &ready.text, now).await
     }
 }
 

@@ -160,7 +160,7 @@ impl Teller {
             .map(|Recipient { mail: to, language, in_book }| {
                 let Words { subject, text } = words(language.unwrap_or(self.language));
                 let key = notice::key(&event, &to);
-                ReadyLetter { to, at, ready: Ready { key, subject, text, attachment: None, unsubscribe: in_book } }
+                ReadyLetter { key, to, at, ready: Ready { subject, text, attachment: None, unsubscribe: in_book } }
             })
             .collect();
         if !letters.is_empty() && self.store.put_letters(letters).await? > 0 {

@@ -1,4 +1,4 @@
-//! One of the parallel ways to the mail server: takes a letter, tries it once, says what became of it.
+//! A delivery worker, one of several: takes a letter, tries it once, reports what became of it.
 
 use std::{
     net::IpAddr,
@@ -23,8 +23,8 @@ const IDLE: Duration = Duration::from_secs(5);
 /// Long enough to mean "for ever" to a timer.
 const FOR_EVER: Duration = Duration::from_secs(365 * 86_400);
 
-/// Takes letters from a queue that all lanes share.
-pub(super) struct Lane<O> {
+/// Takes letters from a queue that all delivery workers share.
+pub(super) struct DeliveryWorker<O> {
     pub(super) delivery: Arc<Delivery>,
     pub(super) outbox: O,
     pub(super) letters: Arc<Mutex<mpsc::Receiver<Letter>>>,
@@ -33,7 +33,7 @@ pub(super) struct Lane<O> {
     pub(super) cancel: CancellationToken,
 }
 
-impl<O: Outbox> Lane<O> {
+impl<O: Outbox> DeliveryWorker<O> {
     /// Until cancelled; a letter that was begun is finished first.
     pub(super) async fn run(self) {
         let mut carrier = self.delivery.carrier();
@@ -69,8 +69,8 @@ impl<O: Outbox> Lane<O> {
                 break;
             }
             if rest {
-                // The mail server, not the letter, is the trouble. The other letters stay queued, untried; each lane
-                // asks once per pause, however many letters there are.
+                // The mail server, not the letter, is the trouble. The other letters stay queued, untried; each
+                // worker asks once per pause, however many letters there are.
                 tokio::select! {
                     () = self.cancel.cancelled() => break,
                     () = tokio::time::sleep(self.delivery.backoff.first()) => {}
@@ -83,7 +83,7 @@ impl<O: Outbox> Lane<O> {
     /// Fills in names that are not known yet (F-16), and keeps them.
     async fn name_servers(&self, letter: &mut Letter) {
         let mut asked: Option<(IpAddr, Option<String>)> = None;
-        for service in letter.services.iter_mut().filter(|service| service.server_name.is_none()) {
+        for service in letter.services_mut().iter_mut().filter(|service| service.server_name.is_none()) {
             let addr = service.service.addr();
             let name = match &asked {
                 Some((known, name)) if *known == addr => name.clone(),
@@ -106,7 +106,9 @@ fn given_back() -> Outcome {
 
 /// Says what became of a letter; who it was for, and answers that may quote that, only when debugging.
 fn tell(letter: &Letter, became: &Outcome) {
-    let (letter_id, outage) = (letter.id.0, letter.outage.0);
+    let letter_id = letter.id.0;
+    // A letter with words of its own speaks of none.
+    let outage = letter.services().first().map(|service| service.outage.0);
     match became {
         Outcome::Delivered { .. } => tracing::info!(letter = letter_id, outage, "letter delivered"),
         Outcome::Retry { at, .. } => tracing::info!(letter = letter_id, outage, retry_at_ms = at.0, "letter put off"),
