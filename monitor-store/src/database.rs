@@ -5,13 +5,12 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use monitor_core::{config, mail::notice::Notices, relay::Relays};
-use tokio::sync::Notify;
 
 use crate::{
     StoreError, Telling, postgres,
@@ -55,13 +54,6 @@ struct Inner {
     letter_lifetime_ms: AtomicU64,
     relays: RwLock<Arc<Relays>>,
     notices: RwLock<Arc<Notices>>,
-    /// In whose name letters are taken.
-    holder: AtomicI64,
-    /// For how long; 0: nobody else could take them.
-    lease_ms: AtomicU64,
-    /// Whether what is applied is noted for a shared database too, and tells nobody here.
-    spooling: AtomicBool,
-    spooled: Notify,
     location: Location,
     _lock: Option<Lock>,
 }
@@ -88,10 +80,6 @@ impl Database {
                 letter_lifetime_ms: AtomicU64::new(0),
                 relays: RwLock::default(),
                 notices: RwLock::default(),
-                holder: AtomicI64::new(1),
-                lease_ms: AtomicU64::new(0),
-                spooling: AtomicBool::new(false),
-                spooled: Notify::new(),
                 location: location.clone(),
                 _lock: lock,
             }),
@@ -131,32 +119,8 @@ impl Database {
         }
     }
 
-    pub(super) fn holder(&self) -> i64 {
-        self.inner.holder.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn set_holder(&self, holder: i64, lease: Duration) {
-        self.inner.holder.store(holder, Ordering::Relaxed);
-        let ms = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
-        self.inner.lease_ms.store(ms, Ordering::Relaxed);
-    }
-
-    pub(super) fn lease(&self) -> Option<Duration> {
-        let ms = self.inner.lease_ms.load(Ordering::Relaxed);
-        (ms > 0).then(|| Duration::from_millis(ms))
-    }
-
-    pub(super) fn spools(&self) -> bool {
-        self.inner.spooling.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn set_spooling(&self) {
-        self.inner.spooling.store(true, Ordering::Relaxed);
-    }
-
-    /// Woken when something was spooled.
-    pub(super) fn spooled(&self) -> &Notify {
-        &self.inner.spooled
+    pub(super) fn is_on_server(&self) -> bool {
+        matches!(self.inner.location, Location::Server(_))
     }
 
     pub(super) fn set_notices(&self, notices: Notices) {

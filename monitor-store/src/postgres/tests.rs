@@ -6,39 +6,38 @@ use std::{collections::HashSet, time::Duration};
 use monitor_core::{domain::UnixMs, mail::Outcome, outage::Change};
 
 use crate::{
-    Location, Store, StoreError,
+    LocalStore, Location, Outbox, SharedStore, Store, StoreError,
     postgres::{Server, no_authorities},
     tests::{Bed, Place as _, RECOVERED, SINCE, Server as Database, address, closing, wait},
 };
 
 const LEASE: Duration = Duration::from_secs(10);
 
-/// Letters that are due at [`RECOVERED`], and a second gateway on the same database.
-async fn two_gateways(letters: u32) -> (Bed<Database>, Store) {
+/// Letters that are due at [`RECOVERED`], and two gateways on the same database, each with a connection of its own.
+async fn two_gateways(letters: u32) -> (Bed<Database>, LocalStore, [Outbox; 2]) {
     let bed = Bed::<Database>::with_outages(&[1]).await;
     let who: Vec<_> = (0..letters).map(|n| format!("10.0.{}.{}", n / 250, n % 250)).collect();
     bed.store.put_addresses(who.iter().map(|who| address(who, &format!("{who}@example"))).collect()).await.unwrap();
     let mut changes: Vec<_> = who.iter().map(|who| wait(1, who, SINCE)).collect();
     changes.push(Change::Close(closing(&[1])));
-    bed.store.apply(changes).await.unwrap();
+    bed.local.apply(changes).await.unwrap();
+    let gateway = |name: &str| crate::Gateway { name: name.to_owned(), host: String::new() };
     let other = Store::at(&Database::located(&bed.name())).unwrap();
-    for store in [&bed.store, &other] {
-        let gateway = crate::Gateway { name: format!("{:p}", store), host: String::new() };
-        store.deliver_as(&gateway, LEASE);
-    }
-    (bed, other)
+    let outboxes =
+        [bed.shared.outbox(&gateway("a"), LEASE), SharedStore::of(other.clone()).outbox(&gateway("b"), LEASE)];
+    (bed, LocalStore::of(other), outboxes)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_gateways_that_take_letters_at_once_never_take_the_same() {
-    let (bed, other) = two_gateways(400).await;
+    let (_bed, _, [one, two]) = two_gateways(400).await;
     let mut taken = HashSet::new();
     loop {
-        let take = |store: &Store| {
-            let store = store.clone();
-            async move { store.take_due(RECOVERED, 7, LEASE).await.unwrap() }
+        let take = |outbox: &Outbox| {
+            let outbox = outbox.clone();
+            async move { outbox.take_due(RECOVERED, 7, LEASE).await.unwrap() }
         };
-        let (one, two) = tokio::join!(take(&bed.store), take(&other));
+        let (one, two) = tokio::join!(take(&one), take(&two));
         if one.is_empty() && two.is_empty() {
             break;
         }
@@ -51,27 +50,27 @@ async fn two_gateways_that_take_letters_at_once_never_take_the_same() {
 
 #[tokio::test]
 async fn letters_of_a_gateway_that_is_gone_come_back_after_its_lease_and_not_before() {
-    let (bed, other) = two_gateways(3).await;
-    assert_eq!(bed.store.take_due(RECOVERED, 9, LEASE).await.unwrap().len(), 3);
+    let (_bed, _, [one, other]) = two_gateways(3).await;
+    assert_eq!(one.take_due(RECOVERED, 9, LEASE).await.unwrap().len(), 3);
     // Its lease is its own: another one that starts does not end it.
     other.release_leases().await.unwrap();
     assert!(other.take_due(RECOVERED, 9, LEASE).await.unwrap().is_empty());
-    bed.store.renew_leases(RECOVERED + LEASE * 2).await.unwrap();
+    one.renew_leases(RECOVERED + LEASE * 2).await.unwrap();
     assert!(other.take_due(RECOVERED + LEASE, 9, LEASE).await.unwrap().is_empty());
     let later = RECOVERED + LEASE * 2;
     let taken = other.take_due(later, 9, LEASE).await.unwrap();
     assert_eq!(taken.len(), 3);
     // What the first one says of them now does not take them away; that one was delivered counts whoever says so.
     let put_off = Outcome::Retry { at: later, reason: "lease lost".to_owned() };
-    bed.store.record(vec![(taken[0].id, put_off)]).await.unwrap();
-    bed.store.record(vec![(taken[1].id, Outcome::Delivered { at: later })]).await.unwrap();
+    one.record(vec![(taken[0].id, put_off)]).await.unwrap();
+    one.record(vec![(taken[1].id, Outcome::Delivered { at: later })]).await.unwrap();
     assert!(other.take_due(later, 9, LEASE).await.unwrap().is_empty());
-    assert_eq!(other.outbox_counts().await.unwrap().queued, 2);
+    assert_eq!(other.counts().await.unwrap().queued, 2);
 }
 
 #[tokio::test]
 async fn the_address_book_of_one_gateway_is_that_of_the_other() {
-    let (bed, other) = two_gateways(0).await;
+    let (bed, other, _) = two_gateways(0).await;
     let open = crate::tests::outage(2);
     // The other one has read the book before it changes.
     other.apply(vec![Change::Put(open), Change::Close(closing(&[2]))]).await.unwrap();

@@ -81,9 +81,9 @@ async fn a_second_daemon_is_told_who_has_it_and_an_operator_can_read_along() {
     let open: i64 = operator.query_row("SELECT count(*) FROM outage", (), |row| row.get(0)).unwrap();
     assert_eq!(open, 1);
     drop(operator);
-    bed.store.apply(vec![Change::Put(outage(2))]).await.unwrap();
+    bed.local.apply(vec![Change::Put(outage(2))]).await.unwrap();
     // Once the first is gone, the next may have it.
-    assert_eq!(bed.reopened().store.restore().await.unwrap().outages.len(), 2);
+    assert_eq!(bed.reopened().local.restore().await.unwrap().outages.len(), 2);
 }
 
 #[tokio::test]
@@ -128,15 +128,15 @@ async fn a_full_disk_writes_nothing_says_so_and_is_forgotten_when_there_is_room(
     let bed = Bed::with_outages(&[1]).await;
     let who: Vec<_> = (0..500).map(|n| format!("10.0.{}.{}", n / 250, n % 250)).collect();
     bed.store.put_addresses(who.iter().map(|who| address(who, &format!("{who}@example"))).collect()).await.unwrap();
-    bed.store.apply(who.iter().map(|who| wait(1, who, SINCE)).collect()).await.unwrap();
+    bed.local.apply(who.iter().map(|who| wait(1, who, SINCE)).collect()).await.unwrap();
 
     limit_pages(&bed.store.database, Limit::Present).await;
-    let close = || bed.store.apply(vec![Change::Close(closing(&[1]))]);
+    let close = || bed.local.apply(vec![Change::Close(closing(&[1]))]);
     let error = close().await.expect_err("there is no room for the letters");
     assert!(matches!(error, StoreError::Full), "{error}");
     assert_eq!(bed.store.waiting(None, 1000).await.unwrap().len(), 500);
-    assert_eq!(bed.store.outbox_counts().await.unwrap().queued, 0);
-    assert_eq!(bed.store.restore().await.unwrap().outages, [outage(1)]);
+    assert_eq!(bed.outbox.counts().await.unwrap().queued, 0);
+    assert_eq!(bed.local.restore().await.unwrap().outages, [outage(1)]);
 
     // In a group with others: they are not spoiled by it.
     let learn = || bed.store.learn(vec![(service(1), SINCE)]);
@@ -190,9 +190,9 @@ async fn work_that_fails_takes_nobody_elses_with_it() {
         tokio::task::yield_now().await;
         let (before, spoilt, after, ()) = tokio::join!(
             biased;
-            bed.store.apply(vec![Change::Put(outage(1))]),
+            bed.local.apply(vec![Change::Put(outage(1))]),
             bed.store.database.write(spoiler),
-            bed.store.apply(vec![Change::Put(outage(2))]),
+            bed.local.apply(vec![Change::Put(outage(2))]),
             release
         );
         holding.await.unwrap();
@@ -200,7 +200,7 @@ async fn work_that_fails_takes_nobody_elses_with_it() {
         spoilt.expect_err("it must fail");
         after.unwrap();
         let bed = bed.reopened();
-        let kept: Vec<_> = bed.store.restore().await.unwrap().outages.iter().map(|outage| outage.id).collect();
+        let kept: Vec<_> = bed.local.restore().await.unwrap().outages.iter().map(|outage| outage.id).collect();
         assert_eq!(kept, [OutageId(1), OutageId(2)]);
         assert!(bed.store.learned_services().await.unwrap().is_empty(), "half of the failed work is there");
     }
@@ -209,7 +209,7 @@ async fn work_that_fails_takes_nobody_elses_with_it() {
 #[tokio::test]
 async fn an_address_that_was_rolled_back_is_not_told() {
     let bed = Bed::fresh();
-    bed.store.apply(vec![Change::Put(outage(1)), wait(1, "10.0.0.1", SINCE)]).await.unwrap();
+    bed.local.apply(vec![Change::Put(outage(1)), wait(1, "10.0.0.1", SINCE)]).await.unwrap();
     let failed: Result<(), _> = bed
         .store
         .database
@@ -220,7 +220,7 @@ async fn an_address_that_was_rolled_back_is_not_told() {
         })
         .await;
     failed.expect_err("it must fail");
-    assert_eq!(bed.store.apply(vec![Change::Close(closing(&[1]))]).await.unwrap().letters, 0);
+    assert_eq!(bed.local.apply(vec![Change::Close(closing(&[1]))]).await.unwrap().letters, 0);
 }
 
 /// The queries that `status` and the delivery loop run all the time must not walk through a million letters.
@@ -270,8 +270,11 @@ async fn words_of_an_older_schema_are_kept() {
     }
     drop(conn);
     let store = Store::open(&path).unwrap();
-    let letters =
-        store.take_due(monitor_core::domain::UnixMs(2_000), 10, std::time::Duration::from_secs(1)).await.unwrap();
+    let letters = store
+        .outbox()
+        .take_due(monitor_core::domain::UnixMs(2_000), 10, std::time::Duration::from_secs(1))
+        .await
+        .unwrap();
     let ready = ready(&letters[0]);
     assert_eq!(letters[0].key, "ringback.-7.1000.abcdef00112233445566778899aabbcc");
     assert_eq!((ready.subject.as_str(), ready.text.as_str(), ready.unsubscribe), ("down", "it is", true));

@@ -61,7 +61,7 @@ async fn a_recovery_looks_up_the_book_as_it_is_then() {
     let bed = Bed::fresh();
     let recover = async |id: i64| {
         let story = vec![Change::Put(outage(id)), wait(id, "10.0.0.7", SINCE), Change::Close(closing(&[id]))];
-        bed.store.apply(story).await.unwrap();
+        bed.local.apply(story).await.unwrap();
         bed.letters().await.iter().find(|letter| letter.services()[0].outage.0 == id).map(|letter| letter.to.clone())
     };
     assert_eq!(recover(1).await, None);
@@ -81,7 +81,7 @@ async fn a_copy_of_another_book_is_the_same_whatever_was_there() {
     let other =
         [address("10.0.0.2", "new@example"), configured("10.0.0.3", "file@example"), address("::/0", "6@example")];
     for _ in 0..2 {
-        bed.store.copy_addresses(&other).await.unwrap();
+        bed.local.copy_addresses(&other).await.unwrap();
         let mut kept = bed.store.addresses().await.unwrap();
         kept.sort_by_key(|entry| entry.mail.clone());
         assert_eq!(kept, [other[2].clone(), other[1].clone(), other[0].clone()]);

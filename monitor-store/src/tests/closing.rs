@@ -25,11 +25,11 @@ async fn a_waiting_client_gets_one_letter_with_everything_a_mail_needs() {
     bed.store.put_addresses(vec![entry]).await.unwrap();
     bed.store.set_server_name(OutageId(1), "www.example".to_owned()).await.unwrap();
     bed.store.set_letter_lifetime(Duration::from_secs(60));
-    bed.store
+    bed.local
         .apply(vec![wait(1, "10.0.0.7", UnixMs(1_000_100)), wait(1, "10.0.0.7", UnixMs(1_000_200))])
         .await
         .unwrap();
-    let applied = bed.store.apply(vec![Change::Close(closing(&[1]))]).await.unwrap();
+    let applied = bed.local.apply(vec![Change::Close(closing(&[1]))]).await.unwrap();
     assert_eq!(applied, Applied { letters: 1, untold: 0 });
 
     let bed = bed.reopened();
@@ -55,7 +55,7 @@ async fn a_waiting_client_gets_one_letter_with_everything_a_mail_needs() {
     let ended = &bed.store.outages(true, 1).await.unwrap()[0];
     assert_eq!((ended.ended, ended.recovery), (Some(RECOVERED), Some(Recovery::Answered)));
     assert_eq!((ended.clients, ended.letters), (1, 1));
-    assert!(bed.store.restore().await.unwrap().outages.is_empty());
+    assert!(bed.local.restore().await.unwrap().outages.is_empty());
 }
 
 // proves: F-19
@@ -63,8 +63,8 @@ async fn a_waiting_client_gets_one_letter_with_everything_a_mail_needs() {
 async fn a_client_with_no_address_gets_nothing_and_leaves_the_list() {
     let bed = Bed::with_outages(&[1]).await;
     bed.store.put_addresses(vec![address("10.0.0.1", "a@example")]).await.unwrap();
-    bed.store.apply(vec![wait(1, "10.0.0.1", SINCE), wait(1, "10.0.0.2", SINCE)]).await.unwrap();
-    let applied = bed.store.apply(vec![Change::Close(closing(&[1]))]).await.unwrap();
+    bed.local.apply(vec![wait(1, "10.0.0.1", SINCE), wait(1, "10.0.0.2", SINCE)]).await.unwrap();
+    let applied = bed.local.apply(vec![Change::Close(closing(&[1]))]).await.unwrap();
     assert_eq!(applied, Applied { letters: 1, untold: 1 });
     assert_eq!(recipients(&bed).await, ["a@example"]);
     assert!(bed.store.waiting(None, 10).await.unwrap().is_empty());
@@ -78,9 +78,9 @@ async fn a_client_whose_latest_attempt_is_too_old_is_not_told() {
         .put_addresses(vec![address("10.0.0.1", "old@example"), address("10.0.0.2", "new@example")])
         .await
         .unwrap();
-    bed.store.apply(vec![wait(1, "10.0.0.1", UnixMs(99)), wait(1, "10.0.0.2", UnixMs(100))]).await.unwrap();
+    bed.local.apply(vec![wait(1, "10.0.0.1", UnixMs(99)), wait(1, "10.0.0.2", UnixMs(100))]).await.unwrap();
     let closing = Closing { tell_since: UnixMs(100), ..closing(&[1]) };
-    let applied = bed.store.apply(vec![Change::Close(closing)]).await.unwrap();
+    let applied = bed.local.apply(vec![Change::Close(closing)]).await.unwrap();
     assert_eq!(applied, Applied { letters: 1, untold: 1 });
     assert_eq!(recipients(&bed).await, ["new@example"]);
     assert!(bed.store.waiting(None, 10).await.unwrap().is_empty());
@@ -94,7 +94,7 @@ async fn who_got_through_is_left_out_only_when_asked() {
         let connected = Change::Connected { outage: OutageId(1), client: client("10.0.0.1"), at: RECOVERED };
         let closing = Closing { skip_connected, ..closing(&[1]) };
         let changes = vec![wait(1, "10.0.0.1", SINCE), connected, Change::Close(closing)];
-        let applied = bed.store.apply(changes).await.unwrap();
+        let applied = bed.local.apply(changes).await.unwrap();
         assert_eq!(applied, Applied { letters: told, untold: 1 - told });
         assert_eq!(bed.letters().await.len() as u64, told);
     }
@@ -116,8 +116,8 @@ async fn a_person_in_several_lists_or_with_several_machines_gets_one_letter() {
         evidence: Failure::KnownFailed,
     };
     let changes = vec![known, wait(1, "10.0.0.2", UnixMs(200)), wait(3, "10.0.0.2", UnixMs(400))];
-    bed.store.apply(changes).await.unwrap();
-    let applied = bed.store.apply(vec![Change::Close(closing(&[1, 2, 3]))]).await.unwrap();
+    bed.local.apply(changes).await.unwrap();
+    let applied = bed.local.apply(vec![Change::Close(closing(&[1, 2, 3]))]).await.unwrap();
     assert_eq!(applied, Applied { letters: 1, untold: 0 });
 
     let letters = bed.letters().await;
@@ -137,14 +137,14 @@ async fn a_recovery_that_is_applied_again_tells_nobody_twice_and_reopens_nothing
     let bed = Bed::fresh();
     bed.store.put_addresses(vec![address("10.0.0.1", "a@example")]).await.unwrap();
     let story = vec![Change::Put(outage(1)), wait(1, "10.0.0.1", SINCE), Change::Close(closing(&[1]))];
-    assert_eq!(bed.store.apply(story.clone()).await.unwrap().letters, 1);
+    assert_eq!(bed.local.apply(story.clone()).await.unwrap().letters, 1);
     let before = bed.store.outages(true, 9).await.unwrap();
 
-    assert_eq!(bed.store.apply(story).await.unwrap(), Applied::default());
+    assert_eq!(bed.local.apply(story).await.unwrap(), Applied::default());
     let late = Outage { failures: 9, latest: RECOVERED, phase: Phase::Suspected, ..outage(1) };
-    assert_eq!(bed.store.apply(vec![Change::Put(late)]).await.unwrap(), Applied::default());
+    assert_eq!(bed.local.apply(vec![Change::Put(late)]).await.unwrap(), Applied::default());
     assert_eq!(bed.letters().await.len(), 1);
-    assert_eq!(bed.store.outbox_counts().await.unwrap().queued, 1);
+    assert_eq!(bed.outbox.counts().await.unwrap().queued, 1);
     assert_eq!(bed.store.outages(true, 9).await.unwrap(), before);
     assert!(bed.store.waiting(None, 9).await.unwrap().is_empty());
 }
@@ -155,7 +155,7 @@ async fn a_second_outage_of_the_same_service_is_told_again() {
     bed.store.put_addresses(vec![address("10.0.0.1", "a@example")]).await.unwrap();
     for id in [1, 2] {
         let story = vec![Change::Put(outage(id)), wait(id, "10.0.0.1", SINCE), Change::Close(closing(&[id]))];
-        bed.store.apply(story).await.unwrap();
+        bed.local.apply(story).await.unwrap();
     }
     assert_eq!(bed.letters().await.len(), 2);
 }
@@ -168,8 +168,8 @@ async fn a_list_of_many_pages_is_told_without_a_gap_at_the_seams() {
     let who: Vec<_> = (0..10_000_u32).map(|n| std::net::Ipv4Addr::from(0x0a00_0000 + n).to_string()).collect();
     let entries = who.iter().step_by(2).map(|who| address(who, &format!("{who}@example"))).collect();
     bed.store.put_addresses(entries).await.unwrap();
-    bed.store.apply(who.iter().map(|who| wait(1, who, SINCE)).collect()).await.unwrap();
-    let applied = bed.store.apply(vec![Change::Close(closing(&[1]))]).await.unwrap();
+    bed.local.apply(who.iter().map(|who| wait(1, who, SINCE)).collect()).await.unwrap();
+    let applied = bed.local.apply(vec![Change::Close(closing(&[1]))]).await.unwrap();
     assert_eq!(applied, Applied { letters: 5_000, untold: 5_000 });
 
     let mut told: Vec<_> = bed.letters().await.into_iter().map(|letter| client_of(&letter).to_string()).collect();
@@ -187,11 +187,11 @@ async fn one_person_s_machines_on_many_pages_are_told_of_together() {
     let waits = |machines: u32| -> Vec<_> {
         (0..machines).map(|n| wait(1, &std::net::Ipv4Addr::from(0x0a00_0000 + n).to_string(), SINCE)).collect()
     };
-    bed.store.apply(waits(3_001)).await.unwrap();
+    bed.local.apply(waits(3_001)).await.unwrap();
     // Some are there and some are new.
-    bed.store.apply(waits(9_003)).await.unwrap();
+    bed.local.apply(waits(9_003)).await.unwrap();
     assert_eq!(bed.store.outages(false, 1).await.unwrap()[0].clients, 9_003);
-    let applied = bed.store.apply(vec![Change::Close(closing(&[1]))]).await.unwrap();
+    let applied = bed.local.apply(vec![Change::Close(closing(&[1]))]).await.unwrap();
     assert_eq!(applied, Applied { letters: 1, untold: 0 });
 
     let letters = bed.letters().await;

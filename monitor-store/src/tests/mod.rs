@@ -15,7 +15,7 @@ use monitor_core::{
 use tempfile::TempDir;
 
 pub(crate) use self::server::Server;
-use super::{Location, Store};
+use super::{LocalStore, Location, Outbox, SharedStore, Store};
 
 /// An empty database that is gone when this is dropped.
 pub(crate) trait Place: Sized {
@@ -51,9 +51,12 @@ impl Place for File {
     }
 }
 
-/// A fresh store, and where it lives.
+/// A fresh database behind each type that a caller may get, and where it lives.
 pub(crate) struct Bed<P> {
     pub(crate) store: Store,
+    pub(crate) local: LocalStore,
+    pub(crate) shared: SharedStore,
+    pub(crate) outbox: Outbox,
     place: P,
 }
 
@@ -69,12 +72,14 @@ impl<P: Place> Bed<P> {
     }
 
     fn of(place: P) -> Self {
-        Self { store: Store::at(&P::located(&place.name())).unwrap(), place }
+        let store = Store::at(&P::located(&place.name())).unwrap();
+        let (local, shared) = (LocalStore::of(store.clone()), SharedStore::of(store.clone()));
+        Self { outbox: store.outbox(), store, local, shared, place }
     }
 
     /// The store alone, of a database that another process made.
-    fn of_name(name: &str) -> Store {
-        Store::at(&P::located(name)).unwrap()
+    fn of_name(name: &str) -> LocalStore {
+        LocalStore::at(&P::located(name)).unwrap()
     }
 
     /// What another process finds it by.
@@ -95,14 +100,14 @@ impl<P: Place> Bed<P> {
     /// Applies `changes` to a store with these outages open.
     pub(crate) async fn with_outages(ids: &[i64]) -> Self {
         let bed = Self::fresh();
-        bed.store.apply(ids.iter().map(|id| Change::Put(outage(*id))).collect()).await.unwrap();
+        bed.local.apply(ids.iter().map(|id| Change::Put(outage(*id))).collect()).await.unwrap();
         bed
     }
 
     /// Every letter that is queued, by id.
     pub(crate) async fn letters(&self) -> Vec<Letter> {
         // A lease of no length leaves the queue as it is.
-        let mut letters = self.store.take_due(UnixMs(i64::MAX / 2), u32::MAX, Duration::ZERO).await.unwrap();
+        let mut letters = self.outbox.take_due(UnixMs(i64::MAX / 2), u32::MAX, Duration::ZERO).await.unwrap();
         letters.sort_by_key(|letter| letter.id);
         letters
     }

@@ -167,7 +167,7 @@ async fn compare(batches: Vec<Vec<Change>>) -> Result<(), TestCaseError> {
             expected.letters += applied.letters;
             expected.untold += applied.untold;
         }
-        prop_assert_eq!(bed.store.apply(batch).await.unwrap(), expected);
+        prop_assert_eq!(bed.local.apply(batch).await.unwrap(), expected);
 
         let waiting: BTreeMap<_, _> = bed
             .store
@@ -192,7 +192,7 @@ async fn compare(batches: Vec<Vec<Change>>) -> Result<(), TestCaseError> {
             prop_assert_eq!(record.clients, listed as u64);
         }
     }
-    let restored = bed.store.restore().await.unwrap();
+    let restored = bed.local.restore().await.unwrap();
     prop_assert_eq!(restored.outages.iter().map(|o| o.id).collect::<BTreeSet<_>>(), model.open);
 
     let mut told: Vec<Told> = bed
@@ -201,7 +201,7 @@ async fn compare(batches: Vec<Vec<Change>>) -> Result<(), TestCaseError> {
         .into_iter()
         .map(|letter| (letter.to.to_lowercase(), letter.services().iter().map(|s| s.outage).collect()))
         .collect();
-    prop_assert_eq!(bed.store.outbox_counts().await.unwrap().queued, told.len() as u64);
+    prop_assert_eq!(bed.outbox.counts().await.unwrap().queued, told.len() as u64);
     told.sort();
     model.letters.sort();
     prop_assert_eq!(told, model.letters);

@@ -21,19 +21,19 @@ fn letter(key: &str, to: &str) -> ReadyLetter {
 
 #[tokio::test]
 async fn a_letter_that_is_written_twice_is_one() {
-    let Bed { store, .. } = &Bed::fresh();
+    let Bed { store, outbox, .. } = &Bed::fresh();
     let both = vec![letter("down.1.a", "a@example.test"), letter("down.1.b", "B@example.test")];
     assert_eq!(store.put_letters(both.clone()).await.unwrap(), 2);
     assert_eq!(store.put_letters(both).await.unwrap(), 0);
     assert_eq!(store.put_letters(vec![letter("down.2.b", "b@example.test")]).await.unwrap(), 1);
-    assert_eq!(store.outbox_counts().await.unwrap().queued, 3);
-    let letters = store.take_due(UnixMs(2_000), 10, Duration::from_secs(1)).await.unwrap();
+    assert_eq!(outbox.counts().await.unwrap().queued, 3);
+    let letters = outbox.take_due(UnixMs(2_000), 10, Duration::from_secs(1)).await.unwrap();
     assert_eq!(letters.len(), 3);
     assert_eq!((letters[0].key.as_str(), ready(&letters[0])), ("down.1.a", &letter("down.1.a", "").ready));
     // Given up, it is shown by its subject.
     let dead = Outcome::Dead { at: UnixMs(3_000), reason: "550".to_owned() };
-    store.record(vec![(letters[0].id, dead)]).await.unwrap();
-    let dead = store.dead_letters(10).await.unwrap();
+    outbox.record(vec![(letters[0].id, dead)]).await.unwrap();
+    let dead = outbox.dead_letters(10).await.unwrap();
     assert_eq!((dead[0].service, dead[0].subject.as_deref()), (None, Some("down")));
 }
 
@@ -65,25 +65,25 @@ async fn operators_are_told_of_opening_and_end_once_whoever_waits() {
     bed.store
         .set_notices(notices(&["ops@example.net", "OPS@example.net", "boss@example.net"], &[NoticeKind::Unanswered]));
     let suspected = Outage { phase: Phase::Suspected, ..outage(1) };
-    bed.store.apply(vec![Change::Put(suspected)]).await.unwrap();
+    bed.local.apply(vec![Change::Put(suspected)]).await.unwrap();
     assert_eq!(bed.store.tell_operators(after(10)).await.unwrap(), 0, "not confirmed");
     let open = vec![Change::Put(outage(1)), wait(1, "198.18.0.1", SINCE), wait(1, "198.18.0.2", SINCE)];
-    bed.store.apply(open.clone()).await.unwrap();
+    bed.local.apply(open.clone()).await.unwrap();
     assert_eq!(bed.store.tell_operators(crate::clock::now()).await.unwrap(), 0, "others are waited for");
     assert_eq!(bed.store.notices_waiting().await.unwrap(), 2);
     assert_eq!(bed.store.tell_operators(after(10)).await.unwrap(), 2);
     assert_eq!(bed.store.notices_waiting().await.unwrap(), 0);
-    bed.store.apply(open).await.unwrap();
+    bed.local.apply(open).await.unwrap();
     let refused = Outage { evidence: Failure::Refused, ..outage(2) };
-    bed.store.apply(vec![Change::Put(refused)]).await.unwrap();
+    bed.local.apply(vec![Change::Put(refused)]).await.unwrap();
     assert_eq!(
         bed.store.tell_operators(after(1000)).await.unwrap(),
         0,
         "it is told already; the other is not of the kind"
     );
     let end = vec![Change::Close(closing(&[1, 2]))];
-    bed.store.apply(end.clone()).await.unwrap();
-    bed.store.apply(end).await.unwrap();
+    bed.local.apply(end.clone()).await.unwrap();
+    bed.local.apply(end).await.unwrap();
     assert_eq!(bed.store.tell_operators(after(20)).await.unwrap(), 0, "too soon after the opening");
     assert_eq!(bed.store.tell_operators(after(1000)).await.unwrap(), 2);
     assert_eq!(bed.store.tell_operators(after(10_000)).await.unwrap(), 0);
@@ -102,18 +102,18 @@ async fn what_comes_within_the_pause_is_one_message_also_over_restarts() {
     let bed = Bed::fresh();
     let settings = || notices(&["ops@example.net"], &[]);
     bed.store.set_notices(settings());
-    bed.store.apply(vec![Change::Put(outage(1))]).await.unwrap();
+    bed.local.apply(vec![Change::Put(outage(1))]).await.unwrap();
     assert_eq!(bed.store.tell_operators(after(10)).await.unwrap(), 1);
     let bed = bed.reopened();
     bed.store.set_notices(settings());
-    bed.store.apply(vec![Change::Put(outage(2)), Change::Put(outage(3)), Change::Put(outage(4))]).await.unwrap();
+    bed.local.apply(vec![Change::Put(outage(2)), Change::Put(outage(3)), Change::Put(outage(4))]).await.unwrap();
     let peer = |back| Peer { name: "web2".to_owned(), addresses: Vec::new(), since: UnixMs(5_000), back };
     for _ in 0..2 {
         // As after a crash between the commit and its answer.
         bed.store.note_peer(peer(None), crate::clock::now()).await.unwrap();
     }
-    bed.store.apply(vec![Change::Close(closing(&[1, 2]))]).await.unwrap();
-    bed.store.apply(vec![Change::Discard { outage: OutageId(3), at: RECOVERED }]).await.unwrap();
+    bed.local.apply(vec![Change::Close(closing(&[1, 2]))]).await.unwrap();
+    bed.local.apply(vec![Change::Discard { outage: OutageId(3), at: RECOVERED }]).await.unwrap();
     assert_eq!(bed.store.tell_operators(after(20)).await.unwrap(), 0);
     let bed = bed.reopened();
     bed.store.set_notices(settings());
@@ -138,14 +138,14 @@ async fn what_comes_within_the_pause_is_one_message_also_over_restarts() {
 async fn who_is_taken_out_of_the_configuration_is_not_told() {
     let bed = Bed::fresh();
     bed.store.set_notices(notices(&["ops@example.net", "gone@example.net"], &[]));
-    bed.store.apply(vec![Change::Put(outage(1)), Change::Put(outage(2))]).await.unwrap();
+    bed.local.apply(vec![Change::Put(outage(1)), Change::Put(outage(2))]).await.unwrap();
     bed.store.set_notices(notices(&["ops@example.net"], &[]));
-    bed.store.apply(vec![Change::Close(closing(&[1]))]).await.unwrap();
+    bed.local.apply(vec![Change::Close(closing(&[1]))]).await.unwrap();
     assert_eq!(bed.store.tell_operators(after(10)).await.unwrap(), 1);
     assert_eq!(bed.store.tell_operators(after(1000)).await.unwrap(), 0);
     // What was told is forgotten, but not of an outage that goes on: its end is told to the same.
     bed.store.prune(after(10_000)).await.unwrap();
-    bed.store.apply(vec![Change::Close(closing(&[2]))]).await.unwrap();
+    bed.local.apply(vec![Change::Close(closing(&[2]))]).await.unwrap();
     assert_eq!(bed.store.tell_operators(after(1000)).await.unwrap(), 1);
     assert_eq!(messages(&bed, "gone@example.net").await, []);
 }

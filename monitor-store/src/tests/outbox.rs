@@ -20,12 +20,12 @@ async fn with_letters(count: u8) -> Bed {
     bed.store.put_addresses(who.iter().map(|who| address(who, &format!("{who}@example"))).collect()).await.unwrap();
     let mut changes: Vec<_> = who.iter().map(|who| wait(1, who, SINCE)).collect();
     changes.push(Change::Close(closing(&[1])));
-    bed.store.apply(changes).await.unwrap();
+    bed.local.apply(changes).await.unwrap();
     bed
 }
 
 async fn take(bed: &Bed, now: UnixMs, limit: u32) -> Vec<LetterId> {
-    bed.store.take_due(now, limit, LEASE).await.unwrap().iter().map(|letter| letter.id).collect()
+    bed.outbox.take_due(now, limit, LEASE).await.unwrap().iter().map(|letter| letter.id).collect()
 }
 
 fn retry(at: UnixMs) -> Outcome {
@@ -35,14 +35,14 @@ fn retry(at: UnixMs) -> Outcome {
 #[tokio::test]
 async fn a_letter_is_given_out_once_per_lease() {
     let bed = with_letters(3).await;
-    assert_eq!(bed.store.next_due().await.unwrap(), Some(RECOVERED));
+    assert_eq!(bed.outbox.next_due().await.unwrap(), Some(RECOVERED));
     assert!(take(&bed, UnixMs(RECOVERED.0 - 1), 9).await.is_empty());
     let first = take(&bed, RECOVERED, 2).await;
     let second = take(&bed, RECOVERED, 2).await;
     assert_eq!((first.len(), second.len()), (2, 1));
     assert!(!first.contains(&second[0]));
     let end = RECOVERED + LEASE;
-    assert_eq!(bed.store.next_due().await.unwrap(), Some(end));
+    assert_eq!(bed.outbox.next_due().await.unwrap(), Some(end));
     assert!(take(&bed, UnixMs(end.0 - 1), 9).await.is_empty());
     assert_eq!(take(&bed, end, 9).await.len(), 3);
 }
@@ -52,10 +52,10 @@ async fn leases_of_an_earlier_process_end_but_a_pause_before_a_retry_does_not() 
     let bed = with_letters(2).await;
     let taken = take(&bed, RECOVERED, 9).await;
     let later = UnixMs(RECOVERED.0 + 60_000);
-    bed.store.record(vec![(taken[0], retry(later))]).await.unwrap();
+    bed.outbox.record(vec![(taken[0], retry(later))]).await.unwrap();
     let bed = bed.reopened();
     assert!(take(&bed, RECOVERED, 9).await.is_empty());
-    bed.store.release_leases().await.unwrap();
+    bed.outbox.release_leases().await.unwrap();
     assert_eq!(take(&bed, RECOVERED, 9).await, taken[1..]);
     assert_eq!(take(&bed, later, 1).await.len(), 1);
 }
@@ -66,7 +66,7 @@ async fn outcomes_move_letters_and_the_numbers_follow() {
     let taken = take(&bed, RECOVERED, 9).await;
     let later = UnixMs(RECOVERED.0 + 30_000);
     let dead = |reason: &str| Outcome::Dead { at: later, reason: reason.to_owned() };
-    bed.store
+    bed.outbox
         .record(vec![
             (taken[0], Outcome::Delivered { at: RECOVERED }),
             (taken[1], retry(later)),
@@ -83,15 +83,15 @@ async fn outcomes_move_letters_and_the_numbers_follow() {
         oldest_queued: Some(RECOVERED),
         last_error: Some("550 no such user".to_owned()),
     };
-    assert_eq!(bed.store.outbox_counts().await.unwrap(), after_first);
-    assert_eq!(bed.store.next_due().await.unwrap(), Some(later));
+    assert_eq!(bed.outbox.counts().await.unwrap(), after_first);
+    assert_eq!(bed.outbox.next_due().await.unwrap(), Some(later));
 
-    let again = bed.store.take_due(later, 9, LEASE).await.unwrap();
+    let again = bed.outbox.take_due(later, 9, LEASE).await.unwrap();
     assert_eq!(
         again.iter().map(|letter| (letter.id, letter.tries)).collect::<Vec<_>>(),
         [(taken[1], 1), (taken[2], 1)]
     );
-    bed.store
+    bed.outbox
         .record(vec![
             (taken[1], retry(later)),
             (taken[2], Outcome::Delivered { at: later }),
@@ -101,7 +101,7 @@ async fn outcomes_move_letters_and_the_numbers_follow() {
         ])
         .await
         .unwrap();
-    bed.store.record(vec![(taken[1], dead("expired"))]).await.unwrap();
+    bed.outbox.record(vec![(taken[1], dead("expired"))]).await.unwrap();
     let bed = bed.reopened();
     let at_the_end = OutboxCounts {
         queued: 0,
@@ -111,8 +111,8 @@ async fn outcomes_move_letters_and_the_numbers_follow() {
         oldest_queued: None,
         last_error: Some("expired".to_owned()),
     };
-    assert_eq!(bed.store.outbox_counts().await.unwrap(), at_the_end);
-    assert_eq!(bed.store.next_due().await.unwrap(), None);
+    assert_eq!(bed.outbox.counts().await.unwrap(), at_the_end);
+    assert_eq!(bed.outbox.next_due().await.unwrap(), None);
     let dead = |id, n: u8, reason: &str| DeadLetter {
         id,
         to: format!("10.0.0.{n}@example"),
@@ -122,6 +122,6 @@ async fn outcomes_move_letters_and_the_numbers_follow() {
         reason: reason.to_owned(),
     };
     let dead = [dead(taken[3], 4, "550 no such user"), dead(taken[1], 2, "expired")];
-    assert_eq!(bed.store.dead_letters(9).await.unwrap(), dead);
-    assert_eq!(bed.store.dead_letters(1).await.unwrap(), dead[..1]);
+    assert_eq!(bed.outbox.dead_letters(9).await.unwrap(), dead);
+    assert_eq!(bed.outbox.dead_letters(1).await.unwrap(), dead[..1]);
 }

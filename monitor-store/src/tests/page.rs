@@ -32,7 +32,7 @@ async fn a_no_counts_for_its_outage_until_a_yes() {
     bed.store.register(OutageId(2), client(WHO), typed("b@example", SINCE)).await.unwrap();
     let mut told = Vec::new();
     for id in [1, 2, 3] {
-        let applied = bed.store.apply(vec![wait(id, WHO, SINCE), Change::Close(closing(&[id]))]).await.unwrap();
+        let applied = bed.local.apply(vec![wait(id, WHO, SINCE), Change::Close(closing(&[id]))]).await.unwrap();
         told.push(applied.letters);
     }
     assert_eq!(told, [0, 1, 1]);

@@ -49,7 +49,7 @@ async fn closed(key: &Key, fallback: Option<Duration>) -> Bed {
     bed.store.set_relays(key.relays(fallback, Deliver::Relay));
     bed.store.put_addresses(vec![address("198.18.0.1", "a@example.net")]).await.unwrap();
     let changes = vec![wait(1, "198.18.0.1", SINCE), wait(1, "198.18.0.2", SINCE), Change::Close(closing(&[1]))];
-    let applied = bed.store.apply(changes).await.unwrap();
+    let applied = bed.local.apply(changes).await.unwrap();
     assert_eq!((applied.letters, applied.untold), (1, 0));
     bed
 }
@@ -104,10 +104,10 @@ async fn a_closing_writes_one_list_in_place_of_letters() {
     assert_eq!(clients, ["198.18.0.1", "198.18.0.2"]);
     assert_eq!((list.service(), list.since, list.recovered), (service(1), SINCE, RECOVERED));
     assert!(bed.store.waiting(None, 10).await.unwrap().is_empty());
-    assert_eq!(bed.store.outbox_counts().await.unwrap().queued, 1);
+    assert_eq!(bed.outbox.counts().await.unwrap().queued, 1);
     assert_eq!(bed.store.lists(10).await.unwrap()[0].state, ListState::Pending);
     // The same recovery again, as after a crash: no second list.
-    let again = bed.store.apply(vec![Change::Close(closing(&[1]))]).await.unwrap();
+    let again = bed.local.apply(vec![Change::Close(closing(&[1]))]).await.unwrap();
     assert_eq!(again.letters, 0);
     assert_eq!(bed.store.lists(10).await.unwrap().len(), 1);
 }
@@ -117,11 +117,11 @@ async fn nobody_waits_no_list_and_direct_means_letters() {
     let key = Key::new();
     let bed = Bed::with_outages(&[1, 2]).await;
     bed.store.set_relays(key.relays(None, Deliver::Relay));
-    assert_eq!(bed.store.apply(vec![Change::Close(closing(&[1]))]).await.unwrap().letters, 0);
+    assert_eq!(bed.local.apply(vec![Change::Close(closing(&[1]))]).await.unwrap().letters, 0);
     bed.store.set_relays(key.relays(None, Deliver::Direct));
     bed.store.put_addresses(vec![address("198.18.0.1", "a@example.net")]).await.unwrap();
     let changes = vec![wait(2, "198.18.0.1", SINCE), Change::Close(closing(&[2]))];
-    bed.store.apply(changes).await.unwrap();
+    bed.local.apply(changes).await.unwrap();
     let letters = bed.letters().await;
     assert_eq!(letters.iter().map(|letter| letter.to.as_str()).collect::<Vec<_>>(), ["a@example.net"]);
     assert_eq!(recovered(&letters[0]).services.len(), 1);
@@ -159,7 +159,7 @@ async fn without_a_receipt_the_clients_on_record_get_letters_of_our_own_once() {
     assert_eq!(letters.len(), 1, "the list itself does not go out any more: {letters:?}");
     assert_eq!((letters[0].to.as_str(), letters[0].services().len()), ("a@example.net", 1));
     assert_eq!(bed.store.lists(10).await.unwrap()[0].state, ListState::Direct);
-    assert_eq!(bed.store.outbox_counts().await.unwrap().queued, 1);
+    assert_eq!(bed.outbox.counts().await.unwrap().queued, 1);
 }
 
 #[tokio::test]
@@ -247,7 +247,7 @@ async fn lists_are_counted_by_state() {
     assert_eq!(bed.store.list_states().await.unwrap(), []);
     bed.store.set_relays(key.relays(None, Deliver::Relay));
     for id in [1, 2, 3] {
-        bed.store.apply(vec![wait(id, "198.18.0.1", SINCE), Change::Close(closing(&[id]))]).await.unwrap();
+        bed.local.apply(vec![wait(id, "198.18.0.1", SINCE), Change::Close(closing(&[id]))]).await.unwrap();
     }
     let list = list_in(&bed.letters().await[0], &key);
     let receipt = Receipt::new(&list, &key.ring(), 1, 0, crate::clock::now());

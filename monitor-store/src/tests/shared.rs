@@ -8,7 +8,7 @@ use monitor_core::{
 };
 
 use super::{Bed, RECOVERED, SINCE, address, client, client_of, closing, outage, service, wait};
-use crate::{Applied, Elsewhere, Gateway, Spooled, Store};
+use crate::{Applied, Elsewhere, Gateway, SharedStore, Spooled};
 
 /// After the recovery.
 const LATER: UnixMs = UnixMs(3_000_000);
@@ -22,7 +22,7 @@ fn seen_as(own: i64) -> Outage {
     Outage { id: OutageId(own), service: service(1), ..outage(own) }
 }
 
-async fn share(store: &Store, name: &str, number: i64, changes: Vec<Change>) -> Applied {
+async fn share(store: &SharedStore, name: &str, number: i64, changes: Vec<Change>) -> Applied {
     store.share(gateway(name), Spooled { number, changes }, LATER).await.unwrap()
 }
 
@@ -42,17 +42,17 @@ async fn told(bed: &Bed) -> Vec<String> {
 #[tokio::test]
 async fn an_outage_that_two_gateways_see_is_one_and_each_client_is_told_once() {
     let bed = with_addresses(&["10.0.0.1", "10.0.0.2"]).await;
-    let store = &bed.store;
+    let store = &bed.shared;
     let one = Outage { failures: 3, ..seen_as(1) };
     let two = Outage { since: UnixMs(SINCE.0 - 5), failures: 2, ..seen_as(9) };
     share(store, "a", 1, vec![Change::Put(one), wait(1, "10.0.0.1", SINCE)]).await;
     share(store, "b", 1, vec![Change::Put(two), wait(9, "10.0.0.2", SINCE), wait(9, "10.0.0.1", SINCE)]).await;
-    let outages = store.outages(true, 9).await.unwrap();
+    let outages = bed.store.outages(true, 9).await.unwrap();
     let [common] = outages.as_slice() else { panic!("{outages:?}") };
     assert_eq!((common.clients, common.outage.failures, common.outage.since), (2, 5, two.since));
     // A gateway's count is its own: said again, it adds only what is new.
     share(store, "b", 2, vec![Change::Put(Outage { failures: 4, ..two })]).await;
-    assert_eq!(store.outages(true, 9).await.unwrap()[0].outage.failures, 7);
+    assert_eq!(bed.store.outages(true, 9).await.unwrap()[0].outage.failures, 7);
 
     let applied = share(store, "b", 3, vec![Change::Close(closing(&[9]))]).await;
     assert_eq!(applied, Applied { letters: 2, untold: 0 });
@@ -65,23 +65,23 @@ async fn an_outage_that_two_gateways_see_is_one_and_each_client_is_told_once() {
 async fn a_batch_that_comes_twice_counts_once() {
     let bed = with_addresses(&["10.0.0.1"]).await;
     for _ in 0..2 {
-        share(&bed.store, "a", 5, vec![Change::Put(seen_as(1)), wait(1, "10.0.0.1", SINCE)]).await;
+        share(&bed.shared, "a", 5, vec![Change::Put(seen_as(1)), wait(1, "10.0.0.1", SINCE)]).await;
     }
     let waiting = bed.store.waiting(None, 9).await.unwrap();
     assert_eq!(waiting.iter().map(|w| w.attempts).collect::<Vec<_>>(), [1]);
     for _ in 0..2 {
-        share(&bed.store, "a", 6, vec![Change::Close(closing(&[1]))]).await;
+        share(&bed.shared, "a", 6, vec![Change::Close(closing(&[1]))]).await;
     }
     assert_eq!(told(&bed).await.len(), 1);
     // Another gateway's numbers are its own.
-    share(&bed.store, "b", 5, vec![Change::Put(Outage { since: LATER, latest: LATER, ..seen_as(1) })]).await;
-    assert_eq!(bed.store.restore().await.unwrap().outages.len(), 1);
+    share(&bed.shared, "b", 5, vec![Change::Put(Outage { since: LATER, latest: LATER, ..seen_as(1) })]).await;
+    assert_eq!(bed.local.restore().await.unwrap().outages.len(), 1);
 }
 
 #[tokio::test]
 async fn each_gateway_is_told_of_the_others_outages_and_of_the_ends_of_its_own() {
     let bed = Bed::fresh();
-    let store = &bed.store;
+    let store = &bed.shared;
     share(store, "a", 1, vec![Change::Put(seen_as(4))]).await;
     assert_eq!(store.follow(gateway("a"), LATER).await.unwrap().opened, []);
     let following = store.follow(gateway("b"), LATER).await.unwrap();
@@ -106,7 +106,7 @@ async fn each_gateway_is_told_of_the_others_outages_and_of_the_ends_of_its_own()
 #[tokio::test]
 async fn who_waited_at_a_gateway_that_was_late_to_say_so_is_told_too_and_nobody_twice() {
     let bed = with_addresses(&["10.0.0.1", "10.0.0.2"]).await;
-    let store = &bed.store;
+    let store = &bed.shared;
     share(store, "a", 1, vec![Change::Put(seen_as(1)), wait(1, "10.0.0.1", SINCE)]).await;
     share(store, "b", 1, vec![Change::Put(seen_as(1))]).await;
     share(store, "a", 2, vec![Change::Close(closing(&[1]))]).await;
@@ -123,20 +123,20 @@ async fn who_waited_at_a_gateway_that_was_late_to_say_so_is_told_too_and_nobody_
     let applied = share(store, "b", 2, late).await;
     assert_eq!(applied.letters, 1);
     assert_eq!(told(&bed).await, ["10.0.0.1", "10.0.0.2"]);
-    assert_eq!(store.outbox_counts().await.unwrap().queued, 2);
-    assert!(store.restore().await.unwrap().outages.is_empty());
+    assert_eq!(bed.outbox.counts().await.unwrap().queued, 2);
+    assert!(bed.local.restore().await.unwrap().outages.is_empty());
 }
 
 #[tokio::test]
 async fn what_fails_at_one_gateway_after_the_end_is_a_new_outage() {
     let bed = with_addresses(&["10.0.0.2"]).await;
-    let store = &bed.store;
+    let store = &bed.shared;
     share(store, "a", 1, vec![Change::Put(seen_as(1))]).await;
     share(store, "b", 1, vec![Change::Put(seen_as(1))]).await;
     share(store, "a", 2, vec![Change::Close(closing(&[1]))]).await;
     let again = Outage { latest: LATER, failures: 2, ..seen_as(1) };
     share(store, "b", 2, vec![Change::Put(again), wait(1, "10.0.0.2", LATER)]).await;
-    let open = store.restore().await.unwrap().outages;
+    let open = bed.local.restore().await.unwrap().outages;
     assert_eq!(open.iter().map(|o| (o.id.0, o.since)).collect::<Vec<_>>(), [(2, LATER)]);
     assert_eq!(store.follow(gateway("b"), LATER).await.unwrap().ended, [], "its outage goes on");
     assert_eq!(store.follow(gateway("a"), LATER).await.unwrap().opened.len(), 1);
@@ -145,42 +145,43 @@ async fn what_fails_at_one_gateway_after_the_end_is_a_new_outage() {
 #[tokio::test]
 async fn an_outage_that_one_gateway_gives_up_goes_on_at_the_other() {
     let bed = Bed::fresh();
-    let store = &bed.store;
+    let store = &bed.shared;
     share(store, "a", 1, vec![Change::Put(seen_as(1))]).await;
     share(store, "b", 1, vec![Change::Put(seen_as(1))]).await;
     share(store, "a", 2, vec![Change::Discard { outage: OutageId(1), at: LATER }]).await;
-    assert_eq!(store.restore().await.unwrap().outages.len(), 1);
+    assert_eq!(bed.local.restore().await.unwrap().outages.len(), 1);
     share(store, "b", 2, vec![Change::Discard { outage: OutageId(1), at: LATER }]).await;
-    assert!(store.restore().await.unwrap().outages.is_empty());
+    assert!(bed.local.restore().await.unwrap().outages.is_empty());
 }
 
 #[tokio::test]
 async fn what_one_gateway_only_suspects_does_not_doubt_what_another_knows() {
     let bed = Bed::fresh();
-    share(&bed.store, "a", 1, vec![Change::Put(seen_as(1))]).await;
-    share(&bed.store, "b", 1, vec![Change::Put(Outage { phase: Phase::Suspected, ..seen_as(1) })]).await;
-    assert_eq!(bed.store.restore().await.unwrap().outages[0].phase, Phase::Open);
+    share(&bed.shared, "a", 1, vec![Change::Put(seen_as(1))]).await;
+    share(&bed.shared, "b", 1, vec![Change::Put(Outage { phase: Phase::Suspected, ..seen_as(1) })]).await;
+    assert_eq!(bed.local.restore().await.unwrap().outages[0].phase, Phase::Open);
 }
 
 #[tokio::test]
 async fn a_gateway_keeps_what_it_commits_until_it_is_shared_and_tells_nobody_itself() {
     let bed = with_addresses(&["10.0.0.1"]).await;
-    bed.store.spool();
+    let local = bed.local.clone().spooling();
     let batches = [vec![Change::Put(outage(1)), wait(1, "10.0.0.1", SINCE)], vec![Change::Close(closing(&[1]))]];
     for batch in &batches {
-        bed.store.apply(batch.clone()).await.unwrap();
+        local.apply(batch.clone()).await.unwrap();
     }
-    bed.store.spooled().await;
+    local.spooled().await;
+    drop(local);
     assert!(bed.letters().await.is_empty());
-    let name = bed.store.gateway("host".to_owned()).await.unwrap().name;
+    let name = bed.local.gateway("host".to_owned()).await.unwrap().name;
     // As after a kill -9.
     let bed = bed.reopened();
-    let kept = bed.store.to_share(9).await.unwrap();
+    let kept = bed.local.to_share(9).await.unwrap();
     assert_eq!(kept.iter().map(|spooled| &spooled.changes).collect::<Vec<_>>(), batches.iter().collect::<Vec<_>>());
-    assert_eq!(bed.store.spool_length().await.unwrap().0, 2);
-    bed.store.was_shared(kept[0].number).await.unwrap();
-    assert_eq!(bed.store.to_share(9).await.unwrap(), kept[1..]);
-    assert_eq!(bed.store.gateway("host".to_owned()).await.unwrap().name, name);
+    assert_eq!(bed.local.spool_length().await.unwrap().0, 2);
+    bed.local.was_shared(kept[0].number).await.unwrap();
+    assert_eq!(bed.local.to_share(9).await.unwrap(), kept[1..]);
+    assert_eq!(bed.local.gateway("host".to_owned()).await.unwrap().name, name);
 }
 
 fn question(seq: u32) -> Question {
@@ -190,7 +191,7 @@ fn question(seq: u32) -> Question {
 #[tokio::test]
 async fn what_one_gateway_asks_the_others_answer_once() {
     let bed = Bed::fresh();
-    let store = &bed.store;
+    let store = &bed.shared;
     let later = |ms| UnixMs(LATER.0 + ms);
     store.ask(gateway("a"), vec![question(u32::MAX), question(7)], LATER).await.unwrap();
     assert_eq!(store.follow(gateway("a"), LATER).await.unwrap().asked, [], "its own");
@@ -214,26 +215,25 @@ async fn what_one_gateway_asks_the_others_answer_once() {
 #[tokio::test]
 async fn suspicions_that_came_to_nothing_are_forgotten_and_their_numbers_not_given_out_again() {
     let bed = Bed::fresh();
-    let store = &bed.store;
     let suspected = |id| Change::Put(Outage { phase: Phase::Suspected, ..outage(id) });
     let discard = |id| Change::Discard { outage: OutageId(id), at: RECOVERED };
-    store.apply(vec![suspected(1), discard(1), Change::Put(outage(2)), discard(2)]).await.unwrap();
-    store.apply(vec![suspected(3), suspected(4), discard(4), suspected(5), discard(5)]).await.unwrap();
-    store.forget_suspicions(RECOVERED).await.unwrap();
-    assert_eq!(store.outages(true, 9).await.unwrap().len(), 5);
-    store.forget_suspicions(LATER).await.unwrap();
-    let left: Vec<_> = store.outages(true, 9).await.unwrap().into_iter().map(|record| record.outage.id.0).collect();
+    bed.local.apply(vec![suspected(1), discard(1), Change::Put(outage(2)), discard(2)]).await.unwrap();
+    bed.local.apply(vec![suspected(3), suspected(4), discard(4), suspected(5), discard(5)]).await.unwrap();
+    bed.store.forget_suspicions(RECOVERED).await.unwrap();
+    assert_eq!(bed.store.outages(true, 9).await.unwrap().len(), 5);
+    bed.store.forget_suspicions(LATER).await.unwrap();
+    let left: Vec<_> = bed.store.outages(true, 9).await.unwrap().into_iter().map(|record| record.outage.id.0).collect();
     assert_eq!(left, [5, 3, 2]);
-    assert_eq!(store.restore().await.unwrap().next_outage, OutageId(6));
+    assert_eq!(bed.local.restore().await.unwrap().next_outage, OutageId(6));
 }
 
 // proves: F-16
 #[tokio::test]
 async fn a_server_name_is_kept_by_the_number_of_the_gateway_that_found_it() {
     let bed = Bed::fresh();
-    share(&bed.store, "a", 1, vec![Change::Put(seen_as(7))]).await;
+    share(&bed.shared, "a", 1, vec![Change::Put(seen_as(7))]).await;
     let name = |gateway_name: &str, own: i64, name: &str| {
-        bed.store.set_shared_name(gateway(gateway_name), OutageId(own), name.to_owned())
+        bed.shared.set_shared_name(gateway(gateway_name), OutageId(own), name.to_owned())
     };
     name("b", 7, "wrong.example").await.unwrap();
     name("a", 8, "wrong.example").await.unwrap();
@@ -245,19 +245,17 @@ async fn a_server_name_is_kept_by_the_number_of_the_gateway_that_found_it() {
 #[tokio::test]
 async fn a_gateway_renews_and_gives_back_only_what_it_has_taken() {
     let bed = with_addresses(&["10.0.0.1"]).await;
-    share(&bed.store, "a", 1, vec![Change::Put(seen_as(1)), wait(1, "10.0.0.1", SINCE)]).await;
-    share(&bed.store, "a", 2, vec![Change::Close(closing(&[1]))]).await;
+    share(&bed.shared, "a", 1, vec![Change::Put(seen_as(1)), wait(1, "10.0.0.1", SINCE)]).await;
+    share(&bed.shared, "a", 2, vec![Change::Close(closing(&[1]))]).await;
     let lease = Duration::from_secs(60);
     let (end, later) = (RECOVERED + lease, RECOVERED + lease * 2);
-    bed.store.deliver_as(&gateway("a"), lease);
-    assert_eq!(bed.store.take_due(RECOVERED, 9, lease).await.unwrap().len(), 1);
-    bed.store.deliver_as(&gateway("b"), lease);
-    bed.store.release_leases().await.unwrap();
-    bed.store.renew_leases(later).await.unwrap();
-    assert_eq!(bed.store.next_due().await.unwrap(), Some(end), "it is the other one's");
-    bed.store.deliver_as(&gateway("a"), lease);
-    bed.store.renew_leases(later).await.unwrap();
-    assert_eq!(bed.store.next_due().await.unwrap(), Some(later));
-    bed.store.release_leases().await.unwrap();
-    assert_eq!(bed.store.take_due(RECOVERED, 9, lease).await.unwrap().len(), 1);
+    let [a, b] = ["a", "b"].map(|name| bed.shared.outbox(&gateway(name), lease));
+    assert_eq!(a.take_due(RECOVERED, 9, lease).await.unwrap().len(), 1);
+    b.release_leases().await.unwrap();
+    b.renew_leases(later).await.unwrap();
+    assert_eq!(b.next_due().await.unwrap(), Some(end), "it is the other one's");
+    a.renew_leases(later).await.unwrap();
+    assert_eq!(a.next_due().await.unwrap(), Some(later));
+    a.release_leases().await.unwrap();
+    assert_eq!(a.take_due(RECOVERED, 9, lease).await.unwrap().len(), 1);
 }

@@ -7,11 +7,11 @@ use super::Bed;
 #[tokio::test]
 async fn our_engine_keeps_its_id_and_counts_its_starts() {
     let bed = Bed::fresh();
-    let first = bed.store.start_engine().await.unwrap();
+    let first = bed.local.start_engine().await.unwrap();
     assert_eq!((first.boots, first.id.len(), first.id[0] & 0x80), (1, 13, 0x80));
-    let second = bed.reopened().store.start_engine().await.unwrap();
+    let second = bed.reopened().local.start_engine().await.unwrap();
     assert_eq!((second.boots, &second.id), (2, &first.id));
-    assert_ne!(Bed::fresh().store.start_engine().await.unwrap().id, first.id);
+    assert_ne!(Bed::fresh().local.start_engine().await.unwrap().id, first.id);
 }
 
 #[tokio::test]
@@ -19,9 +19,9 @@ async fn a_sending_engine_and_its_replay_window_are_kept() {
     let bed = Bed::fresh();
     let mut engine =
         RemoteEngine { id: vec![0x80, 0, 1], boots: 3, time: u32::MAX, received: UnixMs(5), seen: vec![(7, i32::MIN)] };
-    bed.store.apply_seen(Vec::new(), vec![engine.clone()]).await.unwrap();
+    bed.local.apply_seen(Vec::new(), vec![engine.clone()]).await.unwrap();
     engine.seen.push((u32::MAX, -1));
     engine.boots = 4;
-    bed.store.apply_seen(Vec::new(), vec![engine.clone()]).await.unwrap();
-    assert_eq!(bed.reopened().store.remote_engines().await.unwrap(), [engine]);
+    bed.local.apply_seen(Vec::new(), vec![engine.clone()]).await.unwrap();
+    assert_eq!(bed.reopened().local.remote_engines().await.unwrap(), [engine]);
 }

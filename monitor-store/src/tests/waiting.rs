@@ -16,10 +16,10 @@ fn attempt(at: i64, attempts: u32, evidence: Failure) -> Change {
 #[tokio::test]
 async fn a_client_is_listed_once_with_first_and_latest_attempt_count_and_telling_evidence() {
     let bed = Bed::with_outages(&[1]).await;
-    bed.store.apply(vec![attempt(100, 1, Failure::KnownFailed), attempt(110, 2, Failure::Refused)]).await.unwrap();
-    bed.store.apply(vec![attempt(130, 3, Failure::KnownFailed)]).await.unwrap();
+    bed.local.apply(vec![attempt(100, 1, Failure::KnownFailed), attempt(110, 2, Failure::Refused)]).await.unwrap();
+    bed.local.apply(vec![attempt(130, 3, Failure::KnownFailed)]).await.unwrap();
     // An event that comes late does not set the clock back.
-    bed.store.apply(vec![attempt(120, 1, Failure::KnownFailed)]).await.unwrap();
+    bed.local.apply(vec![attempt(120, 1, Failure::KnownFailed)]).await.unwrap();
 
     let listed = WaitingClient {
         outage: OutageId(1),
@@ -40,7 +40,7 @@ async fn a_client_is_listed_once_with_first_and_latest_attempt_count_and_telling
 async fn a_client_that_asked_is_listed_as_such_until_it_tries() {
     let bed = Bed::with_outages(&[1]).await;
     let line = async || bed.store.waiting(None, 10).await.unwrap().remove(0);
-    bed.store.apply(vec![attempt(100, 0, Failure::Asked)]).await.unwrap();
+    bed.local.apply(vec![attempt(100, 0, Failure::Asked)]).await.unwrap();
     let asked = line().await;
     assert_eq!((asked.first, asked.attempts, asked.evidence), (UnixMs(100), 0, Failure::Asked));
     for (evidence, listed) in [
@@ -51,7 +51,7 @@ async fn a_client_that_asked_is_listed_as_such_until_it_tries() {
         (Failure::KnownFailed, Failure::Refused),
         (Failure::Asked, Failure::Refused),
     ] {
-        bed.store.apply(vec![attempt(110, u32::from(evidence != Failure::Asked), evidence)]).await.unwrap();
+        bed.local.apply(vec![attempt(110, u32::from(evidence != Failure::Asked), evidence)]).await.unwrap();
         assert_eq!(line().await.evidence, listed, "after {evidence}");
     }
     assert_eq!(line().await.attempts, 3);
@@ -64,7 +64,7 @@ async fn lists_are_apart_by_outage_and_address_family() {
     let who = ["10.0.0.1", "10.0.0.2", "2001:db8::1"];
     let mut changes: Vec<_> = who.iter().map(|who| wait(1, who, SINCE)).collect();
     changes.push(wait(2, "10.0.0.1", SINCE));
-    bed.store.apply(changes).await.unwrap();
+    bed.local.apply(changes).await.unwrap();
 
     let mut of_one: Vec<_> = bed.store.waiting(Some(OutageId(1)), 10).await.unwrap().iter().map(|w| w.client).collect();
     of_one.sort();
@@ -78,9 +78,9 @@ async fn lists_are_apart_by_outage_and_address_family() {
 async fn a_new_failure_clears_the_mark_of_having_got_through() {
     let bed = Bed::with_outages(&[1]).await;
     let connected = Change::Connected { outage: OutageId(1), client: client("10.0.0.1"), at: UnixMs(150) };
-    bed.store.apply(vec![attempt(100, 1, Failure::Refused), connected]).await.unwrap();
+    bed.local.apply(vec![attempt(100, 1, Failure::Refused), connected]).await.unwrap();
     assert_eq!(bed.store.waiting(None, 10).await.unwrap()[0].connected, Some(UnixMs(150)));
-    bed.store.apply(vec![attempt(160, 1, Failure::KnownFailed)]).await.unwrap();
+    bed.local.apply(vec![attempt(160, 1, Failure::KnownFailed)]).await.unwrap();
     assert_eq!(bed.store.waiting(None, 10).await.unwrap()[0].connected, None);
 }
 
@@ -96,8 +96,8 @@ async fn a_purge_removes_aged_entries_of_every_outage_without_a_recovery() {
         wait(2, "10.0.0.4", UnixMs(50)),
         wait(2, "10.0.0.4", UnixMs(200)),
     ];
-    bed.store.apply(changes).await.unwrap();
-    let applied = bed.store.apply(vec![Change::Purge { older_than: UnixMs(100) }]).await.unwrap();
+    bed.local.apply(changes).await.unwrap();
+    let applied = bed.local.apply(vec![Change::Purge { older_than: UnixMs(100) }]).await.unwrap();
     assert_eq!(applied, Applied { letters: 0, untold: 2 });
 
     let left: Vec<_> = bed.store.waiting(None, 10).await.unwrap().iter().map(|w| w.client).collect();
@@ -117,7 +117,7 @@ async fn a_restart_goes_on_from_the_open_outages() {
     };
     let suspected = Outage { phase: Phase::Suspected, ..outage(3) };
     let bed = Bed::with_outages(&[1, 2, 4]).await;
-    bed.store
+    bed.local
         .apply(vec![
             Change::Put(settling),
             Change::Put(suspected),
@@ -127,7 +127,7 @@ async fn a_restart_goes_on_from_the_open_outages() {
         .await
         .unwrap();
     let bed = bed.reopened();
-    let restored = bed.store.restore().await.unwrap();
+    let restored = bed.local.restore().await.unwrap();
     assert_eq!(restored, Restored { outages: vec![outage(1), settling, suspected], next_outage: OutageId(5) });
     assert!(bed.store.waiting(None, 10).await.unwrap().is_empty());
 
@@ -138,7 +138,7 @@ async fn a_restart_goes_on_from_the_open_outages() {
 
 #[tokio::test]
 async fn a_fresh_store_starts_at_outage_one() {
-    let restored = Bed::fresh().store.restore().await.unwrap();
+    let restored = Bed::fresh().local.restore().await.unwrap();
     assert_eq!(restored, Restored { outages: vec![], next_outage: OutageId(1) });
 }
 
@@ -147,7 +147,7 @@ async fn a_server_name_is_kept() {
     let bed = Bed::with_outages(&[1]).await;
     bed.store.set_server_name(OutageId(1), "www.example".to_owned()).await.unwrap();
     // The machine's next word about the outage does not take the name away.
-    bed.store.apply(vec![Change::Put(outage(1))]).await.unwrap();
+    bed.local.apply(vec![Change::Put(outage(1))]).await.unwrap();
     assert_eq!(bed.store.outages(false, 1).await.unwrap()[0].server_name.as_deref(), Some("www.example"));
 }
 
@@ -166,13 +166,13 @@ async fn learned_services_keep_their_latest_answer_until_they_are_forgotten() {
 #[tokio::test]
 async fn a_client_waits_for_the_outages_on_whose_lists_it_is() {
     let bed = Bed::with_outages(&[1, 2]).await;
-    bed.store.apply(vec![wait(1, "10.0.0.1", SINCE)]).await.unwrap();
+    bed.local.apply(vec![wait(1, "10.0.0.1", SINCE)]).await.unwrap();
     for (outage, who, waits) in
         [(1, "10.0.0.1", true), (1, "10.0.0.2", false), (2, "10.0.0.1", false), (9, "10.0.0.1", false)]
     {
         assert_eq!(bed.store.is_waiting(OutageId(outage), client(who)).await.unwrap(), waits, "{outage} {who}");
     }
-    bed.store.apply(vec![Change::Discard { outage: OutageId(1), at: RECOVERED }]).await.unwrap();
+    bed.local.apply(vec![Change::Discard { outage: OutageId(1), at: RECOVERED }]).await.unwrap();
     assert!(!bed.store.is_waiting(OutageId(1), client("10.0.0.1")).await.unwrap());
 }
 
@@ -181,7 +181,7 @@ async fn a_service_has_its_outage_until_that_is_over() {
     let bed = Bed::with_outages(&[1, 2]).await;
     assert_eq!(bed.store.open_outage(service(2)).await.unwrap(), Some(OutageId(2)));
     assert_eq!(bed.store.open_outage(service(3)).await.unwrap(), None);
-    bed.store.apply(vec![Change::Discard { outage: OutageId(2), at: RECOVERED }]).await.unwrap();
+    bed.local.apply(vec![Change::Discard { outage: OutageId(2), at: RECOVERED }]).await.unwrap();
     assert_eq!(bed.store.open_outage(service(2)).await.unwrap(), None);
     assert_eq!(bed.store.open_outage(service(1)).await.unwrap(), Some(OutageId(1)));
 }

@@ -76,8 +76,9 @@ impl Context {
     pub(super) async fn within_reach(&self) -> &Store {
         let Some(shared) = &self.shared else { return &self.store };
         let cut_off = shared.state.borrow().cut_off.is_some();
-        let answers = async { timeout(SILENCE, self.store.next_due()).await.is_ok_and(|answer| answer.is_ok()) };
-        if cut_off || !answers.await { &shared.local } else { &self.store }
+        let answers =
+            async { timeout(SILENCE, self.store.outbox().next_due()).await.is_ok_and(|answer| answer.is_ok()) };
+        if cut_off || !answers.await { shared.local.store() } else { &self.store }
     }
 }
 
@@ -196,7 +197,7 @@ async fn add_waiting(State(context): State<Context>, Json(request): Json<Waiting
 }
 
 async fn services(State(context): State<Context>) -> Result<Json<Vec<ServiceLine>>, Wrong> {
-    let watched = context.shared.as_ref().map_or(&context.store, |shared| &shared.local);
+    let watched = context.shared.as_ref().map_or(&context.store, |shared| shared.local.store());
     let services = watched.learned_services().await?;
     Ok(Json(services.into_iter().map(|(service, answered)| ServiceLine { service, answered }).collect()))
 }

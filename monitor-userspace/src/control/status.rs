@@ -24,7 +24,8 @@ pub(super) async fn report(context: &Context) -> Result<StatusReport, StoreError
     let core = context.core.borrow().clone();
     let store = context.within_reach().await;
     let outages: Vec<_> = store.outages(false, MOST).await?.into_iter().map(line).collect();
-    let outbox = store.outbox_counts().await?;
+    let letters = store.outbox();
+    let outbox = letters.counts().await?;
     let losses: Vec<_> = core
         .counters
         .iter()
@@ -98,7 +99,7 @@ pub(super) async fn report(context: &Context) -> Result<StatusReport, StoreError
         waiting_clients: outages.iter().map(|outage| outage.clients).sum(),
         outages,
         losses,
-        dead_letters: if outbox.dead > 0 { store.dead_letters(10).await? } else { Vec::new() },
+        dead_letters: if outbox.dead > 0 { letters.dead_letters(10).await? } else { Vec::new() },
         outbox,
         services: core.services as u64,
         counters: core

@@ -11,7 +11,7 @@ use monitor_core::{
     outage::{Actions, Change, Intake, Mark, Phase},
     port::Clock,
 };
-use monitor_store::{Applied, Store};
+use monitor_store::{Applied, LocalStore};
 use tokio::time::timeout;
 
 use super::{BATCH, Core, Turn, is_guarded};
@@ -32,7 +32,7 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
             if !learned.is_empty() {
                 self.retry(|store| {
                     let learned = learned.clone();
-                    async move { store.learn(learned).await }
+                    async move { store.store().learn(learned).await }
                 })
                 .await?;
             }
@@ -96,7 +96,7 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
     ///
     /// # Errors
     /// The daemon is to stop and the store takes no changes. The next start finds in the kernel what is not committed.
-    async fn retry<T, F, Why>(&mut self, mut action: impl FnMut(Store) -> F) -> Result<T>
+    async fn retry<T, F, Why>(&mut self, mut action: impl FnMut(LocalStore) -> F) -> Result<T>
     where
         F: Future<Output = Result<T, Why>>,
         Why: std::fmt::Display,

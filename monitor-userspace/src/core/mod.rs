@@ -26,7 +26,7 @@ use monitor_core::{
     port::{Answer, Clock},
     snmp::RemoteEngine,
 };
-use monitor_store::Store;
+use monitor_store::{LocalStore, Store};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{MissedTickBehavior, interval, sleep},
@@ -84,7 +84,7 @@ pub(crate) struct Core<K, E, C> {
     offset: ClockOffset,
     /// Read while a transaction ran, and not looked at yet.
     backlog: Vec<Event>,
-    store: Store,
+    store: LocalStore,
     book: AddressBook,
     wiring: Wiring,
     intake: Intake,

@@ -7,7 +7,7 @@ use monitor_core::{
     outage::{Observation, Question},
     port::{Answer, Clock, Policy, Request, Subscription},
 };
-use monitor_store::{Store, StoreError};
+use monitor_store::{LocalStore, Store, StoreError};
 
 use super::{Core, Turn};
 use crate::{
@@ -79,7 +79,7 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
 }
 
 /// The address book; one that is shared is copied to `own`, and read there while it is out of reach.
-pub(super) async fn read_book(book: &Store, own: &Store, shared: bool) -> Result<AddressBook, StoreError> {
+pub(super) async fn read_book(book: &Store, own: &LocalStore, shared: bool) -> Result<AddressBook, StoreError> {
     match book.addresses().await {
         Ok(entries) => {
             if shared {
@@ -90,7 +90,7 @@ pub(super) async fn read_book(book: &Store, own: &Store, shared: bool) -> Result
         Err(error) if shared => {
             tracing::warn!("the address book is this gateway's own copy");
             tracing::debug!(%error, "the address book");
-            Ok(AddressBook::new(own.addresses().await?))
+            Ok(AddressBook::new(own.store().addresses().await?))
         }
         Err(error) => Err(error),
     }

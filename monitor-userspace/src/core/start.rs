@@ -11,7 +11,7 @@ use monitor_core::{
     outage::{Actions, Intake, Machine},
     port::Clock,
 };
-use monitor_store::Store;
+use monitor_store::LocalStore;
 use tokio_util::sync::CancellationToken;
 
 use super::{Core, Ports, Settings, Turn, Wiring, requests::read_book};
@@ -19,7 +19,12 @@ use crate::kernel::{EventSource, KernelPort};
 
 impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
     /// Goes on from the store and from what the kernel noted meanwhile.
-    pub(crate) async fn start(settings: Settings, ports: Ports<K, E, C>, store: Store, wiring: Wiring) -> Result<Self> {
+    pub(crate) async fn start(
+        settings: Settings,
+        ports: Ports<K, E, C>,
+        store: LocalStore,
+        wiring: Wiring,
+    ) -> Result<Self> {
         let Settings { rules, guarded, shared } = settings;
         let Ports { kernel, events, clock } = ports;
         let restored = store.restore().await.context("reading the outages")?;
@@ -45,7 +50,7 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
             guarded,
             shared,
         };
-        let learned = core.store.learned_services().await.context("reading the learned services")?;
+        let learned = core.store.store().learned_services().await.context("reading the learned services")?;
         // The latest; the rest would leave no room for new ones.
         let learned: Vec<_> =
             learned.into_iter().map(|(service, _)| service).take(map::SERVICES_ENTRIES / 4 * 3).collect();

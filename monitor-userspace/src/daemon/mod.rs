@@ -25,7 +25,11 @@ pub use self::{
     relay::run as relay,
     share::{Shared, Sharing},
 };
-use self::{share::Sharer, stores::Stores, supervise::Tasks};
+use self::{
+    share::Sharer,
+    stores::Stores,
+    supervise::{Named, Tasks},
+};
 use crate::{
     clock::{Now as _, SystemClock},
     control,
@@ -61,7 +65,7 @@ pub fn interfaces(config: &Config) -> Result<Vec<String>> {
 pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     let interfaces = interfaces(&config)?;
     let socket = control::listen(&config.control.socket).await?;
-    let Stores { store, local, gateway, cut_off, arrival } = Stores::open(&config).await?;
+    let Stores { store, local, outbox, shared, cut_off, arrival } = Stores::open(&config).await?;
     let mut delivery = Delivery::new(&config.notify, &config.store.state_dir)?;
     if let Some(own_url) = config.standin.own_url.as_ref().filter(|_| config.standin.enabled) {
         let links = page::Links::new(own_url, &config.store.state_dir).context("the key of the stand-in page")?;
@@ -103,7 +107,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     let (mut kernel, events) = Kernel::start(&config.watch, !config.guard.is_empty())?;
     // The guards decide before there is anything to decide on: from the first frame that the programs see, nothing passes
     // unchecked, however long attaching takes.
-    let (guards, guard_lines) = supervise::guards(&config, &local, &mut kernel, &core_handle).await?;
+    let (guards, guard_lines) = supervise::guards(&config, local.store(), &mut kernel, &core_handle).await?;
     if let Some(guards) = guards {
         tasks.spawn("guards", guards.run(feeding.clone()));
     }
@@ -153,7 +157,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         limits,
         started: UnixMs::now(),
         peers: heartbeats.as_ref().map(|running| running.peers.clone()),
-        shared: gateway.is_some().then(|| Shared { local: local.clone(), state: sharing_view }),
+        shared: shared.is_some().then(|| Shared { local: local.clone(), state: sharing_view }),
     };
 
     let deciding = CancellationToken::new();
@@ -182,7 +186,10 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
     }
     let probing = probe::run(probe_queue, core_handle.clone(), config.recovery.probe_timeout, feeding.clone());
     tasks.spawn_sure("probes", probing);
-    let named = supervise::Named { store: store.clone(), gateway: gateway.clone() };
+    let named = match &shared {
+        None => Named::Alone(store.clone()),
+        Some((shared, gateway)) => Named::Shared(shared.clone(), gateway.clone()),
+    };
     let naming = supervise::name_servers(opened_queue, Arc::clone(delivery.names()), named, feeding.clone());
     tasks.spawn_sure("names", naming);
     tasks.spawn("lists and notices", relay::settle(store.clone(), Arc::clone(&letters), telling.clone()));
@@ -192,11 +199,12 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         tasks.spawn_sure("mailbox", watching);
     }
     let sharing_ends = CancellationToken::new();
-    if let Some(gateway) = gateway {
+    if let Some((shared, gateway)) = shared {
         let letters = Arc::clone(&letters);
         let sharer = Sharer {
             local,
-            shared: store.clone(),
+            shared,
+            outbox: outbox.clone(),
             gateway,
             arrival,
             core: core_handle.clone(),
@@ -206,7 +214,7 @@ pub async fn run(config: Config, path: PathBuf) -> Result<()> {
         };
         tasks.spawn("shared database", sharer.run(sharing_ends.clone()));
     }
-    tasks.spawn("outbox", OutboxWorker::new(store.clone(), Arc::clone(&delivery), letters).run(telling.clone()));
+    tasks.spawn("outbox", OutboxWorker::new(outbox, Arc::clone(&delivery), letters).run(telling.clone()));
 
     supervise::ready();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");

@@ -13,7 +13,7 @@ use monitor_core::{
     port::{Answer, Request},
     relay::Relays,
 };
-use monitor_store::{Store, StoreError};
+use monitor_store::{LocalStore, Store, StoreError};
 use tokio::sync::{Notify as Wake, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -45,7 +45,8 @@ pub async fn run(config: Config) -> Result<()> {
     }
     let gateways = GatewayKeys::load(&config.gateway).map_err(|(index, error)| keyed("gateway", index, &error))?;
     let socket = control::listen(&config.control.socket).await?;
-    let store = Store::at(&parts::database(&config).map_err(anyhow::Error::msg)?)?;
+    let local = LocalStore::at(&parts::database(&config).map_err(anyhow::Error::msg)?)?;
+    let store = local.store().clone();
     store.set_letter_lifetime(config.notify.lifetime);
     store
         .replace_config_addresses(AddressEntry::of_config(&config.address, UnixMs::now()))
@@ -56,7 +57,7 @@ pub async fn run(config: Config) -> Result<()> {
     let (core, requests) = port::queue();
     let (_state, state_view) = watch::channel(State::default());
     let (letters, look) = (Arc::new(Wake::new()), Arc::new(Wake::new()));
-    let snmp = supervise::snmp(&config, &store, &core).await?;
+    let snmp = supervise::snmp(&config, &local, &core).await?;
     let metrics = supervise::metrics(&config).await?;
     let courier = Courier::new(mailbox);
     let station = Station::new(
@@ -97,10 +98,10 @@ pub async fn run(config: Config) -> Result<()> {
     if let Some(snmp) = snmp {
         tasks.spawn("SNMP manager", snmp.run(fetching.clone()));
     }
-    let taking = at_traps(requests, Arc::clone(&look), store.clone(), fetching.clone());
+    let taking = at_traps(requests, Arc::clone(&look), local, fetching.clone());
     tasks.spawn("traps", taking);
     tasks.spawn_sure("mailbox", relay::watch(courier, poll, look, station, fetching.clone()));
-    tasks.spawn("outbox", OutboxWorker::new(store.clone(), delivery, letters).run(telling.clone()));
+    tasks.spawn("outbox", OutboxWorker::new(store.outbox(), delivery, letters).run(telling.clone()));
 
     supervise::ready();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "relay started");
@@ -118,7 +119,7 @@ pub async fn run(config: Config) -> Result<()> {
 }
 
 /// A trap or a signal of a server means: look into the mailbox now (F-18). A relay decides nothing by it.
-async fn at_traps(mut requests: Requests, look: Arc<Wake>, store: Store, cancel: CancellationToken) -> Result<()> {
+async fn at_traps(mut requests: Requests, look: Arc<Wake>, local: LocalStore, cancel: CancellationToken) -> Result<()> {
     loop {
         let message = tokio::select! {
             () = cancel.cancelled() => return Ok(()),
@@ -132,7 +133,7 @@ async fn at_traps(mut requests: Requests, look: Arc<Wake>, store: Store, cancel:
             }
             Request::Trap { seen, .. } => {
                 // The replay window of SNMPv3 is kept here as at a gateway.
-                store.apply_seen(Vec::new(), seen.into_iter().collect()).await?;
+                local.apply_seen(Vec::new(), seen.into_iter().collect()).await?;
                 look.notify_one();
                 Answer::Committed
             }

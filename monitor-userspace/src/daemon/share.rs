@@ -11,17 +11,19 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use monitor_core::{
+    config::Config,
     domain::UnixMs,
     mail::AddressEntry,
     outage::{Observation, Question},
 };
-use monitor_store::{Following, Gateway, GatewayRecord, Spooled, Store, StoreError};
+use monitor_store::{Following, Gateway, GatewayRecord, LocalStore, Outbox, SharedStore, Spooled, Store, StoreError};
 use tokio::{
     sync::{Notify as Wake, mpsc, watch},
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
+use super::HISTORY;
 use crate::{clock::Now as _, port::CoreHandle};
 
 /// Between two looks at what the others have seen.
@@ -58,7 +60,7 @@ pub struct Sharing {
 #[derive(Clone, Debug)]
 pub struct Shared {
     /// Its own file.
-    pub local: Store,
+    pub local: LocalStore,
     /// Whether the other one is in reach.
     pub state: watch::Receiver<Sharing>,
 }
@@ -72,6 +74,10 @@ pub(super) struct Arrival {
 }
 
 impl Arrival {
+    pub(super) fn of(config: &Config) -> Self {
+        Self { addresses: AddressEntry::of_config(&config.address, UnixMs::now()), history: HISTORY }
+    }
+
     /// `local`: the gateway's own file, where the database is shared.
     pub(super) async fn settle_in(&self, store: &Store, local: Option<&Store>) -> Result<()> {
         if let Some(local) = local {
@@ -88,8 +94,10 @@ impl Arrival {
 
 /// See the module.
 pub(super) struct Sharer {
-    pub(super) local: Store,
-    pub(super) shared: Store,
+    pub(super) local: LocalStore,
+    pub(super) shared: SharedStore,
+    /// The shared database's.
+    pub(super) outbox: Outbox,
     pub(super) gateway: Gateway,
     /// What is still to be done there, where the start was without it.
     pub(super) arrival: Option<Arrival>,
@@ -156,7 +164,7 @@ impl Sharer {
     /// What the start left to do.
     async fn arrive(&self, arrival: &mut Option<Arrival>) -> Result<()> {
         let Some(late) = arrival else { return Ok(()) };
-        late.settle_in(&self.shared, Some(&self.local)).await?;
+        late.settle_in(self.shared.store(), Some(self.local.store())).await?;
         *arrival = None;
         // The core has stopped: so do we.
         let _ = self.core.addresses_changed().await;
@@ -205,7 +213,7 @@ impl Sharer {
     async fn pull(&self, known_book: &mut Option<i64>) -> Result<(), StoreError> {
         let look = async {
             let following = self.shared.follow(self.gateway.clone(), UnixMs::now()).await?;
-            Ok::<_, StoreError>((following, self.shared.next_due().await?, self.shared.gateways().await?))
+            Ok::<_, StoreError>((following, self.outbox.next_due().await?, self.shared.gateways().await?))
         };
         let silent = |_| StoreError::Unreachable("it does not answer".to_owned());
         let (following, due, gateways) = timeout(SILENCE, look).await.map_err(silent)??;
@@ -239,9 +247,10 @@ impl Sharer {
     async fn teach(&self, taught: &mut Option<Instant>) -> Result<(), StoreError> {
         if taught.is_none_or(|taught| taught.elapsed() >= TEACH) {
             let before = UnixMs::now().before(SUSPICIONS);
-            self.local.forget_suspicions(before).await?;
-            self.shared.forget_suspicions(before).await?;
-            self.shared.learn(self.local.learned_services().await?).await?;
+            let (local, shared) = (self.local.store(), self.shared.store());
+            local.forget_suspicions(before).await?;
+            shared.forget_suspicions(before).await?;
+            shared.learn(local.learned_services().await?).await?;
             *taught = Some(Instant::now());
         }
         Ok(())

@@ -4,8 +4,8 @@
 //! and what is to be done there later.
 
 use anyhow::{Context as _, Result};
-use monitor_core::{config::Config, domain::UnixMs, mail::AddressEntry};
-use monitor_store::{Gateway, Location, Store};
+use monitor_core::{config::Config, domain::UnixMs};
+use monitor_store::{Gateway, LocalStore, Location, Outbox, SharedStore, Store};
 
 use super::{
     HISTORY,
@@ -18,9 +18,11 @@ pub(super) struct Stores {
     /// What everybody reads and writes: the shared database, where there is one.
     pub(super) store: Store,
     /// Where the core commits: of several gateways each in a file of its own first.
-    pub(super) local: Store,
-    /// This gateway among those that share the database.
-    pub(super) gateway: Option<Gateway>,
+    pub(super) local: LocalStore,
+    /// The letters to be delivered.
+    pub(super) outbox: Outbox,
+    /// The shared database, and this gateway among those that share it.
+    pub(super) shared: Option<(SharedStore, Gateway)>,
     /// Since when the shared database is out of reach, and why.
     pub(super) cut_off: Option<(UnixMs, String)>,
     /// What is still to be done there.
@@ -31,36 +33,37 @@ impl Stores {
     /// Opens them. A shared database that is out of reach is no error: its gateway watches all the same.
     pub(super) async fn open(config: &Config) -> Result<Self> {
         let database = parts::database(config).map_err(anyhow::Error::msg)?;
-        let (store, absence) = Store::at_or_later(&database)?;
-        let (local, gateway) = match database {
-            Location::File(_) => (store.clone(), None),
-            Location::Server(_) => {
-                let local = Store::open(&config.spool())?;
-                local.spool();
-                let gateway = local.gateway(share::host_name()).await.context("reading this gateway's name")?;
-                store.deliver_as(&gateway, config.store.lease);
-                local.prune(UnixMs::now().before(HISTORY)).await.context("forgetting old outages")?;
-                (local, Some(gateway))
-            }
-        };
+        let Location::File(file) = &database else { return Self::open_shared(config, &database).await };
+        let local = LocalStore::open(file)?;
+        let store = local.store().clone();
         store.set_letter_lifetime(config.notify.lifetime);
-        let arrival = Arrival { addresses: AddressEntry::of_config(&config.address, UnixMs::now()), history: HISTORY };
+        Arrival::of(config).settle_in(&store, None).await?;
+        Ok(Self { outbox: store.outbox(), store, local, shared: None, cut_off: None, arrival: None })
+    }
+
+    async fn open_shared(config: &Config, database: &Location) -> Result<Self> {
+        let (shared, absence) = SharedStore::at_or_later(database)?;
+        let local = LocalStore::open_spooling(&config.spool())?;
+        let gateway = local.gateway(share::host_name()).await.context("reading this gateway's name")?;
+        local.store().prune(UnixMs::now().before(HISTORY)).await.context("forgetting old outages")?;
+        let store = shared.store().clone();
+        store.set_letter_lifetime(config.notify.lifetime);
+        let arrival = Arrival::of(config);
         let arrived = match absence {
             Some(error) => Err(error.into()),
-            None => arrival.settle_in(&store, gateway.is_some().then_some(&local)).await,
+            None => arrival.settle_in(&store, Some(local.store())).await,
         };
-        match arrived {
-            Ok(()) => Ok(Self { store, local, gateway, cut_off: None, arrival: None }),
-            // What comes after the connection is no reason either not to watch: the reason is in `status` until it is gone.
-            Err(error) if gateway.is_some() => {
-                let said = share::reason(&error);
-                tracing::error!(
-                    "started without the shared database; what happens is kept here until it is there: {said}"
-                );
-                local.replace_config_addresses(arrival.addresses.clone()).await.context("writing the address book")?;
-                Ok(Self { store, local, gateway, cut_off: Some((UnixMs::now(), said)), arrival: Some(arrival) })
-            }
-            Err(error) => Err(error),
+        let outbox = shared.outbox(&gateway, config.store.lease);
+        let mut stores = Self { store, local, outbox, shared: Some((shared, gateway)), cut_off: None, arrival: None };
+        // What comes after the connection is no reason either not to watch: the reason is in `status` until it is gone.
+        if let Err(error) = arrived {
+            let said = share::reason(&error);
+            tracing::error!("started without the shared database; what happens is kept here until it is there: {said}");
+            let addresses = arrival.addresses.clone();
+            stores.local.store().replace_config_addresses(addresses).await.context("writing the address book")?;
+            stores.cut_off = Some((UnixMs::now(), said));
+            stores.arrival = Some(arrival);
         }
+        Ok(stores)
     }
 }

@@ -8,7 +8,7 @@ use monitor_core::{
     config::Config,
     domain::{OutageId, Service},
 };
-use monitor_store::{Gateway, Store};
+use monitor_store::{Gateway, LocalStore, SharedStore, Store};
 use sd_notify::NotifyState;
 use tokio::{
     net::TcpListener,
@@ -135,7 +135,7 @@ fn tell(states: &[NotifyState<'_>]) {
 }
 
 /// The SNMP manager, if it is configured.
-pub(super) async fn snmp(config: &Config, store: &Store, core: &CoreHandle) -> Result<Option<snmp::Receiver>> {
+pub(super) async fn snmp(config: &Config, store: &LocalStore, core: &CoreHandle) -> Result<Option<snmp::Receiver>> {
     let Some(addr) = config.recovery.trap_listen else { return Ok(None) };
     let engines = snmp::Engines {
         local: store.start_engine().await.context("starting the SNMP engine")?,
@@ -186,10 +186,11 @@ where
 }
 
 /// Where names are kept.
-pub(super) struct Named {
-    pub(super) store: Store,
-    /// Whose numbers outages are called by, where there are several gateways.
-    pub(super) gateway: Option<Gateway>,
+pub(super) enum Named {
+    /// In the gateway's own database.
+    Alone(Store),
+    /// In the one that gateways share, where outages are found by this gateway's numbers.
+    Shared(SharedStore, Gateway),
 }
 
 /// Looks up the names of servers whose outage has opened, so that they are there when the letters are written (F-16).
@@ -206,9 +207,9 @@ pub(super) async fn name_servers(
             else => return,
         };
         let Some(name) = names.name_of(service.addr()).await else { continue };
-        let kept = match &named.gateway {
-            None => named.store.set_server_name(outage, name).await,
-            Some(gateway) => named.store.set_shared_name(gateway.clone(), outage, name).await,
+        let kept = match &named {
+            Named::Alone(store) => store.set_server_name(outage, name).await,
+            Named::Shared(shared, gateway) => shared.set_shared_name(gateway.clone(), outage, name).await,
         };
         if let Err(error) = kept {
             tracing::warn!(%error, "the server's name is not kept");

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{delivery::Delivery, lease::Lease, outbox::Outbox};
+use super::{delivery::Delivery, lease::Lease, queue::LetterQueue};
 
 /// How long an unused connection is kept for the next letter.
 const IDLE: Duration = Duration::from_secs(5);
@@ -24,16 +24,16 @@ const IDLE: Duration = Duration::from_secs(5);
 const FOR_EVER: Duration = Duration::from_secs(365 * 86_400);
 
 /// Takes letters from a queue that all delivery workers share.
-pub(super) struct DeliveryWorker<O> {
+pub(super) struct DeliveryWorker<Q> {
     pub(super) delivery: Arc<Delivery>,
-    pub(super) outbox: O,
+    pub(super) outbox: Q,
     pub(super) letters: Arc<Mutex<mpsc::Receiver<Letter>>>,
     pub(super) results: mpsc::Sender<(LetterId, Outcome)>,
     pub(super) lease: Lease,
     pub(super) cancel: CancellationToken,
 }
 
-impl<O: Outbox> DeliveryWorker<O> {
+impl<Q: LetterQueue> DeliveryWorker<Q> {
     /// Until cancelled; a letter that was begun is finished first.
     pub(super) async fn run(self) {
         let mut carrier = self.delivery.carrier();

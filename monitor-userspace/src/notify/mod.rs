@@ -15,7 +15,7 @@ mod lease;
 mod maildir;
 mod message;
 mod old_template;
-mod outbox;
+mod queue;
 mod relay;
 mod server_name;
 mod smtp;
@@ -26,7 +26,7 @@ mod worker;
 pub use self::{
     delivery::{Delivery, NotDelivered},
     error::NotifyError,
-    outbox::Outbox,
+    queue::LetterQueue,
     server_name::{LOOKUP_LIMIT, ServerNames},
     template::TemplateError,
     webhook::Webhooks,

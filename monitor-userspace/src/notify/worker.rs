@@ -23,7 +23,7 @@ use super::{
     delivery::Delivery,
     delivery_worker::{DeliveryWorker, now},
     lease::Lease,
-    outbox::Outbox,
+    queue::LetterQueue,
 };
 use crate::clock::Now as _;
 
@@ -43,16 +43,16 @@ const LOOK: Duration = Duration::from_secs(60);
 const FINISH: Duration = Duration::from_secs(20);
 
 /// Delivers what is due until it is cancelled.
-pub struct OutboxWorker<O> {
-    outbox: O,
+pub struct OutboxWorker<Q> {
+    outbox: Q,
     delivery: Arc<Delivery>,
     wake: Arc<Notify>,
     finish: Duration,
 }
 
 /// The worker while it runs.
-struct Running<O> {
-    outbox: O,
+struct Running<Q> {
+    outbox: Q,
     pacer: Pacer,
     lease: Lease,
     queue: mpsc::Sender<Letter>,
@@ -65,7 +65,7 @@ struct Running<O> {
 }
 
 /// Frees what an earlier worker had taken, as soon as the store can be reached; `false`: cancelled before.
-async fn release<O: Outbox>(outbox: &O, cancel: &CancellationToken) -> Result<bool, StoreError> {
+async fn release<Q: LetterQueue>(outbox: &Q, cancel: &CancellationToken) -> Result<bool, StoreError> {
     loop {
         let released = tokio::select! {
             () = cancel.cancelled() => return Ok(false),
@@ -83,10 +83,10 @@ async fn release<O: Outbox>(outbox: &O, cancel: &CancellationToken) -> Result<bo
     }
 }
 
-impl<O: Outbox> OutboxWorker<O> {
+impl<Q: LetterQueue> OutboxWorker<Q> {
     /// `wake`: whoever adds letters to the outbox calls `notify_one` on it after the commit.
     #[must_use]
-    pub fn new(outbox: O, delivery: Arc<Delivery>, wake: Arc<Notify>) -> Self {
+    pub fn new(outbox: Q, delivery: Arc<Delivery>, wake: Arc<Notify>) -> Self {
         Self { outbox, delivery, wake, finish: FINISH }
     }
 
@@ -170,7 +170,7 @@ impl<O: Outbox> OutboxWorker<O> {
     }
 }
 
-impl<O: Outbox> Running<O> {
+impl<Q: LetterQueue> Running<Q> {
     /// Records, releases, takes; returns when there is something to do again if nothing happens before.
     async fn step(&mut self) -> Result<Instant, StoreError> {
         self.record().await?;

@@ -11,7 +11,7 @@ use monitor_core::{
     mail::{Letter, LetterId, Outcome},
 };
 use monitor_store::StoreError;
-use ringback::notify::Outbox;
+use ringback::notify::LetterQueue;
 use tokio::sync::watch;
 
 /// One letter and what became of it so far.
@@ -138,7 +138,7 @@ impl MemoryOutbox {
     }
 }
 
-impl Outbox for MemoryOutbox {
+impl LetterQueue for MemoryOutbox {
     fn lease(&self) -> Duration {
         self.rows.lock().unwrap().lease.unwrap_or(Duration::from_secs(3600))
     }

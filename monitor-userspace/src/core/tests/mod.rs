@@ -14,7 +14,7 @@ use monitor_core::{
     mail::{AddressEntry, Origin},
     outage::{Question, Rules},
 };
-use monitor_store::{OutageRecord, Store};
+use monitor_store::{LocalStore, OutageRecord, Store};
 use tempfile::TempDir;
 use tokio::{
     sync::{mpsc, watch},
@@ -52,6 +52,7 @@ struct Bed {
 /// A core that runs.
 struct Running {
     core: CoreHandle,
+    local: LocalStore,
     store: Store,
     state: watch::Receiver<State>,
     probes: mpsc::Receiver<Service>,
@@ -84,7 +85,8 @@ impl Bed {
 
     /// A daemon's core, from its start to where it runs.
     async fn start(&self) -> Running {
-        let store = Store::open(&self.database()).unwrap();
+        let local = LocalStore::open(&self.database()).unwrap();
+        let store = local.store().clone();
         let (core, requests) = port::queue();
         let (probe, probes) = mpsc::channel(16);
         let (opened, _) = mpsc::channel(16);
@@ -100,10 +102,10 @@ impl Bed {
             book: store.clone(),
         };
         let ports = Ports { kernel: self.world.clone(), events: self.world.clone(), clock: self.world.clone() };
-        let started = Core::start((self.settings)(), ports, store.clone(), wiring).await.unwrap();
+        let started = Core::start((self.settings)(), ports, local.clone(), wiring).await.unwrap();
         let stop = CancellationToken::new();
         let task = tokio::spawn(started.run(stop.clone()));
-        Running { core, store, state, probes, questions, stop, task }
+        Running { core, local, store, state, probes, questions, stop, task }
     }
 
     /// From now on the store takes no changes of outages, as on a full disk.
@@ -155,7 +157,7 @@ impl Running {
 
     /// Who has a letter in the outbox.
     async fn told(&self) -> Vec<String> {
-        let letters = self.store.take_due(UnixMs(i64::MAX / 2), 100, Duration::ZERO).await.unwrap();
+        let letters = self.store.outbox().take_due(UnixMs(i64::MAX / 2), 100, Duration::ZERO).await.unwrap();
         letters.into_iter().map(|letter| letter.to).collect()
     }
 

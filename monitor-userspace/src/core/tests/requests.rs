@@ -104,7 +104,7 @@ async fn a_trap_ends_an_outage_and_is_remembered_in_the_same_commit() {
     let trap = Request::Trap { host: web().addr(), at: UnixMs(BOOT.0 + 9000), seen: Some(engine.clone()) };
     running.core.send(trap).await.unwrap().committed().await.unwrap();
     assert_eq!(running.open().await, []);
-    assert_eq!(running.store.remote_engines().await.unwrap(), [engine]);
+    assert_eq!(running.local.remote_engines().await.unwrap(), [engine]);
     running.stop().await.unwrap();
 }
 

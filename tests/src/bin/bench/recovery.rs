@@ -17,7 +17,7 @@ use monitor_core::{
     mail::{AddressEntry, Origin},
     outage::{AnswersSeen, Change, FailedAttempt, Failure, Machine, Observation, Rules, Standing, Target},
 };
-use monitor_store::Store;
+use monitor_store::LocalStore;
 use ringback::{
     clock::Now as _,
     notify::{Delivery, OutboxWorker},
@@ -41,7 +41,7 @@ pub(crate) fn run() -> Result<()> {
     println!("\nrecovery of a service, each waiting client with a mail address of its own");
     for clients in [CLIENTS / 10, CLIENTS] {
         let folder = Folder::new()?;
-        runtime.block_on(closing(&Store::open(&folder.database())?, clients))?;
+        runtime.block_on(closing(&LocalStore::open(&folder.database())?, clients))?;
     }
     for connections in [1, 8] {
         let lab = Lab::builder().build()?;
@@ -50,7 +50,7 @@ pub(crate) fn run() -> Result<()> {
         // Sockets belong to the namespace of the thread that opens them.
         let rate = lab.gateway().enter(|| {
             let inside = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            let store = Store::open(&folder.database())?;
+            let store = LocalStore::open(&folder.database())?;
             inside.block_on(mails(store, folder.path(), sink.url(), connections))
         })??;
         println!("{:<38} {rate:>10.0} mails/s on {connections} connections", "outbox in the store, local smtp-sink");
@@ -94,7 +94,7 @@ fn client(number: u32) -> IpAddr {
 
 /// An open outage with this many waiting clients, each in the address book. Returns the machine and the time it took to
 /// bring the attempts to the disk.
-async fn waiting(store: &Store, clients: u32) -> Result<(Machine, Duration)> {
+async fn waiting(store: &LocalStore, clients: u32) -> Result<(Machine, Duration)> {
     let book = (0..clients).map(|number| AddressEntry {
         client: ClientNet::new(client(number).into()),
         mail: format!("client{number}@example.test"),
@@ -102,7 +102,7 @@ async fn waiting(store: &Store, clients: u32) -> Result<(Machine, Duration)> {
         origin: Origin::Operator,
         registered: UnixMs::now(),
     });
-    store.put_addresses(book.collect()).await?;
+    store.store().put_addresses(book.collect()).await?;
     let (mut machine, _) = Machine::restore(Rules::default(), Vec::new(), OutageId(1));
     let begun = Instant::now();
     let mut changes: Vec<Change> = Vec::new();
@@ -128,7 +128,7 @@ async fn waiting(store: &Store, clients: u32) -> Result<(Machine, Duration)> {
 }
 
 /// Fills and closes an empty store.
-pub(crate) async fn closing(store: &Store, clients: u32) -> Result<()> {
+pub(crate) async fn closing(store: &LocalStore, clients: u32) -> Result<()> {
     let (mut machine, filled) = waiting(store, clients).await?;
     let before = peak_memory()?;
     let changes = close(&mut machine);
@@ -153,17 +153,18 @@ fn close(machine: &mut Machine) -> Vec<Change> {
 }
 
 /// Mails per second from an empty store.
-pub(crate) async fn mails(store: Store, state_dir: &Path, smtp: String, connections: u16) -> Result<f64> {
+pub(crate) async fn mails(store: LocalStore, state_dir: &Path, smtp: String, connections: u16) -> Result<f64> {
     let (mut machine, _) = waiting(&store, MAILS).await?;
     let settings = config::Notify { smtp: Some(smtp), connections, reverse_dns: false, ..Default::default() };
     let delivery = Arc::new(Delivery::new(&settings, state_dir)?);
     store.apply(close(&mut machine)).await?;
+    let outbox = store.store().outbox();
     let begun = Instant::now();
     let cancel = CancellationToken::new();
-    let worker = OutboxWorker::new(store.clone(), delivery, Arc::new(Notify::new()));
+    let worker = OutboxWorker::new(outbox.clone(), delivery, Arc::new(Notify::new()));
     let task = tokio::spawn(worker.run(cancel.clone()));
-    while store.outbox_counts().await?.delivered < u64::from(MAILS) {
-        anyhow::ensure!(begun.elapsed() < Duration::from_secs(120), "{:?}", store.outbox_counts().await?);
+    while outbox.counts().await?.delivered < u64::from(MAILS) {
+        anyhow::ensure!(begun.elapsed() < Duration::from_secs(120), "{:?}", outbox.counts().await?);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let rate = f64::from(MAILS) / begun.elapsed().as_secs_f64();

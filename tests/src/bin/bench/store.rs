@@ -5,7 +5,7 @@ use std::env;
 use anyhow::{Context as _, Result};
 use lab::{Lab, MailSink, Postgres};
 use monitor_core::config::{Config, StoreSettings};
-use monitor_store::Store;
+use monitor_store::LocalStore;
 
 use crate::recovery::{Folder, closing, mails};
 
@@ -52,7 +52,7 @@ const fn name(shared: bool) -> &'static str {
 type Work = std::pin::Pin<Box<dyn Future<Output = Result<()>>>>;
 
 /// Runs the work on the gateway of a lab, with an empty store.
-fn on(shared: bool, work: impl FnOnce(Store, Folder, String) -> Work + Send) -> Result<()> {
+fn on(shared: bool, work: impl FnOnce(LocalStore, Folder, String) -> Work + Send) -> Result<()> {
     let lab = Lab::builder().build()?;
     let sink = MailSink::start(lab.gateway(), 2525)?;
     let folder = Folder::new()?;
@@ -61,11 +61,11 @@ fn on(shared: bool, work: impl FnOnce(Store, Folder, String) -> Work + Send) -> 
     lab.gateway().enter(|| {
         let inside = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let store = match &server {
-            None => Store::open(&folder.database())?,
+            None => LocalStore::open(&folder.database())?,
             Some(server) => {
                 let settings = StoreSettings { url: Some(server.url()), ..StoreSettings::default() };
                 let config = Config { store: settings, ..Config::default() };
-                Store::at(&ringback::parts::database(&config).map_err(anyhow::Error::msg)?)?
+                LocalStore::at(&ringback::parts::database(&config).map_err(anyhow::Error::msg)?)?
             }
         };
         inside.block_on(work(store, folder, sink.url())).context("on the gateway")

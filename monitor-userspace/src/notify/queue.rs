@@ -1,4 +1,4 @@
-//! What the delivery worker needs of the store, and nothing more.
+//! What the delivery of letters needs of the store, and nothing more.
 
 use std::{future::Future, time::Duration};
 
@@ -6,28 +6,20 @@ use monitor_core::{
     domain::{OutageId, UnixMs},
     mail::{Letter, LetterId, Outcome},
 };
-use monitor_store::{Store, StoreError};
+use monitor_store::{Outbox, StoreError};
 
-/// How long letters stay with who took them where nobody else could: what that worker has it knows. This only frees
-/// letters whose worker was lost without its process.
-pub(super) const ALONE: Duration = Duration::from_secs(3 * 3600);
-
-/// The letters that wait to be delivered. [`Store`] is the real one; tests have one in memory.
-pub trait Outbox: Clone + Send + Sync + 'static {
-    /// Frees what an earlier process took and did not finish; see [`Store::release_leases`].
+/// The letters that wait to be delivered. The store's [`Outbox`] is the real one; tests have one in memory.
+pub trait LetterQueue: Clone + Send + Sync + 'static {
+    /// Frees what an earlier process took and did not finish; see [`Outbox::release_leases`].
     fn release_leases(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// How long letters are kept for who took them.
-    fn lease(&self) -> Duration {
-        ALONE
-    }
+    /// How long letters are kept for the process that took them.
+    fn lease(&self) -> Duration;
 
-    /// Keeps what was taken from others until then; see [`Store::renew_leases`].
-    fn renew_leases(&self, _until: UnixMs) -> impl Future<Output = Result<(), StoreError>> + Send {
-        async { Ok(()) }
-    }
+    /// Keeps what was taken from others until then; see [`Outbox::renew_leases`].
+    fn renew_leases(&self, until: UnixMs) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Letters that are due; see [`Store::take_due`].
+    /// Letters that are due; see [`Outbox::take_due`].
     fn take_due(
         &self,
         now: UnixMs,
@@ -35,23 +27,23 @@ pub trait Outbox: Clone + Send + Sync + 'static {
         lease: Duration,
     ) -> impl Future<Output = Result<Vec<Letter>, StoreError>> + Send;
 
-    /// When the next letter is due; see [`Store::next_due`].
+    /// When the next letter is due; see [`Outbox::next_due`].
     fn next_due(&self) -> impl Future<Output = Result<Option<UnixMs>, StoreError>> + Send;
 
-    /// Keeps what became of letters; see [`Store::record`].
+    /// Keeps what became of letters; see [`Outbox::record`].
     fn record(&self, outcomes: Vec<(LetterId, Outcome)>) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Keeps the name of an outage's server; see [`Store::set_server_name`].
+    /// Keeps the name of an outage's server; see [`Outbox::set_server_name`].
     fn set_server_name(&self, outage: OutageId, name: String) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-impl Outbox for Store {
+impl LetterQueue for Outbox {
     async fn release_leases(&self) -> Result<(), StoreError> {
         Self::release_leases(self).await
     }
 
     fn lease(&self) -> Duration {
-        self.shared_lease().unwrap_or(ALONE)
+        Self::lease(self)
     }
 
     async fn renew_leases(&self, until: UnixMs) -> Result<(), StoreError> {

@@ -1,0 +1,169 @@
+//! The database that one process commits to: the outage machine's changes, its SNMP engines and, in front of a shared
+//! database, the spool.
+//!
+//! A gateway that shares a database has a file of its own in front of it. Any other gateway, and a relay, has only this one.
+
+use std::{collections::HashMap, path::Path, sync::Arc};
+
+use monitor_core::{
+    domain::UnixMs,
+    mail::AddressEntry,
+    outage::{Change, Restored},
+    snmp::{LocalEngine, RemoteEngine},
+};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use tokio::sync::Notify;
+
+use crate::{Applied, Gateway, Location, Store, StoreError, clock, tables};
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct LocalStore {
+    store: Store,
+    /// Woken when something was spooled; `None`: there is no database to share with.
+    spooled: Option<Arc<Notify>>,
+}
+
+/// A batch of changes that is to be shared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spooled {
+    /// Ascending, by gateway.
+    pub number: i64,
+    /// In the gateway's own numbers of outages.
+    pub changes: Vec<Change>,
+}
+
+impl LocalStore {
+    /// The file of a process that shares nothing; made if it is not there.
+    ///
+    /// # Errors
+    /// See [`Store::at`].
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::at(&path.into())
+    }
+
+    /// The same for any database.
+    ///
+    /// # Errors
+    /// See [`Store::at`].
+    pub fn at(location: &Location) -> Result<Self, StoreError> {
+        Store::at(location).map(Self::of)
+    }
+
+    pub(crate) const fn of(store: Store) -> Self {
+        Self { store, spooled: None }
+    }
+
+    /// The file of a gateway that shares another database. What is applied here is kept for that one as well, in the same
+    /// transaction, and tells nobody.
+    ///
+    /// # Errors
+    /// See [`Store::at`].
+    pub fn open_spooling(path: &Path) -> Result<Self, StoreError> {
+        Self::open(path).map(Self::spooling)
+    }
+
+    pub(crate) fn spooling(self) -> Self {
+        Self { spooled: Some(Arc::default()), ..self }
+    }
+
+    /// What it holds as every database does.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What the machine goes on from after a start.
+    pub async fn restore(&self) -> Result<Restored, StoreError> {
+        self.store.database.read(tables::outages::restore).await
+    }
+
+    /// Durable when it returns; all or nothing.
+    ///
+    /// An outage that has ended is never changed again: changes that come twice, as after a crash between the commit and
+    /// its answer, write no second letter.
+    pub async fn apply(&self, changes: Vec<Change>) -> Result<Applied, StoreError> {
+        self.apply_seen(changes, Vec::new()).await
+    }
+
+    /// [`LocalStore::apply`], and in the same transaction what was seen of the SNMP engines that the changes came from.
+    pub async fn apply_seen(&self, changes: Vec<Change>, seen: Vec<RemoteEngine>) -> Result<Applied, StoreError> {
+        let spooled = self.spooled.as_ref().filter(|_| !changes.is_empty());
+        let mut telling = self.store.database.telling();
+        // The shared database's letters are the only ones.
+        telling.silent = spooled.is_some();
+        let spools = spooled.is_some();
+        let applied = self
+            .store
+            .database
+            .write(move |session| {
+                for engine in &seen {
+                    tables::snmp::put_remote_engine(session.conn, engine)?;
+                }
+                if spools {
+                    tables::spool::append(session.conn, &changes, clock::now())?;
+                }
+                tables::changes::apply(session, &changes, &telling)
+            })
+            .await;
+        if let Some(spooled) = spooled {
+            spooled.notify_one();
+        }
+        applied
+    }
+
+    /// Our SNMP engine (RFC 3414 section 2.2) with `boots` raised by one; the id is made at first use.
+    pub async fn start_engine(&self) -> Result<LocalEngine, StoreError> {
+        self.store.database.write(|session| tables::snmp::start_engine(session.conn)).await
+    }
+
+    /// Every sending engine that was kept.
+    pub async fn remote_engines(&self) -> Result<Vec<RemoteEngine>, StoreError> {
+        self.store.database.read(tables::snmp::remote_engines).await
+    }
+
+    /// Who this gateway is: a name that was made with the file.
+    pub async fn gateway(&self, host: String) -> Result<Gateway, StoreError> {
+        let mut random = [0; 8];
+        SystemRandom::new().fill(&mut random).map_err(|_| StoreError::Random)?;
+        let new = random.map(|byte| format!("{byte:02x}")).concat();
+        let name = self.store.database.write(move |session| tables::spool::name(session.conn, &new)).await?;
+        Ok(Gateway { name, host })
+    }
+
+    /// Returns when something was spooled since the last time; never, if nothing is shared.
+    pub async fn spooled(&self) {
+        match &self.spooled {
+            Some(spooled) => spooled.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// What is to be shared, oldest first.
+    pub async fn to_share(&self, limit: u32) -> Result<Vec<Spooled>, StoreError> {
+        self.store.database.read(move |conn| tables::spool::oldest(conn, limit)).await
+    }
+
+    /// It is shared.
+    pub async fn was_shared(&self, up_to: i64) -> Result<(), StoreError> {
+        self.store.database.write(move |session| tables::spool::forget(session.conn, up_to)).await
+    }
+
+    /// How many batches are to be shared, and since when.
+    pub async fn spool_length(&self) -> Result<(u64, Option<UnixMs>), StoreError> {
+        self.store.database.read(tables::spool::length).await
+    }
+
+    /// Makes this gateway's own copy of the address book the same as `entries`, by the fewest changes. It is read while the
+    /// shared one is out of reach, and nobody is told by it.
+    pub async fn copy_addresses(&self, entries: &[AddressEntry]) -> Result<(), StoreError> {
+        let own = self.store.addresses().await?;
+        let mut own: HashMap<_, _> = own.into_iter().map(|entry| (entry.client, entry)).collect();
+        let changed: Vec<_> =
+            entries.iter().filter(|entry| own.remove(&entry.client).as_ref() != Some(*entry)).cloned().collect();
+        for client in own.into_keys() {
+            self.store.remove_address(client).await?;
+        }
+        if changed.is_empty() { Ok(()) } else { self.store.put_addresses(changed).await }
+    }
+}
