@@ -26,6 +26,9 @@ pub(crate) trait Place: Sized {
 
     /// The database of this name.
     fn located(name: &str) -> Location;
+
+    /// A database of the version before one outbox with these rows. The next letter's id is 21.
+    fn of_version_before_one_outbox(rows: &str) -> Self;
 }
 
 /// A database file in a folder of its own.
@@ -49,6 +52,28 @@ impl Place for File {
     fn located(name: &str) -> Location {
         Location::File(name.into())
     }
+
+    fn of_version_before_one_outbox(rows: &str) -> Self {
+        let file = Self::fresh();
+        std::fs::create_dir_all(file.path().parent().unwrap()).unwrap();
+        let conn = rusqlite::Connection::open(file.path()).unwrap();
+        for sql in [
+            include_str!("../sqlite/migrations/0001_first.sql"),
+            include_str!("../sqlite/migrations/0002_declined.sql"),
+            include_str!("../sqlite/migrations/0003_relay.sql"),
+            include_str!("../sqlite/migrations/0004_notice.sql"),
+            include_str!("../sqlite/migrations/0005_words.sql"),
+            include_str!("../sqlite/migrations/0006_notice_pace.sql"),
+            include_str!("../sqlite/migrations/0007_shared.sql"),
+            include_str!("../sqlite/migrations/0008_question.sql"),
+            "CREATE TABLE schema_version (version BIGINT NOT NULL); INSERT INTO schema_version VALUES (8)",
+            rows,
+            "UPDATE sqlite_sequence SET seq = 20 WHERE name = 'letter'",
+        ] {
+            conn.execute_batch(sql).unwrap();
+        }
+        file
+    }
 }
 
 /// A fresh database behind each type that a caller may get, and where it lives.
@@ -69,6 +94,11 @@ impl Bed<File> {
 impl<P: Place> Bed<P> {
     pub(crate) fn fresh() -> Self {
         Self::of(P::fresh())
+    }
+
+    /// A database of an earlier version with these rows, after this version has opened it.
+    pub(crate) fn upgraded(rows: &str) -> Self {
+        Self::of(P::of_version_before_one_outbox(rows))
     }
 
     fn of(place: P) -> Self {

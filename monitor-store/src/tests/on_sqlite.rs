@@ -27,5 +27,7 @@ mod retention;
 mod shared;
 #[path = "snmp.rs"]
 mod snmp;
+#[path = "upgrade.rs"]
+mod upgrade;
 #[path = "waiting.rs"]
 mod waiting;

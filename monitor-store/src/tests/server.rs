@@ -43,16 +43,16 @@ impl Running {
         BufReader::new(server.stdout.take().unwrap()).read_line(&mut said).unwrap();
         assert_eq!(said, "ready\n", "PostgreSQL does not start");
         let running = Self { folder: folder.display().to_string(), _server: server };
-        running.run(&format!("CREATE DATABASE {TEMPLATE}"));
+        running.run("postgres", &format!("CREATE DATABASE {TEMPLATE}"));
         drop(Store::at(&located(&running.folder, TEMPLATE)).unwrap());
         running
     }
 
     /// As the server's own administrator.
-    fn run(&self, sql: &str) {
-        let (folder, sql) = (self.folder.clone(), sql.to_owned());
+    fn run(&self, database: &str, sql: &str) {
+        let (folder, database, sql) = (self.folder.clone(), database.to_owned(), sql.to_owned());
         let work = async move {
-            let config = format!("host={folder} user=ringback dbname=postgres");
+            let config = format!("host={folder} user=ringback dbname={database}");
             let (client, connection) = tokio_postgres::connect(&config, tokio_postgres::NoTls).await.unwrap();
             tokio::spawn(connection);
             // A connection that was closed may be there for a moment longer.
@@ -79,12 +79,36 @@ pub(crate) struct Server {
     database: String,
 }
 
-impl Place for Server {
-    fn fresh() -> Self {
+impl Server {
+    fn create(template: &str) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let database = format!("test{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        SERVER.run(&format!("CREATE DATABASE {database} TEMPLATE {TEMPLATE}"));
+        SERVER.run("postgres", &format!("CREATE DATABASE {database} TEMPLATE {template}"));
         Self { database }
+    }
+}
+
+impl Place for Server {
+    fn fresh() -> Self {
+        Self::create(TEMPLATE)
+    }
+
+    fn of_version_before_one_outbox(rows: &str) -> Self {
+        let server = Self::create("template1");
+        let sql = [
+            "CREATE SCHEMA ringback; SET search_path = ringback;",
+            include_str!("../postgres/migrations/0001_first.sql"),
+            include_str!("../postgres/migrations/0002_shared.sql"),
+            include_str!("../postgres/migrations/0003_question.sql"),
+            include_str!("../postgres/migrations/0004_references.sql"),
+            "CREATE TABLE schema_version (one BIGINT PRIMARY KEY CHECK (one = 1), version BIGINT NOT NULL);
+             INSERT INTO schema_version (one, version) VALUES (1, 4);",
+            // Blobs as PostgreSQL writes them.
+            &rows.replace("x'", "'\\x"),
+            "ALTER TABLE letter ALTER COLUMN id RESTART WITH 21",
+        ];
+        SERVER.run(&server.database, &sql.join("\n"));
+        server
     }
 
     fn name(&self) -> String {
@@ -99,6 +123,6 @@ impl Place for Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        SERVER.run(&format!("DROP DATABASE {} WITH (FORCE)", self.database));
+        SERVER.run("postgres", &format!("DROP DATABASE {} WITH (FORCE)", self.database));
     }
 }
