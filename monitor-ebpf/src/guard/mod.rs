@@ -64,8 +64,8 @@ struct Guarded<'frame> {
     guard: u32,
 }
 
-/// Takes a segment of a guarded port. A global function, as [`crate::watch::syn::rb_syn`] is; returns a [`Verdict`] as a
-/// number.
+/// Takes a segment of a guarded port; returns a [`Verdict`] as a number. A global function, which the verifier checks once,
+/// by itself: what it is given may be null, as far as the verifier knows.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn rb_guard(segment: *mut Segment) -> u32 {

@@ -20,11 +20,6 @@ impl EtherType {
     pub const IPV6: Self = Self(0x86dd);
     /// The outer one of two VLAN tags.
     pub const SERVICE_VLAN: Self = Self(0x88a8);
-
-    #[inline(always)]
-    const fn is_tag(self) -> bool {
-        self.0 == Self::VLAN.0 || self.0 == Self::SERVICE_VLAN.0
-    }
 }
 
 /// The Ethernet header.
@@ -59,10 +54,10 @@ pub fn ethertype(frame: &Frame) -> Option<(EtherType, usize)> {
     let mut ethertype = EtherType(frame.at::<Ethernet>(0)?.ethertype.get());
     let mut offset = size_of::<Ethernet>();
     // No loop: each of the two tags has a fixed offset, which keeps the path of an untagged frame short.
-    if ethertype.is_tag() {
+    if ethertype == EtherType::VLAN || ethertype == EtherType::SERVICE_VLAN {
         ethertype = EtherType(frame.at::<VlanTag>(offset)?.ethertype.get());
         offset += size_of::<VlanTag>();
-        if ethertype.is_tag() {
+        if ethertype == EtherType::VLAN || ethertype == EtherType::SERVICE_VLAN {
             ethertype = EtherType(frame.at::<VlanTag>(offset)?.ethertype.get());
             offset += size_of::<VlanTag>();
         }
