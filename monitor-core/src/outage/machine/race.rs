@@ -45,6 +45,8 @@ impl Machine {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::tests::{ANSWERS, T0, attempt, closings, fail, machine, ms, open, web};
     use crate::{
         domain::{MonotonicNs, OutageId, UnixMs},
@@ -136,5 +138,55 @@ mod tests {
         let mut machine = machine(Rules::default());
         assert_eq!(after_mark(&mut machine, 9, 9), Actions::default());
         assert_eq!(machine.tally().not_failed, 0);
+    }
+
+    /// What happens at one service while a turn gathers reports, by a clock that does not always advance.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Answers,
+        /// An attempt is made and found failed; `meanwhile`: the service answers somebody in between.
+        Fails {
+            meanwhile: bool,
+        },
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<(u64, Step)>> {
+        let step = prop_oneof![Just(Step::Answers), any::<bool>().prop_map(|meanwhile| Step::Fails { meanwhile }),];
+        prop::collection::vec((0..2_u64, step), 1..12)
+    }
+
+    proptest! {
+        #[test]
+        fn rule_7_an_outage_outlives_its_mark_exactly_if_nobody_was_answered_since_the_latest_attempt(steps in steps()) {
+            let mut machine = machine(Rules::default());
+            let (mut now, mut count, mut last) = (1, 0, 0);
+            let (mut fails, mut answered_since) = (false, false);
+            for (later, step) in steps {
+                now += later;
+                let mut answers = |at| (count, last, answered_since) = (count + 1, at, true);
+                match step {
+                    Step::Answers => answers(now),
+                    Step::Fails { meanwhile } => {
+                        if meanwhile {
+                            answers(now + 1);
+                        }
+                        let seen = MonotonicNs(now);
+                        // Of the same moment: nobody can say which was first, and to keep an outage that is over is
+                        // the worse mistake.
+                        answered_since = last >= now;
+                        fails |= !answered_since;
+                        now += 1;
+                        let known = AnswersSeen { last: (last > 0).then_some(MonotonicNs(last)), count, ..ANSWERS };
+                        let unanswered = attempt(Failure::Unanswered, web(), 1, T0);
+                        fail(&mut machine, FailedAttempt { seen, answers: Some(known), ..unanswered });
+                    }
+                }
+            }
+            prop_assert_eq!(machine.outages().count(), usize::from(fails));
+            if last > 0 {
+                after_mark(&mut machine, count, last);
+            }
+            prop_assert_eq!(machine.outages().count(), usize::from(fails && !answered_since));
+        }
     }
 }
