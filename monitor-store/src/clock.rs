@@ -1,4 +1,4 @@
-//! The wall clock, for what is stamped in the transaction that writes it.
+//! The wall clock, for times that a transaction writes.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! An open database of either engine: one writing thread, readers apart, and what its transactions go by.
+//! An open database of either engine: one thread that writes, separate readers, and the policy of its transactions.
 
 use std::{
     fmt,
@@ -47,7 +47,7 @@ pub(super) struct Database {
     inner: Arc<Inner>,
 }
 
-/// Fields are dropped in this order: the lock goes when nothing of ours writes any more.
+/// Fields are dropped in this order: the lock goes last, when nothing writes any more.
 struct Inner {
     writer: Writer,
     readers: Readers,
@@ -59,7 +59,7 @@ struct Inner {
 }
 
 impl Database {
-    /// With the reason why the server is out of reach, if it is.
+    /// Opens it. The second value says why the server is out of reach, if it is.
     pub(super) fn open(location: &Location) -> Result<(Self, Option<StoreError>), StoreError> {
         let (lock, writable, readable): (_, Opener, Opener) = match location.clone() {
             Location::File(path) => {
@@ -90,7 +90,7 @@ impl Database {
 
     /// Runs `work` on the writer, in a transaction that it may share with other tasks' work; durable when it returns.
     ///
-    /// `work` runs again, alone, if somebody else's spoils the shared transaction.
+    /// If another task's work spoils the shared transaction, `work` runs again, alone.
     pub(super) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -109,7 +109,7 @@ impl Database {
         tokio::task::spawn_blocking(move || inner.readers.run(query)).await.map_err(|_| StoreError::Closed)?
     }
 
-    /// What a transaction that writes letters goes by.
+    /// The policy of a transaction that writes letters.
     pub(super) fn telling(&self) -> Telling {
         Telling {
             lifetime: Duration::from_millis(self.inner.letter_lifetime_ms.load(Ordering::Relaxed)),

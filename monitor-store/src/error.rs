@@ -31,16 +31,16 @@ pub enum StoreError {
     /// No space: nothing of the transaction was written.
     #[error("the disk that holds the database is full, nothing was written: make room on it, then it goes on")]
     Full,
-    /// A list needs a nonce that nobody can guess, an SNMP engine an id that nobody has.
+    /// A list needs a nonce that nobody can guess, and an SNMP engine an id that no other one has.
     #[error("the system has no random numbers")]
     Random,
-    /// The spool holds what this program never writes.
+    /// The spool holds something that this program never writes.
     #[error("what is kept for the shared database cannot be read: {0}")]
     Spool(String),
-    /// The database server is gone; the work may be done when it is back.
+    /// The database server is gone; the work may succeed when it is back.
     #[error("the database is out of reach: {0}")]
     Unreachable(String),
-    /// The database said no; nothing of the transaction was written.
+    /// The database refused; nothing of the transaction was written.
     #[error("database: {0}")]
     Database(#[source] sql::Error),
 }

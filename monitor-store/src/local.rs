@@ -1,7 +1,8 @@
 //! The database that one process commits to: the outage machine's changes, its SNMP engines and, in front of a shared
 //! database, the spool.
 //!
-//! A gateway that shares a database has a file of its own in front of it. Any other gateway, and a relay, has only this one.
+//! A gateway that shares a database has a file of its own in front of it. Any other gateway, and a relay, has only this
+//! one.
 
 use std::{collections::HashMap, path::Path, sync::Arc};
 
@@ -54,8 +55,8 @@ impl LocalStore {
         Self { store, spooled: None }
     }
 
-    /// The file of a gateway that shares another database. What is applied here is kept for that one as well, in the same
-    /// transaction, and tells nobody.
+    /// The file of a gateway that shares another database. What is applied here is kept for that one as well, in the
+    /// same transaction, and tells nobody.
     ///
     /// # Errors
     /// See [`Store::at`].
@@ -80,8 +81,8 @@ impl LocalStore {
 
     /// Durable when it returns; all or nothing.
     ///
-    /// An outage that has ended is never changed again: changes that come twice, as after a crash between the commit and
-    /// its answer, write no second letter.
+    /// An outage that has ended is never changed again: changes that come twice, as after a crash between the commit
+    /// and its answer, write no second letter.
     pub async fn apply(&self, changes: Vec<Change>) -> Result<Applied, StoreError> {
         self.apply_seen(changes, Vec::new()).await
     }
@@ -154,8 +155,8 @@ impl LocalStore {
         self.store.database.read(tables::spool::length).await
     }
 
-    /// Makes this gateway's own copy of the address book the same as `entries`, by the fewest changes. It is read while the
-    /// shared one is out of reach, and nobody is told by it.
+    /// Makes this gateway's own copy of the address book the same as `entries`, by the fewest changes. It is read while
+    /// the shared one is out of reach, and nobody is told by it.
     pub async fn copy_addresses(&self, entries: &[AddressEntry]) -> Result<(), StoreError> {
         let own = self.store.addresses().await?;
         let mut own: HashMap<_, _> = own.into_iter().map(|entry| (entry.client, entry)).collect();

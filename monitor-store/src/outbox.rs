@@ -12,8 +12,8 @@ use crate::{DeadLetter, OutboxCounts, StoreError, database::Database, tables};
 /// In whose name letters are taken where nobody else takes any.
 const ONLY_ONE: i64 = 1;
 
-/// How long letters stay with a process that is alone: it knows what it has. This only frees letters whose worker was lost
-/// without its process.
+/// How long letters stay with a process that is alone: it knows what it has. This only frees letters whose worker was
+/// lost without its process.
 const ALONE: Duration = Duration::from_secs(3 * 3600);
 
 /// See the module.

@@ -1,4 +1,4 @@
-//! Reading connections: as many as there are readers at once, a few kept for the next.
+//! Connections that read: as many as there are readers at once. A few stay open for the next ones.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -37,7 +37,7 @@ impl Readers {
         Ok(answer)
     }
 
-    /// One that is still of use, its transaction begun. The server may have closed those that it has not heard of for long.
+    /// A kept connection that still works, with its transaction begun. The server may have closed idle ones.
     fn kept(&self) -> Option<Connection> {
         loop {
             let conn = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;

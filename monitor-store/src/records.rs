@@ -1,4 +1,4 @@
-//! What the store gives to people: outages, waiting lists, the outbox in numbers.
+//! What the store shows to people: outages, waiting lists, the outbox in numbers.
 
 use monitor_core::{
     domain::{ClientAddr, OutageId, Service, UnixMs},
@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct Applied {
     /// Letters that were put into the outbox.
     pub letters: u64,
-    /// Waiting clients that left the list without a mail: no address on record, too old, or through by themselves.
+    /// Waiting clients that left the list without a mail: they have no address on record, their attempts are too old,
+    /// or they got through by themselves.
     pub untold: u64,
 }
 
@@ -79,9 +80,9 @@ pub struct DeadLetter {
     pub id: LetterId,
     /// The recipient.
     pub to: String,
-    /// The service that is back; absent: it spoke of something else.
+    /// The service that is back; absent from letters with words of their own.
     pub service: Option<Service>,
-    /// Its subject, if it had words of its own.
+    /// The subject of a letter with words of its own.
     pub subject: Option<String>,
     /// When it was given up.
     pub at: UnixMs,

@@ -16,7 +16,7 @@ use crate::{Store, StoreError, tables};
 pub(super) struct Telling {
     /// How long a letter lives.
     pub(super) lifetime: Duration,
-    /// Nobody is told from here.
+    /// Whether no letter is written here, because another database tells the clients.
     pub(super) silent: bool,
     pub(super) relays: Arc<Relays>,
     pub(super) notices: Arc<Notices>,
@@ -119,23 +119,23 @@ impl Store {
         self.database.set_notices(notices);
     }
 
-    /// Notes for operators that a peer is down or back; what comes again changes nothing.
+    /// Notes for operators that a peer is down or back. Noting the same event again changes nothing.
     pub async fn note_peer(&self, peer: Peer, now: UnixMs) -> Result<(), StoreError> {
         let telling = self.database.telling();
         self.database.write(move |session| tables::notices::peer(session.conn, &peer, now, &telling)).await
     }
 
-    /// Lists that were sent, by what became of them, as many as are kept.
+    /// How many of the lists that are kept are in each state.
     pub async fn list_states(&self) -> Result<Vec<(String, u64)>, StoreError> {
         self.database.read(tables::lists::states).await
     }
 
-    /// What operators are still to be told, over all recipients.
+    /// How many events are still to be told to operators, over all recipients.
     pub async fn notices_waiting(&self) -> Result<u64, StoreError> {
         self.database.read(tables::notices::waiting).await
     }
 
-    /// Writes messages to the operators whose time has come; says how many.
+    /// Writes messages to the operators that are due; says how many.
     pub async fn tell_operators(&self, now: UnixMs) -> Result<u64, StoreError> {
         if self.database.read(move |conn| tables::notices::due(conn, now)).await?.is_empty() {
             return Ok(0);
@@ -161,12 +161,12 @@ impl Store {
         self.database.read(move |conn| tables::station::refused(conn, limit)).await
     }
 
-    /// Keeps that a relay has taken a list of ours; says whether there is such a list.
+    /// Records that a relay has taken a list of ours; says whether there is such a list.
     pub async fn receive(&self, receipt: Receipt, now: UnixMs) -> Result<bool, StoreError> {
         self.database.write(move |session| tables::lists::receive(session.conn, &receipt, now)).await
     }
 
-    /// Settles lists whose time is over without a receipt; says how many letters that wrote.
+    /// Settles lists whose time is over without a receipt; says how many letters were written.
     pub async fn settle_overdue(&self, now: UnixMs) -> Result<u64, StoreError> {
         let telling = self.database.telling();
         self.database.write(move |session| tables::lists::settle_overdue(session, now, &telling)).await

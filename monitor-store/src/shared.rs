@@ -19,14 +19,14 @@ pub struct SharedStore {
 /// One of the gateways that share a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gateway {
-    /// Made once for its file: another file is another gateway.
+    /// Made once, with the gateway's own file: another file is another gateway.
     pub name: String,
     /// Its host's name, for people.
     pub host: String,
 }
 
 impl Gateway {
-    /// In whose name it takes letters.
+    /// The number in whose name it takes letters.
     fn holder(&self) -> i64 {
         let digest = ring::digest::digest(&ring::digest::SHA256, self.name.as_bytes());
         digest.as_ref().iter().take(7).fold(1, |number, byte| number << 8 | i64::from(*byte))
@@ -36,15 +36,15 @@ impl Gateway {
 /// What has happened at other gateways.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Following {
-    /// Open outages that this gateway has never spoken of.
+    /// Open outages that this gateway has never reported.
     pub opened: Vec<Outage>,
     /// Outages of this gateway that are over.
     pub ended: Vec<Elsewhere>,
-    /// Changes with each change of the address book.
+    /// A number that changes with each change of the address book.
     pub book: i64,
-    /// What other gateways ask, by number, as long as nobody has answered it.
+    /// Questions of other gateways that nobody has answered, by number.
     pub asked: Vec<(i64, Question)>,
-    /// What this gateway has asked and another one knows: up to when the service was well.
+    /// Questions of this gateway that another one has answered, and up to when the service was well.
     pub answered: Vec<(Question, UnixMs)>,
 }
 
@@ -64,9 +64,9 @@ pub struct GatewayRecord {
     pub name: String,
     /// Its host's name.
     pub host: String,
-    /// Its latest batch that is in the database.
+    /// The number of its latest batch that is in the database.
     pub applied: u64,
-    /// When it was last there.
+    /// When it was last seen.
     pub seen: UnixMs,
 }
 
@@ -105,7 +105,7 @@ impl SharedStore {
             .await
     }
 
-    /// Says that the gateway is there, and tells it what has happened at others and what they ask.
+    /// Records that the gateway is alive, and reads what has happened at others and what they ask.
     pub async fn follow(&self, gateway: Gateway, now: UnixMs) -> Result<Following, StoreError> {
         let name = gateway.name.clone();
         self.store.database.write(move |session| tables::follow::greet(session.conn, &gateway, now)).await?;
@@ -117,17 +117,17 @@ impl SharedStore {
         Ok(following)
     }
 
-    /// Asks the other gateways about these attempts. Whoever knows nothing does not answer.
+    /// Asks the other gateways about these attempts. A gateway that knows nothing does not answer.
     pub async fn ask(&self, gateway: Gateway, questions: Vec<Question>, now: UnixMs) -> Result<(), StoreError> {
         self.store.database.write(move |session| tables::questions::ask(session.conn, &gateway, &questions, now)).await
     }
 
-    /// Of each of these questions, by number, up to when the service was well.
+    /// Answers questions, by number: up to when the service was well.
     pub async fn answer(&self, known: Vec<(i64, UnixMs)>) -> Result<(), StoreError> {
         self.store.database.write(move |session| tables::questions::answer(session.conn, &known)).await
     }
 
-    /// Every gateway that was ever here, latest first.
+    /// Every gateway that has ever used this database, the one seen latest first.
     pub async fn gateways(&self) -> Result<Vec<GatewayRecord>, StoreError> {
         self.store.database.read(tables::follow::gateways).await
     }

@@ -34,8 +34,8 @@ impl Store {
         absence.map_or(Ok(store), Err)
     }
 
-    /// [`Store::at`] for a caller that goes on without the server: while it is out of reach, which the second value says,
-    /// every call fails with [`StoreError::Unreachable`] after it has tried to connect.
+    /// [`Store::at`] for a caller that goes on without the server: while it is out of reach, which the second value
+    /// says, every call fails with [`StoreError::Unreachable`] after it has tried to connect.
     ///
     /// # Errors
     /// As there, except for a server that may only be out of reach for now.
@@ -102,8 +102,8 @@ impl Store {
         self.database.write(move |session| tables::address::remove(session, client)).await
     }
 
-    /// Writes letters that bring their own words, except those with a key that was written already; says how many. All or
-    /// none.
+    /// Writes letters that bring their own words, except those with a key that was written already; says how many. All
+    /// or none.
     pub async fn put_letters(&self, letters: Vec<ReadyLetter>) -> Result<u64, StoreError> {
         let lifetime = self.database.telling().lifetime;
         self.database.write(move |session| tables::ready::put(session.conn, &letters, lifetime)).await
@@ -129,8 +129,8 @@ impl Store {
         self.database.read(move |conn| tables::outages::is_waiting(conn, outage, client)).await
     }
 
-    /// Deletes ended outages, delivered and dead letters older than `before`. An outage that a letter speaks of stays as
-    /// long as the letter.
+    /// Deletes ended outages, delivered and dead letters older than `before`. An outage that a letter speaks of stays
+    /// as long as the letter.
     pub async fn prune(&self, before: UnixMs) -> Result<(), StoreError> {
         // In bites, each a transaction of its own: a recovery must not wait while last month's letters are deleted.
         while self.database.write(move |session| tables::prune::letters(session.conn, before)).await? > 0 {}

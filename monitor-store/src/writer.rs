@@ -1,7 +1,7 @@
 //! The one thread that writes: what all tasks want written goes into one transaction and one synchronisation.
 //!
 //! In: work from a bounded queue. Out: each caller's answer, after the commit that holds its work. Every piece of work
-//! runs in a savepoint, so that one that fails takes nobody else's with it.
+//! runs in a savepoint, so that its failure undoes nothing else.
 
 use std::{sync::mpsc::sync_channel, thread};
 
@@ -14,14 +14,14 @@ use crate::{
     tables::address::BookCache,
 };
 
-/// Work that waits for the writer. Full: callers wait in turn, which slows the event reader down and lets the kernel's
-/// ring keep what happens meanwhile.
+/// Work that waits for the writer. If the queue is full, callers wait. That slows the event reader down, and the
+/// kernel's ring keeps what happens meanwhile.
 const QUEUE: usize = 1024;
 
 /// Most pieces of work in one transaction: bounds how long the first waits for the last.
 const GROUP: usize = 256;
 
-/// How often work is done again that was in the way of another process's.
+/// How often work is tried that conflicts with another process's.
 const TRIES: usize = 8;
 
 /// What work on the writer may use.
@@ -39,13 +39,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Returns when the first connection is open, with the reason why the server is out of reach, or with the reason why it
-    /// cannot be used at all.
+    /// Returns when the first connection is open, with the reason why the server is out of reach, or with the reason
+    /// why it cannot be used at all.
     pub(super) fn start(open: Opener, location: &Location) -> Result<(Self, Option<StoreError>), StoreError> {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let (began, begun) = sync_channel(1);
         let serve = move || match open() {
-            // Whoever started us waits for this word.
+            // The thread that started this one waits for this message.
             Ok(conn) => {
                 let _ = began.send(Ok(None));
                 serve(Some(conn), &open, jobs);
@@ -98,7 +98,7 @@ impl Drop for Writer {
 trait Job: Send {
     fn run(&mut self, session: &mut Session<'_>) -> Ran;
     fn fail(&mut self, error: StoreError);
-    /// Whether only another process's work was in the way.
+    /// Whether it failed only because of a conflict with another process.
     fn may_succeed_now(&self) -> bool;
     fn answer(self: Box<Self>);
 }
@@ -134,12 +134,12 @@ where
     }
 
     fn answer(self: Box<Self>) {
-        // Nobody listens when the caller was cancelled; its work is done all the same.
+        // If the caller was cancelled, nobody listens; its work is done all the same.
         let _ = self.reply.send(self.result);
     }
 }
 
-/// `held`: the connection; `None` or lost: the next work makes another one.
+/// `held` is the connection; if there is none or it is lost, the next work opens another.
 fn serve(mut held: Option<Connection>, open: &Opener, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
     let mut book = BookCache::default();
     let mut group = Vec::with_capacity(GROUP);
@@ -200,9 +200,9 @@ fn commit_group(conn: &Connection, book: &mut BookCache, group: &mut [Box<dyn Jo
         match job.run(&mut Session { conn, book: &mut *book }) {
             Ran::Well => conn.execute_batch("RELEASE SAVEPOINT job")?,
             Ran::Badly => {
-                // Fails in its turn when the error has ended the whole transaction.
+                // This fails too if the error has ended the whole transaction.
                 conn.execute_batch("ROLLBACK TO SAVEPOINT job; RELEASE SAVEPOINT job")?;
-                // What it read of the book may be what it had written itself.
+                // It may have read the book as it had changed it itself.
                 book.forget();
             }
         }
@@ -210,7 +210,7 @@ fn commit_group(conn: &Connection, book: &mut BookCache, group: &mut [Box<dyn Jo
     conn.execute_batch("COMMIT")
 }
 
-/// Runs it until no other process's work is in its way.
+/// Runs the work alone, again if it conflicts with another process's.
 fn alone(conn: &Connection, book: &mut BookCache, job: &mut dyn Job) -> Ran {
     let mut ran = Ran::Badly;
     for _ in 0..TRIES {
@@ -234,7 +234,7 @@ fn alone(conn: &Connection, book: &mut BookCache, job: &mut dyn Job) -> Ran {
     ran
 }
 
-/// Harmless where the error has ended the transaction already.
+/// Harmless if the error has already ended the transaction.
 fn roll_back(conn: &Connection) {
     if let Err(error) = conn.execute_batch("ROLLBACK") {
         tracing::debug!(%error, "store_rollback");

@@ -48,8 +48,8 @@ impl Backoff {
         self.first
     }
 
-    /// The pause after `tries` earlier tries and one more. Up to a quarter is taken off, differently for each letter, so
-    /// that letters that failed together do not all come back together.
+    /// The pause after `tries` earlier tries and one more. Up to a quarter is taken off, differently for each letter,
+    /// so that letters that failed together do not all come back together.
     fn pause(self, id: LetterId, tries: u32) -> Duration {
         let full = self.first.saturating_mul(1_u32.checked_shl(tries).unwrap_or(u32::MAX)).min(self.max);
         let mut hasher = DefaultHasher::new();

@@ -52,7 +52,8 @@ impl Sealed for Receipt {
 }
 
 impl Receipt {
-    /// For `list`, stored at `now`. It lives as long again as a list may, so that a slow mail system does not make it void.
+    /// For `list`, stored at `now`. It lives as long again as a list may, so that a slow mail system does not make it
+    /// void.
     #[must_use]
     pub fn new(list: &List, keyring: &Keyring, told: u64, untold: u64, now: UnixMs) -> Self {
         let life = list.expires.since(list.issued);

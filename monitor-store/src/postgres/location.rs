@@ -8,7 +8,7 @@ use tokio_rustls::rustls::ClientConfig;
 /// How long each address of the server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Of what was sent, how long it may stay without an acknowledgement: a server behind a cut cable is found silent.
+/// How long sent data may stay without an acknowledgement. This finds a server behind a cut cable.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(15);
 
 /// A database server and how it is spoken to.
@@ -110,7 +110,7 @@ fn show(config: &Config) -> String {
     format!("postgres://{}/{}", hosts.join(","), config.get_dbname().unwrap_or_default())
 }
 
-/// Whatever its certificate, no server is trusted: for tests that reach none, or none over TLS.
+/// Trusts no server's certificate: for tests that reach no server over TLS.
 #[cfg(test)]
 pub(crate) fn no_authorities() -> Result<Arc<ClientConfig>, String> {
     use tokio_rustls::rustls::{RootCertStore, crypto::ring::default_provider};

@@ -18,7 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_outbox.sql"),
 ];
 
-/// Two gateways may begin at once.
+/// How often it is tried: two gateways may start at once.
 const TRIES: usize = 5;
 
 /// Brings the schema up to date, or says why that cannot be.
@@ -37,7 +37,7 @@ pub(super) fn run(server: &Server, conn: &Connection) -> Result<(), StoreError> 
                     "its schema `ringback` is another program's: name another database in store.url",
                 ));
             }
-            // The other one has made it.
+            // Another gateway has just made the schema.
             Err(error) if tries < TRIES && error.is_conflict() => roll_back(conn),
             Err(error) => return Err(explain(server, error)),
         }
@@ -82,7 +82,7 @@ fn attempt(conn: &Connection) -> Result<Found, Error> {
              (one BIGINT PRIMARY KEY CHECK (one = 1), version BIGINT NOT NULL);
          INSERT INTO ringback.schema_version (one, version) VALUES (1, 0) ON CONFLICT (one) DO NOTHING",
     )?;
-    // Whoever comes second waits here.
+    // A second gateway waits here.
     let found = version(conn, "SELECT version FROM schema_version FOR UPDATE")?;
     for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
         conn.execute_batch(migration)?;

@@ -1,6 +1,6 @@
-//! The engine for several gateways: PostgreSQL, and what speaks its protocol and its SQL.
+//! The engine for several gateways: PostgreSQL, or any server that speaks its protocol and its SQL.
 //!
-//! In: statements from one thread at a time. Out: their answers; an error where the server does not answer in time.
+//! In: statements from one thread at a time. Out: their answers, or an error if the server does not answer in time.
 //! Each connection has a runtime of its own, so that the store's threads may wait for it as they wait for a file.
 
 mod location;
@@ -127,7 +127,7 @@ impl Prepared<'_> {
         found.iter().map(|rows| rows.iter().map(&read).collect()).collect()
     }
 
-    /// Sends up to [`PIPELINE`] at once, then waits for their answers: the way there and back counts once, not for each.
+    /// Sends up to [`PIPELINE`] statements at once, then waits for their answers: they share one round trip.
     fn pipelined<'r, P: Params, T, F>(&self, rows: &'r [P], send: impl Fn(Vec<Value<'r>>) -> F) -> Result<Vec<T>, Error>
     where
         F: Future<Output = Result<T, tokio_postgres::Error>>,

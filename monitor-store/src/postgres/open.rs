@@ -11,16 +11,16 @@ use crate::{
     sql::{Connection, Error},
 };
 
-/// Our tables are in a schema of their own. A transaction whose gateway is gone must not hold others up for long, and one
-/// that is committed is on the disk.
+/// Our tables are in a schema of their own. A transaction whose gateway is gone must not hold others up for long, and a
+/// committed transaction must be on the disk.
 const SETTINGS: &str = "SET search_path = ringback; SET idle_in_transaction_session_timeout = '20s'; \
                         SET synchronous_commit = on; SET client_min_messages = warning";
 
 /// A connection to a database whose schema is up to date.
 ///
 /// # Errors
-/// [`StoreError::Unreachable`] where it may be only a matter of time; else the server does not let us in, is none, or a newer
-/// Ringback was there.
+/// [`StoreError::Unreachable`] if the same may work later. Other errors: the server does not let us in, it is not
+/// PostgreSQL, or a newer Ringback has used the database.
 pub(crate) fn open(server: &Server) -> Result<Connection, StoreError> {
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -83,8 +83,8 @@ fn unreachable(server: &Server, said: &str) -> StoreError {
     StoreError::Unreachable(format!("{server}: {said}"))
 }
 
-/// Whether the same may work later although nobody changes anything: nothing answers there, or it starts, stops or has no
-/// room. A name that is not found is among these: after a power failure the name server may be what is missing.
+/// Whether the same may work later although nobody changes anything: nothing answers there, or it starts, stops or has
+/// no room. A name that is not found is among these: after a power failure the name server may be what is missing.
 fn is_absence(error: &tokio_postgres::Error) -> bool {
     if let Some(code) = error.code() {
         return [

@@ -71,7 +71,7 @@ impl Connection {
         })
     }
 
-    /// Begins a transaction that reads one state of things.
+    /// Begins a transaction that reads one snapshot.
     pub(crate) fn begin_reading(&self) -> Result<(), Error> {
         self.execute_batch(match self {
             Self::Sqlite(_) => "BEGIN",
@@ -87,7 +87,7 @@ impl Connection {
         }
     }
 
-    /// Whether it is of no use any more.
+    /// Whether the connection is lost.
     pub(crate) fn is_lost(&self) -> bool {
         match self {
             Self::Sqlite(_) => false,
@@ -113,7 +113,7 @@ impl Statement<'_> {
         }
     }
 
-    /// Once for each of `rows`, in order, without waiting for each answer; says of each how many rows it changed.
+    /// Runs it for each of `rows`, in order, without waiting for each answer; says how many rows each run changed.
     pub(crate) fn execute_each<P: Params>(&mut self, rows: &[P]) -> Result<Vec<usize>, Error> {
         match self {
             Self::Sqlite(_) => rows.iter().map(|row| self.execute(Borrowed(row))).collect(),
@@ -121,7 +121,7 @@ impl Statement<'_> {
         }
     }
 
-    /// A query for each of `rows`, in order, without waiting for each answer; of each what it found.
+    /// Runs the query for each of `rows`, in order, without waiting for each answer; returns what each run found.
     pub(crate) fn query_each<P: Params, T>(
         &mut self,
         rows: &[P],

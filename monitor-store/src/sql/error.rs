@@ -1,4 +1,4 @@
-//! What either engine may say.
+//! The errors of both engines.
 
 use tokio_postgres::error::SqlState;
 
@@ -8,7 +8,7 @@ pub enum Error {
     /// A query that must find a row found none.
     #[error("a row is missing")]
     NoRow,
-    /// A column holds what this program never writes.
+    /// A column holds something that this program never writes.
     #[error("column {0} holds a wrong value")]
     Column(String),
     /// SQLite's.
@@ -32,7 +32,7 @@ impl Error {
         }
     }
 
-    /// Two transactions were in each other's way: the same work may succeed now.
+    /// Two transactions conflicted: the same work may succeed now.
     pub(crate) fn is_conflict(&self) -> bool {
         let Self::Postgres(error) = self else { return false };
         error.code().is_some_and(|code| {

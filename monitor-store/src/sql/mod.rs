@@ -1,7 +1,8 @@
-//! The little of SQL that the store needs, the same on every engine: statements, parameters, rows, transactions.
+//! The small part of SQL that the store needs, the same on both engines: statements, parameters, rows, transactions.
 //!
-//! In: portable SQL with parameters `?1`, `?2` …, and the domain's values. Out: rows. Modelled on rusqlite, which stands
-//! behind it on SQLite; on PostgreSQL it is `tokio-postgres`. What the two say differently is here and nowhere else.
+//! In: portable SQL with parameters `?1`, `?2` …, and the domain's values. Out: rows. Modelled on rusqlite, which
+//! stands behind it on SQLite; on PostgreSQL it is `tokio-postgres`. Only this module knows the differences between the
+//! two.
 
 mod engine;
 mod error;

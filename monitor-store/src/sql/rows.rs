@@ -1,14 +1,14 @@
-//! Many rows into a table in few statements, and out of one with few of them in memory.
+//! Writes many rows with few statements, and reads many rows with few of them in memory.
 //!
-//! Each statement costs a way to the server and back, and on either engine a fixed price of its own. So rows go in by
-//! the hundred: `INSERT INTO … VALUES (…), (…), …`, which is plain SQL on both.
+//! Each statement costs a round trip to the server, and a fixed price on either engine. So rows are inserted by the
+//! hundred: `INSERT INTO … VALUES (…), (…), …` is plain SQL on both.
 
 use std::{collections::HashSet, fmt::Write as _, hash::Hash};
 
 use super::{Connection, Error, Params, Row, Value, engine::Statement};
 
-/// How many rows a statement may have, most first: each is prepared once. 512 rows of 12 columns stay below the number of
-/// parameters that either engine takes.
+/// How many rows a statement may have, most first: each is prepared once. 512 rows of 12 columns stay below the number
+/// of parameters that either engine takes.
 const SIZES: [usize; 4] = [512, 64, 8, 1];
 
 impl Connection {
@@ -89,8 +89,8 @@ impl Connection {
                 taken?;
                 take(page)
             }
-            // A query for each page, by the last row of the one before, may sort all the rest each time: the server knows
-            // nothing yet of the size of a table that has just been filled.
+            // A query for each page, by the last row of the one before, may sort all the rest each time: the server
+            // knows nothing yet of the size of a table that has just been filled.
             Self::Postgres(_) => {
                 self.execute(&format!("DECLARE {name} NO SCROLL CURSOR FOR {sql}"), params)?;
                 loop {

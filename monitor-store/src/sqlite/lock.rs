@@ -33,7 +33,7 @@ impl Lock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                // The number only helps to find the other one; without it the message still says enough.
+                // The number only helps to find the other process; the message says enough without it.
                 let _ = file.read_to_string(&mut holder);
                 let holder = holder.trim();
                 let who = if holder.is_empty() { String::new() } else { format!(" (process {holder})") };

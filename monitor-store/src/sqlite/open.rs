@@ -15,7 +15,7 @@ const WAL_LIMIT_BYTES: i64 = 64 << 20;
 /// Pages that the writer keeps in memory: enough for the upper levels of a waiting list of a million clients.
 const WRITER_CACHE_KIB: i64 = 32 << 10;
 
-/// Statements that stay prepared: more than there are in this folder.
+/// Statements that stay prepared: more than this crate has.
 const PREPARED: usize = 128;
 
 pub(super) fn unusable(path: &Path, reason: impl Into<String>) -> StoreError {
@@ -45,7 +45,7 @@ pub(super) fn writable(path: &Path) -> Result<Connection, StoreError> {
     prepare(&mut conn).map_err(|error| explain(path, error))?;
     migrations::run(path, &mut conn)?;
     if created {
-        // SQLite syncs the file; that it is in its folder is ours to make durable.
+        // SQLite syncs the file, but not its entry in the folder.
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             fs::File::open(folder)
                 .and_then(|folder| folder.sync_all())

@@ -16,17 +16,17 @@ use crate::{
     writer::Session,
 };
 
-/// The book as the writer last read it, and how often it had changed then: other processes may change a shared one.
+/// The book as the writer last read it, and its count of changes then: other processes may change a shared book.
 #[derive(Default)]
 pub(crate) struct BookCache(Option<(i64, AddressBook)>);
 
 impl BookCache {
-    /// What was read may have been rolled back.
+    /// Forgets the copy: what the writer read may have been rolled back.
     pub(crate) fn forget(&mut self) {
         self.0 = None;
     }
 
-    /// The table is about to change: everybody reads it again.
+    /// Says that the table is about to change, so that every process reads it again.
     pub(super) fn change(&mut self, conn: &Connection) -> Result<(), StoreError> {
         self.forget();
         conn.execute("UPDATE shared SET book = book + 1", ())?;
@@ -58,7 +58,7 @@ fn entry(row: &Row<'_>) -> Result<AddressEntry, Error> {
 fn read_book(conn: &Connection) -> Result<AddressBook, StoreError> {
     let mut select = conn.prepare_cached(ENTRIES)?;
     let mut book = AddressBook::default();
-    // Row by row: the list and the book need not be in memory both.
+    // Row by row, so that the rows and the book are not in memory at the same time.
     select.query_for_each((), |row| {
         book.insert(entry(row)?);
         Ok(())
@@ -85,7 +85,7 @@ pub(crate) fn put(session: &mut Session<'_>, entries: &[AddressEntry]) -> Result
 pub(crate) fn replace_config(session: &mut Session<'_>, entries: &[AddressEntry]) -> Result<(), StoreError> {
     session.book.change(session.conn)?;
     session.conn.execute("DELETE FROM address WHERE origin = ?1", [Origin::Config])?;
-    // What is left was put by people.
+    // The entries that are left were made by people.
     upsert(
         session.conn,
         entries,
@@ -95,7 +95,7 @@ pub(crate) fn replace_config(session: &mut Session<'_>, entries: &[AddressEntry]
     )
 }
 
-/// `then`: what becomes of an entry that is there. Of two for one network the later counts.
+/// `then` says what happens to an entry that exists. If two entries name the same network, the later one counts.
 fn upsert(conn: &Connection, entries: &[AddressEntry], then: &str) -> Result<(), StoreError> {
     let mut by_net = BTreeMap::new();
     for entry in entries {

@@ -28,7 +28,7 @@ pub(crate) fn apply(session: &mut Session<'_>, changes: &[Change], telling: &Tel
                 lists.look_again(outage.id);
                 put_outages.push(outage.id);
             }
-            // A later one in the batch says more.
+            // A later one in the batch overwrites it.
             Change::Put(_) => {}
             Change::Wait { outage, client, at, attempts, evidence } => {
                 lists.wait(*outage, *client, Attempts::new(*at, *attempts, *evidence))?;
@@ -98,8 +98,8 @@ pub(super) fn put(conn: &Connection, outage: &Outage) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// Which of the batch's `Put`s must be written: of each outage the first, which may make the row that others refer to, and
-/// the last. In an outage that fails a thousand times a second all those between say nothing that lasts.
+/// Which of the batch's `Put`s must be written. For each outage these are the first, which may make the row that other
+/// changes refer to, and the last. If a service fails a thousand times a second, those in between would be overwritten.
 fn rows_to_put(changes: &[Change]) -> HashSet<usize> {
     let (mut first, mut last) = (HashMap::new(), HashMap::new());
     for (index, change) in changes.iter().enumerate() {
@@ -136,7 +136,7 @@ fn discard(conn: &Connection, outage: OutageId, at: UnixMs) -> Result<u64, Store
     Ok(untold as u64)
 }
 
-/// F-8.
+/// Removes clients whose latest attempt is too old (F-8).
 fn purge(conn: &Connection, older_than: UnixMs) -> Result<u64, StoreError> {
     let gone = conn.execute("DELETE FROM waiting WHERE latest < ?1", [older_than])?;
     if gone > 0 {

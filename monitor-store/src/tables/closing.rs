@@ -1,7 +1,7 @@
 //! The recovery (design rule 6): outages end, waiting lists become letters and are emptied, all in one transaction.
 //!
-//! Waiting clients are read a page at a time and looked up in the address book (F-15). What is held in memory besides
-//! is one entry per recipient, so at most as much as the book itself.
+//! Waiting clients are read a page at a time and looked up in the address book (F-15). Besides the page, memory holds
+//! one entry per recipient, which is at most as much as the book itself.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -27,7 +27,7 @@ use crate::{
 /// Waiting clients in memory at a time.
 const PAGE: usize = 4096;
 
-/// Closes those of the outages that have not ended yet; a recovery that is applied twice finds none.
+/// Closes those of the outages that have not ended yet. If a recovery is applied twice, the second time finds none.
 pub(super) fn close(session: &mut Session<'_>, closing: &Closing, telling: &Telling) -> Result<Applied, StoreError> {
     let conn = session.conn;
     let empty = AddressBook::default();
@@ -50,7 +50,7 @@ pub(super) fn close(session: &mut Session<'_>, closing: &Closing, telling: &Tell
                     lists.add(waiting)?;
                     continue;
                 }
-                // F-19: no address on record, nothing sent.
+                // A client without an address on record gets nothing (F-19).
                 match book.lookup(waiting.client).filter(|_| told) {
                     Some(recipient) => services += letters.tell(over, waiting, recipient),
                     None => untold += 1,
@@ -72,11 +72,11 @@ pub(super) fn close(session: &mut Session<'_>, closing: &Closing, telling: &Tell
     Ok(Applied { letters: letters.finish()? + sent, untold })
 }
 
-/// Letters of our own to the clients of a list that no relay has taken; says how many.
+/// Writes letters to the clients of a list that no relay has taken; says how many.
 pub(super) fn tell_listed(session: &mut Session<'_>, list: &List, lifetime: Duration) -> Result<u64, StoreError> {
     let conn = session.conn;
     let book = session.book.load(conn)?;
-    // The list was there first: a letter lives from now on.
+    // The list has used up some of the time; a letter's lifetime begins now.
     let mut letters = Letters::new(conn, list.recovered, crate::clock::now() + lifetime);
     let over = Over { outage: list.outage, since: list.since };
     for listed in &list.clients {
@@ -98,7 +98,7 @@ pub(super) fn tell_listed(session: &mut Session<'_>, list: &List, lifetime: Dura
     Ok(written)
 }
 
-/// A client that waited at a gateway which said so when another one had closed the outage.
+/// A client that waited at one gateway, which reported it after another gateway had closed the outage.
 pub(super) struct Late {
     pub(super) outage: OutageId,
     pub(super) client: ClientAddr,
@@ -107,7 +107,7 @@ pub(super) struct Late {
     pub(super) evidence: Failure,
 }
 
-/// Letters to those of them who got none of this recovery. Says how many.
+/// Writes letters to those of them that got none about this recovery; says how many.
 pub(super) fn tell_late(session: &mut Session<'_>, late: &[Late], telling: &Telling) -> Result<u64, StoreError> {
     let conn = session.conn;
     let mut by_outage: BTreeMap<OutageId, Vec<&Late>> = BTreeMap::new();
@@ -154,7 +154,7 @@ pub(super) fn tell_late(session: &mut Session<'_>, late: &[Late], telling: &Tell
     Ok(all)
 }
 
-/// When it began; `None`: it is over, or unknown.
+/// When the outage began; `None` if it is over, or unknown.
 pub(super) fn open_since(conn: &Connection, outage: OutageId) -> Result<Option<UnixMs>, StoreError> {
     Ok(conn
         .prepare_cached("SELECT since FROM outage WHERE id = ?1 AND ended IS NULL")?
@@ -184,7 +184,7 @@ impl Waiting {
     }
 }
 
-/// Everybody who is to be told of the end, by address.
+/// Reads the waiting clients that want to be told of the end, by address.
 fn pages(
     conn: &Connection,
     outage: OutageId,

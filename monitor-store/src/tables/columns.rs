@@ -1,4 +1,4 @@
-//! How the domain's words and addresses look in columns.
+//! The form of the domain's words and addresses in columns.
 
 use std::net::{IpAddr, Ipv6Addr};
 

@@ -1,4 +1,4 @@
-//! What a gateway has to know of the others: their outages, the ends of its own, a changed address book.
+//! What a gateway has to know about the others: their outages, ends of its own outages, changes of the address book.
 
 use monitor_core::{domain::UnixMs, outage::Outage};
 
@@ -12,7 +12,7 @@ use crate::{
     sql::{Connection, OptionalExtension as _},
 };
 
-/// Says that the gateway is there.
+/// Records that the gateway is alive.
 pub(crate) fn greet(conn: &Connection, gateway: &Gateway, now: UnixMs) -> Result<(), StoreError> {
     conn.prepare_cached(
         "INSERT INTO gateway (name, host, applied, seen) VALUES (?1, ?2, 0, ?3)
@@ -22,7 +22,7 @@ pub(crate) fn greet(conn: &Connection, gateway: &Gateway, now: UnixMs) -> Result
     Ok(())
 }
 
-/// See the module. Also the numbers of the gateway's own questions that are answered.
+/// Reads what the gateway has to know, and the numbers of its own questions that others have answered.
 pub(crate) fn follow(conn: &Connection, gateway: &str, now: UnixMs) -> Result<(Following, Vec<i64>), StoreError> {
     let opened: Vec<Outage> = conn
         .prepare_cached(
@@ -43,7 +43,7 @@ pub(crate) fn follow(conn: &Connection, gateway: &str, now: UnixMs) -> Result<(F
     Ok((Following { opened, ended, book: book.unwrap_or(0), asked, answered }, done))
 }
 
-/// Every gateway that was ever here, latest first.
+/// Every gateway that has ever used this database, the one seen latest first.
 pub(crate) fn gateways(conn: &Connection) -> Result<Vec<GatewayRecord>, StoreError> {
     let mut select = conn.prepare_cached("SELECT name, host, applied, seen FROM gateway ORDER BY seen DESC, name")?;
     let rows = select.query_map((), |row| {

@@ -23,9 +23,9 @@ pub(super) struct Letters<'a> {
     /// Rows of the letters that are written, in the order of [`Place::letter`].
     written: Vec<LetterId>,
     letters: Vec<NewLetter>,
-    /// What letters are to speak of.
+    /// Services to be added to letters.
     services: BTreeMap<Subject, Attempts>,
-    /// Further machines of persons, of which a letter that is written speaks already.
+    /// Attempts of further machines of a person, for services that a written letter already reports.
     machines: BTreeMap<Subject, Attempts>,
 }
 
@@ -39,9 +39,9 @@ pub(super) struct Over {
 
 /// The letter of a person.
 struct Place {
-    /// Which of the recovery's.
+    /// Its number among the recovery's letters.
     letter: usize,
-    /// The latest outage that the letter speaks of.
+    /// The latest outage that the letter reports.
     outage: OutageId,
 }
 
@@ -51,7 +51,7 @@ struct NewLetter {
     language: Option<Language>,
 }
 
-/// Which of the recovery's letters, and an outage that it speaks of.
+/// The number of a letter among the recovery's, and an outage that it reports.
 type Subject = (usize, OutageId);
 
 /// All attempts of one person together.
@@ -97,8 +97,8 @@ impl<'a> Letters<'a> {
         }
     }
 
-    /// A letter to the recipient; if there is one already, it speaks of this client too. Says how many services were added
-    /// to letters: one or none.
+    /// Adds this client to the recipient's letter, which is made if there is none. Says how many services were added to
+    /// letters: one or none.
     pub(super) fn tell(&mut self, over: Over, waiting: &Waiting, recipient: &AddressEntry) -> u64 {
         let attempts = Attempts::from(waiting);
         let Over { outage, since } = over;
@@ -132,7 +132,7 @@ impl<'a> Letters<'a> {
         1
     }
 
-    /// Writes what has gathered: letters, then what they speak of, then more about that.
+    /// Writes what has gathered: letters, then their services, then further attempts for services that are written.
     pub(super) fn write(&mut self) -> Result<(), StoreError> {
         const SERVICES: &str = "letter_service (letter, outage, client, first, latest, attempts, failure)";
         let (at, expires) = (self.recovered, self.expires);

@@ -1,4 +1,4 @@
-//! The gateway's side of relays: lists in place of letters, their receipts, and the way back to letters of our own.
+//! The gateway's side of relays: lists in place of letters, their receipts, and the fallback to letters.
 
 use monitor_core::{
     domain::{OutageId, UnixMs},
@@ -19,10 +19,10 @@ use crate::{
     writer::Session,
 };
 
-/// Not a holder of letters.
+/// In the name of no process that delivers.
 const NOBODY: i64 = 0;
 
-/// Settled lists that are shown and kept.
+/// How many settled lists are kept to be shown.
 const KEPT: u32 = 1000;
 
 /// The relay that tells the clients of this outage.
@@ -41,7 +41,7 @@ pub(super) fn relay_of<'a>(
     Ok(server.and_then(|service| relays.of(service.addr())))
 }
 
-/// Who is on the list of one outage, gathered while its waiting list is read.
+/// Gathers the clients on one outage's list while its waiting list is read.
 pub(super) struct Lists<'a> {
     conn: &'a Connection,
     relay: &'a Relay,
@@ -87,7 +87,7 @@ impl<'a> Lists<'a> {
         if self.clients.len() == MOST_CLIENTS { self.write() } else { Ok(()) }
     }
 
-    /// Writes what is left; says how many lists there are. Nobody waits: no list.
+    /// Writes the rest; says how many lists there are. If no client waits, there is none.
     pub(super) fn finish(mut self) -> Result<u64, StoreError> {
         self.write()?;
         Ok(self.written)
@@ -101,7 +101,7 @@ impl<'a> Lists<'a> {
         let mut nonce = [0; 16];
         SystemRandom::new().fill(&mut nonce).map_err(|_| StoreError::Random)?;
         let issued = self.relay.issue(&self.about, clients, nonce, self.now, self.telling.lifetime);
-        // A list that is void is not worth a mail.
+        // The mail expires with its list: a relay would refuse it.
         let Some(letter) = ready::write(self.conn, &issued.mail, issued.list.expires)? else { return Ok(()) };
         self.conn
             .prepare_cached(
@@ -124,7 +124,7 @@ impl<'a> Lists<'a> {
     }
 }
 
-/// Keeps that a relay has taken the list; says whether such a list was open, or had this receipt before.
+/// Records that a relay has taken the list; says whether that list was open, or had this receipt before.
 pub(crate) fn receive(conn: &Connection, receipt: &Receipt, now: UnixMs) -> Result<bool, StoreError> {
     let changed = conn.execute(
         "UPDATE relay_list SET state = 'delivered', settled = ?2, told = ?3, untold = ?4, content = NULL
@@ -135,7 +135,8 @@ pub(crate) fn receive(conn: &Connection, receipt: &Receipt, now: UnixMs) -> Resu
     Ok(changed > 0 || conn.prepare_cached(before)?.exists([&receipt.nonce])?)
 }
 
-/// Lists whose time is over: letters of our own, where the operator wants that. Says how many letters were written.
+/// Settles the lists whose time is over, by letters to their clients where the operator wants that. Says how many
+/// letters were written.
 pub(crate) fn settle_overdue(session: &mut Session<'_>, now: UnixMs, telling: &Telling) -> Result<u64, StoreError> {
     let conn = session.conn;
     conn.execute(
@@ -152,7 +153,7 @@ pub(crate) fn settle_overdue(session: &mut Session<'_>, now: UnixMs, telling: &T
         .collect::<Result<_, _>>()?;
     let mut letters = 0;
     for (nonce, letter, content) in overdue {
-        // It is ours, and was written by this code or an older one.
+        // This code wrote it, or an older version.
         match serde_json::from_slice::<List>(&content) {
             Ok(list) => letters += closing::tell_listed(session, &list, telling.lifetime)?,
             Err(error) => tracing::error!(nonce, %error, "a list cannot be read: its clients are not told"),
@@ -190,7 +191,7 @@ pub(crate) fn lists(conn: &Connection, limit: u32) -> Result<Vec<ListRecord>, St
                 "delivered" => ListState::Delivered,
                 "expired" => ListState::Expired,
                 "direct" => ListState::Direct,
-                // The table's check allows no fifth word.
+                // The table's check allows no other word.
                 _ => ListState::Pending,
             },
             settled: row.get("settled")?,

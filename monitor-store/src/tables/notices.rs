@@ -1,4 +1,4 @@
-//! Notices to operators (B-1): what happens is noted in its own transaction, and told when the recipient's time has come.
+//! Notices to operators (B-1). An event is noted in the transaction that makes it happen, and told when it is due.
 
 use monitor_core::{
     domain::{OutageId, UnixMs},
@@ -12,10 +12,10 @@ use super::{
 };
 use crate::sql::{Connection, Error, OptionalExtension as _, Row};
 
-/// In an event about a peer. Outages count from 1.
+/// The outage of an event about a peer. The ids of outages begin with 1.
 const NO_OUTAGE: OutageId = OutageId(0);
 
-/// What is noted, for each recipient.
+/// An event, as it is noted for each recipient.
 struct Note<'a> {
     kind: &'static str,
     outage: OutageId,
@@ -24,7 +24,7 @@ struct Note<'a> {
     at: UnixMs,
 }
 
-/// Notes that an outage is open, once.
+/// Notes once that an outage is open.
 pub(super) fn opened(conn: &Connection, outage: OutageId, telling: &Telling) -> Result<(), StoreError> {
     if telling.notices.is_empty() {
         return Ok(());
@@ -39,7 +39,7 @@ pub(super) fn opened(conn: &Connection, outage: OutageId, telling: &Telling) -> 
     write(conn, &note, &recipients, crate::clock::now())
 }
 
-/// Notes that it is over, for those who were to be told of its opening. `kind`: `ended` or `discarded`.
+/// Notes that an outage is over, for the recipients of its opening. `kind` is `ended` or `discarded`.
 pub(super) fn ended(
     conn: &Connection,
     outage: OutageId,
@@ -53,7 +53,7 @@ pub(super) fn ended(
         .collect::<Result<_, _>>()?;
     for (recipient, since) in told {
         let note = Note { kind, outage, peer: "", since, at };
-        // One whom no entry has any more is left alone.
+        // Recipients that the configuration no longer names are told nothing.
         if let Some(timing) = telling.notices.timing(&recipient) {
             write(conn, &note, &[(recipient, timing)], crate::clock::now())?;
         }
@@ -96,7 +96,7 @@ fn pace(conn: &Connection, recipient: &str) -> Result<Pace, StoreError> {
     Ok(Pace { latest, since, due })
 }
 
-/// Who is to be told now.
+/// The recipients that are to be told now.
 pub(crate) fn due(conn: &Connection, now: UnixMs) -> Result<Vec<String>, StoreError> {
     let mut select = conn.prepare_cached(
         "SELECT recipient, MIN(noted), MIN(due) FROM notice_event WHERE due IS NOT NULL GROUP BY recipient",
@@ -107,13 +107,13 @@ pub(crate) fn due(conn: &Connection, now: UnixMs) -> Result<Vec<String>, StoreEr
     Ok(waiting.into_iter().filter(|(_, pace)| pace.is_due(now)).map(|(recipient, _)| recipient).collect())
 }
 
-/// What is still to be told.
+/// How many events are still to be told.
 pub(crate) fn waiting(conn: &Connection) -> Result<u64, StoreError> {
     let mut select = conn.prepare_cached("SELECT COUNT(*) AS events FROM notice_event WHERE due IS NOT NULL")?;
     Ok(select.query_row((), |row| count(row, "events"))?)
 }
 
-/// Writes one message to each recipient whose time has come; says how many.
+/// Writes one message to each recipient that is due; says how many.
 pub(crate) fn tell(conn: &Connection, now: UnixMs, telling: &Telling) -> Result<u64, StoreError> {
     let mut written = 0;
     for recipient in due(conn, now)? {
@@ -144,7 +144,7 @@ pub(crate) fn tell(conn: &Connection, now: UnixMs, telling: &Telling) -> Result<
     Ok(written)
 }
 
-/// Forgets what was told before of outages that are over.
+/// Deletes events that were told before then, except those of outages that are open.
 pub(super) fn prune(conn: &Connection, before: UnixMs) -> Result<(), StoreError> {
     conn.execute(
         "DELETE FROM notice_event WHERE due IS NULL AND at < ?1
@@ -155,7 +155,7 @@ pub(super) fn prune(conn: &Connection, before: UnixMs) -> Result<(), StoreError>
     Ok(())
 }
 
-/// `None`: the outage is gone.
+/// `None` if the outage's row is gone.
 fn event(row: &Row<'_>) -> Result<Option<Event>, Error> {
     let kind: String = row.get("kind")?;
     match kind.as_str() {

@@ -37,7 +37,7 @@ pub(super) fn outage(row: &Row<'_>) -> Result<Outage, Error> {
                 evidence: row.get("settle_evidence")?,
                 recovered: row.get("settle_recovered")?,
             },
-            // The table's check allows no fourth word.
+            // The table's check allows no other word.
             _ => Phase::Open,
         },
     })
@@ -48,7 +48,7 @@ pub(crate) fn set_server_name(conn: &Connection, outage: OutageId, name: &str) -
     Ok(())
 }
 
-/// By the number of one of several gateways.
+/// Finds the outage by the number that this gateway gave it.
 pub(crate) fn set_shared_name(conn: &Connection, gateway: &str, own: OutageId, name: &str) -> Result<(), StoreError> {
     conn.execute(
         "UPDATE outage SET server_name = ?3 WHERE id IN
@@ -78,7 +78,7 @@ pub(crate) fn list(conn: &Connection, ended: bool, limit: u32) -> Result<Vec<Out
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The outage of this service that is not over.
+/// The open outage of this service.
 pub(crate) fn open_of(conn: &Connection, service: Service) -> Result<Option<OutageId>, StoreError> {
     Ok(conn
         .prepare_cached("SELECT id FROM outage WHERE server = ?1 AND port = ?2 AND ended IS NULL")?

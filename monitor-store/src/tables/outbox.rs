@@ -1,4 +1,4 @@
-//! The outbox: letters are leased to who delivers them, and what became of each is kept.
+//! The outbox: letters are leased to the process that delivers them, and the outcome of each try is kept.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::sql::{Connection, Error, OptionalExtension as _, Row};
 
-/// Gives out letters. The lease is durable too, so that a clock or a task gone wrong cannot send one twice at once.
+/// Gives out letters. The lease is durable, so that no error of a clock or a task can send a letter twice at once.
 pub(crate) fn take_due(
     conn: &Connection,
     now: UnixMs,
@@ -93,7 +93,7 @@ fn letter_service(row: &Row<'_>) -> Result<LetterService, Error> {
 pub(crate) fn record(conn: &Connection, outcomes: &[(LetterId, Outcome)], holder: i64) -> Result<(), StoreError> {
     let mut tally = Tally::default();
     for ((_, outcome), tries) in outcomes.iter().zip(keep(conn, outcomes, holder)?) {
-        // Not in the queue: it does not count again.
+        // A letter that is not in the queue does not count again.
         if let Some(tries) = tries {
             tally.add(outcome, tries);
         }
@@ -136,8 +136,8 @@ impl<'a> Tally<'a> {
     }
 }
 
-/// Writes outcomes into the rows of letters that are in the queue; says of each how often it was tried, or `None`. One that
-/// another gateway has by now is not put off.
+/// Writes outcomes into the rows of letters that are in the queue; says how often each was tried, or `None`. A letter
+/// that another gateway has taken meanwhile is not put off.
 fn keep(conn: &Connection, outcomes: &[(LetterId, Outcome)], holder: i64) -> Result<Vec<Option<u32>>, StoreError> {
     let mut tries = vec![None; outcomes.len()];
     let (mut settled, mut retried) = (Vec::new(), Vec::new());
@@ -168,13 +168,13 @@ fn keep(conn: &Connection, outcomes: &[(LetterId, Outcome)], holder: i64) -> Res
     Ok(tries)
 }
 
-/// A letter that was given out had been due: it is due again at once.
+/// Letters that were given out had been due, so they are due again at once.
 pub(crate) fn release_leases(conn: &Connection, holder: i64) -> Result<(), StoreError> {
     conn.execute("UPDATE letter SET due = at, leased = 0 WHERE state = 'queued' AND leased = ?1", [holder])?;
     Ok(())
 }
 
-/// Letters that this holder has are given to nobody before `until`.
+/// Gives the letters of this holder to no other one before `until`.
 pub(crate) fn renew_leases(conn: &Connection, until: UnixMs, holder: i64) -> Result<(), StoreError> {
     conn.execute("UPDATE letter SET due = ?1 WHERE state = 'queued' AND leased = ?2", (until, holder))?;
     Ok(())

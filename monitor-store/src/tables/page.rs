@@ -1,4 +1,5 @@
-//! What people answer to the stand-in page: "yes" is an entry of the address book, "no" a line that the recovery heeds.
+//! What clients answer on the stand-in page: a "yes" is an entry of the address book, a "no" a row that the recovery
+//! reads.
 
 use monitor_core::{
     domain::{ClientAddr, OutageId, UnixMs},
@@ -18,7 +19,7 @@ pub(crate) fn decline(conn: &Connection, outage: OutageId, client: ClientAddr, a
     Ok(())
 }
 
-/// Keeps a "yes" (F-24): an earlier "no" does not count any more, and what the operator wrote for this client stays.
+/// Keeps a "yes" (F-24). It cancels an earlier "no"; an entry that the operator wrote for this client stays.
 pub(crate) fn register(
     session: &mut Session<'_>,
     outage: OutageId,
@@ -47,7 +48,7 @@ pub(crate) fn unsubscribe(session: &mut Session<'_>, mail: &str) -> Result<bool,
     Ok(session.conn.prepare_cached("SELECT 1 FROM address WHERE lower(mail) = lower(?1)")?.exists([mail])?)
 }
 
-/// Deletes what was typed before; says how much.
+/// Deletes addresses that were typed before then; says how many.
 pub(crate) fn forget(session: &mut Session<'_>, before: UnixMs) -> Result<u64, StoreError> {
     session.book.change(session.conn)?;
     let gone =

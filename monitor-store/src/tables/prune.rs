@@ -8,7 +8,7 @@ use crate::sql::Connection;
 /// Letters deleted in one transaction: a few milliseconds.
 const BITE: u32 = 2000;
 
-/// Deletes some of the letters that were delivered or given up before; says how many.
+/// Deletes some of the letters that were delivered or given up before then; says how many.
 pub(crate) fn letters(conn: &Connection, before: UnixMs) -> Result<usize, StoreError> {
     let gone: Vec<(LetterId, String)> = conn
         .prepare_cached(
@@ -21,13 +21,14 @@ pub(crate) fn letters(conn: &Connection, before: UnixMs) -> Result<usize, StoreE
     for said in ["letter_service", "letter_words", "letter_attachment"] {
         conn.prepare_cached(&format!("DELETE FROM {said} WHERE letter = ?1"))?.execute_each(&ids)?;
     }
-    // `delivered` counts since the database was made; `dead` those that can still be looked at.
+    // `delivered` counts since the database was made, `dead` only what can still be looked at.
     let dead = gone.iter().filter(|(_, state)| state == "dead").count();
     conn.execute("UPDATE letter_tally SET dead = dead - ?1", [i64::try_from(dead).unwrap_or(i64::MAX)])?;
     Ok(gone.len())
 }
 
-/// Deletes outages that ended before and that no letter speaks of. The newest stays: its id must not be used again.
+/// Deletes outages that ended before then and that no letter reports. The newest stays, so that its id is not used
+/// again.
 pub(crate) fn outages(conn: &Connection, before: UnixMs) -> Result<(), StoreError> {
     conn.execute(
         "DELETE FROM outage WHERE ended < ?1 AND id < (SELECT MAX(id) FROM outage)
@@ -37,7 +38,7 @@ pub(crate) fn outages(conn: &Connection, before: UnixMs) -> Result<(), StoreErro
     notices::prune(conn, before)
 }
 
-/// What never opened. The latest stays: numbers are given out once.
+/// Deletes outages that never opened. The newest stays, so that its id is not used again.
 pub(crate) fn suspicions(conn: &Connection, before: UnixMs) -> Result<(), StoreError> {
     conn.prepare_cached(
         "DELETE FROM outage WHERE ended < ?1 AND phase = 'suspected' AND recovery IS NULL

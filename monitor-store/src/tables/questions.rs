@@ -1,4 +1,4 @@
-//! What gateways ask each other about attempts that seem to be silent, and what they know. Nothing here outlasts a minute.
+//! What gateways ask each other about attempts that seem silent, and the answers. No row is kept longer than a minute.
 
 use std::time::Duration;
 
@@ -7,20 +7,20 @@ use monitor_core::{domain::UnixMs, outage::Question};
 use super::columns::{Address, service};
 use crate::{Gateway, StoreError, sql::Connection};
 
-/// How long a question is looked at: longer than anybody waits for the answer, by clocks that are a second apart.
+/// How long a question is shown to others: longer than any gateway waits for the answer, with clocks a second apart.
 const OPEN: Duration = Duration::from_secs(5);
 
 /// How long it is kept.
 const KEPT: Duration = Duration::from_secs(60);
 
-/// What concerns one gateway.
+/// The questions that concern one gateway.
 #[derive(Default)]
 pub(crate) struct Questions {
-    /// By others, by number.
+    /// Asked by others, by number.
     pub(super) asked: Vec<(i64, Question)>,
-    /// By itself.
+    /// Asked by this gateway, and answered.
     pub(super) answered: Vec<(Question, UnixMs)>,
-    /// The numbers of those.
+    /// The numbers of the answered ones.
     pub(super) done: Vec<i64>,
 }
 

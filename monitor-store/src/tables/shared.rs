@@ -1,7 +1,7 @@
-//! The changes of one gateway of several, put into the words of all: its outages by their common rows.
+//! Translates one gateway's changes: its own numbers of outages become the rows that all gateways share.
 //!
-//! In: a batch that the gateway has committed in its own file. Out: the same batch on the shared rows, once, and letters to
-//! whoever waited at a gateway that was late to say so. One gateway's batch at a time, in the order of a row's lock.
+//! In: a batch that the gateway has committed to its own file. Out: the same batch on the shared rows, applied once,
+//! and letters to clients that waited at a gateway that reported them late. A row's lock lets one batch in at a time.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::{
     writer::Session,
 };
 
-/// A gateway that was not heard of for so long does not count: it may never come back.
+/// A gateway that has not been seen for this long does not count: it may never come back.
 const GONE: Duration = Duration::from_secs(600);
 
 /// Applies the batch unless it was applied before.
@@ -57,7 +57,7 @@ pub(crate) fn share(
     Ok(applied)
 }
 
-/// Held until the commit: ids are given out, outages are found or made, waited for and closed by one gateway at a time.
+/// Locks a row until the commit, so that one gateway at a time gives out ids and makes, fills and closes outages.
 pub(crate) fn take_turn(conn: &Connection) -> Result<(), StoreError> {
     conn.prepare_cached("UPDATE shared SET turn = turn + 1")?.execute(())?;
     Ok(())
@@ -67,7 +67,7 @@ pub(crate) fn take_turn(conn: &Connection) -> Result<(), StoreError> {
 #[derive(Clone, Copy)]
 struct Alias {
     outage: OutageId,
-    /// Of its failures, those that this gateway has counted.
+    /// How many of its failures this gateway has counted.
     failures: u64,
 }
 
@@ -75,9 +75,9 @@ struct Translator<'a> {
     conn: &'a Connection,
     gateway: &'a str,
     now: UnixMs,
-    /// What the batch itself says of common outages, in place of what the tables say.
+    /// Shared outages as the batch changes them, which the tables do not have yet.
     rows: HashMap<OutageId, Outage>,
-    /// When, and whether by a recovery, an outage has ended.
+    /// When an outage ended, and whether by a recovery.
     ended: HashMap<OutageId, Option<(UnixMs, bool)>>,
     /// The batch's latest word on each of the gateway's own outages.
     latest: HashMap<OutageId, Outage>,
@@ -115,7 +115,7 @@ impl<'a> Translator<'a> {
                     return Ok(());
                 };
                 if *at <= ended {
-                    // Another gateway has closed it before this one could say who waits here.
+                    // Another gateway closed it before this one could report its waiting clients.
                     if recovered {
                         self.late.push(Late {
                             outage: alias.outage,
@@ -128,7 +128,7 @@ impl<'a> Translator<'a> {
                 } else if evidence.is_finding()
                     && let Some(word) = self.latest.get(outage).copied()
                 {
-                    // It fails here after it was over.
+                    // The service fails here after the shared outage was over.
                     let new = self.open(&Outage { since: *at, latest: *at, evidence: *evidence, ..word })?;
                     self.name(word.id, new, word.failures)?;
                     self.changes.push(Change::Wait {
@@ -183,7 +183,7 @@ impl<'a> Translator<'a> {
         row.latest = row.latest.max(word.latest);
         row.level = row.level.max(word.level);
         row.failures += word.failures.saturating_sub(alias.failures);
-        // One gateway's doubt is not a word against what another one knows.
+        // If one gateway only suspects what another one knows, the knowledge counts.
         if word.phase != Phase::Suspected {
             row.phase = word.phase;
         }
@@ -229,7 +229,7 @@ impl<'a> Translator<'a> {
         Ok(row.id)
     }
 
-    /// Its row as the batch leaves it.
+    /// The shared outage, as the batch has changed it so far.
     fn row(&self, outage: OutageId) -> Result<Option<Outage>, StoreError> {
         match self.rows.get(&outage) {
             Some(row) => Ok(Some(*row)),
@@ -254,7 +254,7 @@ impl<'a> Translator<'a> {
                 Ok(ended.zip(Some(row.get::<_, Option<String>>(1)?.is_some())))
             })
             .optional()?;
-        // It is so long over that its row is gone.
+        // Its row was pruned: it ended long ago.
         let ended = ended.unwrap_or(Some((UnixMs(i64::MAX), false)));
         self.ended.insert(outage, ended);
         Ok(ended)
@@ -291,7 +291,7 @@ impl<'a> Translator<'a> {
         Ok(())
     }
 
-    /// Whether another gateway that is there still has it open.
+    /// Whether another gateway that was seen lately still has it open.
     fn others_have(&self, common: OutageId) -> Result<bool, StoreError> {
         Ok(self
             .conn

@@ -7,7 +7,7 @@ use crate::{
     sql::{Connection, OptionalExtension as _},
 };
 
-/// In the transaction that applies the changes here.
+/// Appends a batch, in the transaction that applies it here.
 pub(crate) fn append(conn: &Connection, changes: &[Change], now: UnixMs) -> Result<(), StoreError> {
     let changes = serde_json::to_vec(changes).map_err(|error| StoreError::Spool(error.to_string()))?;
     conn.prepare_cached("INSERT INTO spool (at, changes) VALUES (?1, ?2)")?.execute((now, changes))?;
@@ -28,7 +28,7 @@ pub(crate) fn oldest(conn: &Connection, limit: u32) -> Result<Vec<Spooled>, Stor
         .collect()
 }
 
-/// They are in the shared database.
+/// Deletes the batches that are in the shared database.
 pub(crate) fn forget(conn: &Connection, up_to: i64) -> Result<(), StoreError> {
     conn.prepare_cached("DELETE FROM spool WHERE id <= ?1")?.execute([up_to])?;
     Ok(())

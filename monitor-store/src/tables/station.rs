@@ -17,7 +17,7 @@ use crate::{
     writer::Session,
 };
 
-/// Refusals that are kept.
+/// How many refusals are kept.
 const KEPT: u32 = 200;
 
 /// See [`crate::Store::take_list`].

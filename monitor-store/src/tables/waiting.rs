@@ -1,7 +1,6 @@
 //! The waiting lists that one batch of changes adds to.
 //!
-//! In: failed attempts, by the hundred thousand per second in an outage that many see. Out: the same in the tables, of each
-//! client once, many in one statement.
+//! In: failed attempts, up to several hundred thousand per second. Out: one row per client, many rows in one statement.
 
 use std::collections::{HashMap, hash_map::Entry};
 
@@ -27,7 +26,7 @@ impl Attempts {
         Self { first: at, latest: at, count: count.into(), why }
     }
 
-    /// The latest telling evidence stays.
+    /// The evidence `known-failed` (F-4) and having asked say nothing about the cause: neither replaces another one.
     fn add(&mut self, later: Self) {
         self.latest = self.latest.max(later.latest);
         self.count += later.count;
@@ -37,7 +36,7 @@ impl Attempts {
     }
 }
 
-/// Attempts are gathered, and clients counted here, as long as the batch lasts.
+/// Gathers attempts and counts clients as long as the batch lasts.
 pub(super) struct WaitingLists<'a> {
     conn: &'a Connection,
     lists: HashMap<OutageId, List>,
@@ -56,7 +55,7 @@ impl<'a> WaitingLists<'a> {
         Self { conn, lists: HashMap::new(), attempts: Vec::new() }
     }
 
-    /// To be written.
+    /// Notes attempts that are to be written.
     pub(super) fn wait(&mut self, outage: OutageId, client: ClientAddr, attempts: Attempts) -> Result<(), StoreError> {
         let list = match self.lists.entry(outage) {
             Entry::Occupied(list) => list.into_mut(),
@@ -72,10 +71,11 @@ impl<'a> WaitingLists<'a> {
         Ok(())
     }
 
-    /// F-7: each client once. What comes next may change the same lines.
+    /// Writes the attempts, each client once (F-7), before a change that may concern the same rows.
     pub(super) fn write(&mut self) -> Result<(), StoreError> {
         const WAITING: &str = "waiting (outage, client, first, latest, attempts, evidence)";
-        // In order, of each client too; neighbours in the table go in one after the other.
+        // Neighbours in the table go in one after the other. The sort is stable, so each client's attempts stay in
+        // order.
         self.attempts.sort_by_key(|(key, _)| *key);
         self.attempts.dedup_by(|(later_key, later), (key, earlier)| {
             let same = later_key == key;
@@ -123,14 +123,14 @@ impl<'a> WaitingLists<'a> {
         Ok(())
     }
 
-    /// The outage's row may be new.
+    /// Forgets that an outage is not open: its row may have been made just now.
     pub(super) fn look_again(&mut self, outage: OutageId) {
         if self.lists.get(&outage).is_some_and(|list| !list.is_open) {
             self.lists.remove(&outage);
         }
     }
 
-    /// Writes the counts. What comes next in the batch may end outages.
+    /// Writes attempts and counts, before a change that may end outages.
     pub(super) fn count(&mut self) -> Result<(), StoreError> {
         self.write()?;
         for (outage, list) in self.lists.drain() {

@@ -1,5 +1,5 @@
--- What the version before one outbox (SQLite 8, PostgreSQL 4) wrote: letters of every kind in every state. Blobs are written
--- as SQLite reads them; for PostgreSQL the test writes them anew.
+-- What the version before one outbox (SQLite 8, PostgreSQL 4) wrote: letters of every kind in every state. Blobs are
+-- written as SQLite reads them; for PostgreSQL the test writes them anew.
 INSERT INTO outage (id, server, port, since, latest, evidence, level, failures, phase, server_name, clients, ended, recovery,
     letters) VALUES
     (1, x'00000000000000000000FFFFC0000201', 443, 1000001, 1000100, 'unanswered', 'service', 1, 'open', 'www.example.net',

@@ -85,27 +85,7 @@ impl Model {
                     entry.connected = Some(*at);
                 }
             }
-            Change::Close(closing) => {
-                let mut told: BTreeMap<String, BTreeSet<OutageId>> = BTreeMap::new();
-                for ((outage, client), entry) in &self.waiting {
-                    if !closing.outages.contains(outage) {
-                        continue;
-                    }
-                    let left_out =
-                        entry.latest < closing.tell_since || closing.skip_connected && entry.connected.is_some();
-                    match book.lookup(*client) {
-                        Some(known) if !left_out => {
-                            told.entry(known.mail.to_lowercase()).or_default().insert(*outage);
-                        }
-                        _ => applied.untold += 1,
-                    }
-                }
-                applied.letters = told.len() as u64;
-                self.letters.extend(told);
-                for outage in &closing.outages {
-                    self.end(*outage);
-                }
-            }
+            Change::Close(closing) => applied = self.close(closing, book),
             Change::Discard { outage, .. } => {
                 self.end(*outage);
                 applied.untold = listed - self.waiting.len() as u64;
@@ -114,6 +94,29 @@ impl Model {
                 self.waiting.retain(|_, entry| entry.latest >= *older_than);
                 applied.untold = listed - self.waiting.len() as u64;
             }
+        }
+        applied
+    }
+
+    fn close(&mut self, closing: &Closing, book: &AddressBook) -> Applied {
+        let mut applied = Applied::default();
+        let mut told: BTreeMap<String, BTreeSet<OutageId>> = BTreeMap::new();
+        for ((outage, client), entry) in &self.waiting {
+            if !closing.outages.contains(outage) {
+                continue;
+            }
+            let left_out = entry.latest < closing.tell_since || closing.skip_connected && entry.connected.is_some();
+            match book.lookup(*client) {
+                Some(known) if !left_out => {
+                    told.entry(known.mail.to_lowercase()).or_default().insert(*outage);
+                }
+                _ => applied.untold += 1,
+            }
+        }
+        applied.letters = told.len() as u64;
+        self.letters.extend(told);
+        for outage in &closing.outages {
+            self.end(*outage);
         }
         applied
     }

@@ -111,7 +111,8 @@ async fn who_waited_at_a_gateway_that_was_late_to_say_so_is_told_too_and_nobody_
     share(store, "b", 1, vec![Change::Put(seen_as(1))]).await;
     share(store, "a", 2, vec![Change::Close(closing(&[1]))]).await;
     assert_eq!(told(&bed).await, ["10.0.0.1"]);
-    // The second of these was told already, the third is on no record, the fourth tried after the end under an old mark.
+    // The second of these was told already, the third is on no record, the fourth tried after the end under an old
+    // mark.
     let known = Change::Wait {
         outage: OutageId(1),
         client: client("10.0.0.2"),

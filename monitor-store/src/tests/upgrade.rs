@@ -1,5 +1,5 @@
-//! A database of the version before one outbox, with letters of every kind in it: nobody gets a second mail, and nobody gets
-//! none.
+//! A database of the version before one outbox, with letters of every kind in it: nobody gets a second mail, and nobody
+//! gets none.
 
 use std::{fmt::Write as _, time::Duration};
 

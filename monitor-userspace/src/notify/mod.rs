@@ -4,8 +4,8 @@
 //! and what became of it, recorded in the store.
 //!
 //! `worker` takes due letters from the outbox, the core's pacer holds back what would be a stampede, and several
-//! `delivery_worker`s try them in parallel over `smtp`, into the `maildir` or to a `webhook`. The core decides what a try
-//! means. `message` puts `template`s into words.
+//! `delivery_worker`s try them in parallel over `smtp`, into the `maildir` or to a `webhook`. The core decides what a
+//! try means. `message` puts `template`s into words.
 
 mod delivery;
 mod delivery_worker;

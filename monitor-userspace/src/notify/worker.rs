@@ -1,6 +1,7 @@
 //! The outbox worker: due letters to the delivery workers, outcomes back to the store in batches.
 //!
-//! It never forgets a letter: what it took and did not record is due again when its lease is over, or at the next start.
+//! It never forgets a letter: what it took and did not record is due again when its lease is over, or at the next
+//! start.
 
 use std::{
     collections::HashSet,
@@ -97,8 +98,9 @@ impl<Q: LetterQueue> OutboxWorker<Q> {
         self
     }
 
-    /// Runs until `cancel`; then finishes the letters that delivery workers have begun, for 20 s at most, records
-    /// them and returns. Of one gateway only one worker may run on an outbox: at its start it frees what an earlier one had taken.
+    /// Runs until `cancel`; then finishes the letters that delivery workers have begun, for 20 s at most, records them
+    /// and returns. Of one gateway only one worker may run on an outbox: at its start it frees what an earlier one had
+    /// taken.
     ///
     /// # Errors
     /// [`StoreError::Closed`]; other errors of the store are logged, and what failed is done again.

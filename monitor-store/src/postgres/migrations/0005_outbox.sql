@@ -1,6 +1,6 @@
--- One outbox for letters of every kind. A row names its letter by the key of its Message-ID, and what the letter says is in
--- tables of its own: no letter needs an outage, a client or an evidence that it does not speak of. Keys stay as they were
--- computed before, so that nobody gets a second mail.
+-- One outbox for letters of every kind. A row names its letter by the key of its Message-ID, and what the letter says
+-- is in tables of its own: no letter needs an outage, a client or an evidence that it does not speak of. Keys stay as
+-- they were computed before, so that nobody gets a second mail.
 --
 -- The names of the columns that outcomes and leases are written into stay too: a gateway of the version before that is
 -- delivering just now can still say that a letter is delivered.
@@ -25,7 +25,8 @@ UPDATE letter_service SET client = (SELECT l.client FROM letter l WHERE l.id = l
 DELETE FROM letter_service WHERE client IS NULL;
 ALTER TABLE letter_service ALTER COLUMN client SET NOT NULL;
 
--- The words of any other letter. They go with it in the same transaction, without a reference, as `letter_service` does.
+-- The words of any other letter. They go with it in the same transaction, without a reference, as `letter_service`
+-- does.
 CREATE TABLE letter_words (
     letter      BIGINT PRIMARY KEY,
     subject     TEXT   NOT NULL,

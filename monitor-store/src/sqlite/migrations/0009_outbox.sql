@@ -1,6 +1,6 @@
--- One outbox for letters of every kind. A row names its letter by the key of its Message-ID, and what the letter says is in
--- tables of its own: no letter needs an outage, a client or an evidence that it does not speak of. Keys stay as they were
--- computed before, so that nobody gets a second mail.
+-- One outbox for letters of every kind. A row names its letter by the key of its Message-ID, and what the letter says
+-- is in tables of its own: no letter needs an outage, a client or an evidence that it does not speak of. Keys stay as
+-- they were computed before, so that nobody gets a second mail.
 CREATE TABLE letter_next (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
     -- The stable part of the Message-ID.
@@ -37,8 +37,8 @@ INSERT INTO letter_next (id, key, recipient, language, at, expires, state, tries
 DELETE FROM sqlite_sequence WHERE name = 'letter_next';
 INSERT INTO sqlite_sequence (name, seq) SELECT 'letter_next', seq FROM sqlite_sequence WHERE name = 'letter';
 
--- What a letter about a recovery speaks of. The server and the begin are in the outage's row, which stays as long as the
--- letter.
+-- What a letter about a recovery speaks of. The server and the begin are in the outage's row, which stays as long as
+-- the letter.
 CREATE TABLE letter_service_next (
     letter   BIGINT NOT NULL,
     outage   BIGINT NOT NULL,

@@ -43,7 +43,8 @@ enum PostError {
     Request(#[from] hyper::http::Error),
 }
 
-/// Posts once. Never ends the delivery worker's connection to the mail server: whatever happens concerns this webhook alone.
+/// Posts once. Never ends the delivery worker's connection to the mail server: whatever happens concerns this webhook
+/// alone.
 pub(super) async fn post(webhook: &Webhook, key: &str, body: &str, now: UnixMs) -> Attempt {
     let answer = match timeout(LIMIT, send(webhook, key, body, now)).await {
         Ok(Ok(status)) => status,
