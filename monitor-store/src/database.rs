@@ -3,17 +3,11 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+    sync::{Arc, PoisonError, RwLock},
 };
 
-use monitor_core::{config, mail::notice::Notices, relay::Relays};
-
 use crate::{
-    StoreError, Telling, postgres,
+    NotificationPolicy, StoreError, postgres,
     readers::Readers,
     sql::Connection,
     sqlite::{self, Lock},
@@ -51,16 +45,18 @@ pub(super) struct Database {
 struct Inner {
     writer: Writer,
     readers: Readers,
-    letter_lifetime_ms: AtomicU64,
-    relays: RwLock<Arc<Relays>>,
-    notices: RwLock<Arc<Notices>>,
+    /// Replaced as a whole.
+    policy: RwLock<NotificationPolicy>,
     location: Location,
     _lock: Option<Lock>,
 }
 
 impl Database {
     /// Opens it. The second value says why the server is out of reach, if it is.
-    pub(super) fn open(location: &Location) -> Result<(Self, Option<StoreError>), StoreError> {
+    pub(super) fn open(
+        location: &Location,
+        policy: NotificationPolicy,
+    ) -> Result<(Self, Option<StoreError>), StoreError> {
         let (lock, writable, readable): (_, Opener, Opener) = match location.clone() {
             Location::File(path) => {
                 let lock = sqlite::lock(&path)?;
@@ -77,14 +73,11 @@ impl Database {
             inner: Arc::new(Inner {
                 writer,
                 readers: Readers::new(readable),
-                letter_lifetime_ms: AtomicU64::new(0),
-                relays: RwLock::default(),
-                notices: RwLock::default(),
+                policy: RwLock::new(policy),
                 location: location.clone(),
                 _lock: lock,
             }),
         };
-        database.set_letter_lifetime(config::Notify::default().lifetime);
         Ok((database, absence))
     }
 
@@ -109,31 +102,18 @@ impl Database {
         tokio::task::spawn_blocking(move || inner.readers.run(query)).await.map_err(|_| StoreError::Closed)?
     }
 
-    /// The policy of a transaction that writes letters.
-    pub(super) fn telling(&self) -> Telling {
-        Telling {
-            lifetime: Duration::from_millis(self.inner.letter_lifetime_ms.load(Ordering::Relaxed)),
-            silent: false,
-            relays: Arc::clone(&self.inner.relays.read().unwrap_or_else(PoisonError::into_inner)),
-            notices: Arc::clone(&self.inner.notices.read().unwrap_or_else(PoisonError::into_inner)),
-        }
+    /// What a transaction that writes letters goes by.
+    pub(super) fn policy(&self) -> NotificationPolicy {
+        self.inner.policy.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Transactions that begin from now on go by this.
+    pub(super) fn replace_policy(&self, policy: NotificationPolicy) {
+        *self.inner.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
     }
 
     pub(super) fn is_on_server(&self) -> bool {
         matches!(self.inner.location, Location::Server(_))
-    }
-
-    pub(super) fn set_notices(&self, notices: Notices) {
-        *self.inner.notices.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(notices);
-    }
-
-    pub(super) fn set_relays(&self, relays: Relays) {
-        *self.inner.relays.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(relays);
-    }
-
-    pub(super) fn set_letter_lifetime(&self, lifetime: Duration) {
-        let ms = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
-        self.inner.letter_lifetime_ms.store(ms, Ordering::Relaxed);
     }
 }
 

@@ -30,15 +30,14 @@ mod tables;
 mod tests;
 mod writer;
 
-use self::relay::Telling;
 pub use self::{
     database::Location,
     error::StoreError,
     local::{LocalStore, Spooled},
     outbox::Outbox,
-    postgres::Server,
+    postgres::{Server, UrlError},
     records::{Applied, DeadLetter, OutageRecord, OutboxCounts, WaitingClient},
-    relay::{ListRecord, ListState, ReceiptOrder, RefusedMail, Taken, TakenList},
+    relay::{ListRecord, ListState, NotificationPolicy, ReceiptOrder, RefusedMail, Taken, TakenList},
     shared::{Elsewhere, Following, Gateway, GatewayRecord, SharedStore},
     store::Store,
 };

@@ -15,7 +15,7 @@ use monitor_core::{
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::Notify;
 
-use crate::{Applied, Gateway, Location, Store, StoreError, clock, tables};
+use crate::{Applied, Gateway, Location, NotificationPolicy, Store, StoreError, clock, tables};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -35,20 +35,20 @@ pub struct Spooled {
 }
 
 impl LocalStore {
-    /// The file of a process that shares nothing; made if it is not there.
+    /// The file of a process that shares nothing, with the default policy; made if it is not there.
     ///
     /// # Errors
     /// See [`Store::at`].
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::at(&path.into())
+        Self::at(&path.into(), NotificationPolicy::default())
     }
 
-    /// The same for any database.
+    /// The same for any database and policy.
     ///
     /// # Errors
     /// See [`Store::at`].
-    pub fn at(location: &Location) -> Result<Self, StoreError> {
-        Store::at(location).map(Self::of)
+    pub fn at(location: &Location, policy: NotificationPolicy) -> Result<Self, StoreError> {
+        Store::at(location, policy).map(Self::of)
     }
 
     pub(crate) const fn of(store: Store) -> Self {
@@ -90,9 +90,9 @@ impl LocalStore {
     /// [`LocalStore::apply`], and in the same transaction what was seen of the SNMP engines that the changes came from.
     pub async fn apply_seen(&self, changes: Vec<Change>, seen: Vec<RemoteEngine>) -> Result<Applied, StoreError> {
         let spooled = self.spooled.as_ref().filter(|_| !changes.is_empty());
-        let mut telling = self.store.database.telling();
+        let mut policy = self.store.database.policy();
         // The shared database's letters are the only ones.
-        telling.silent = spooled.is_some();
+        policy.silent = spooled.is_some();
         let spools = spooled.is_some();
         let applied = self
             .store
@@ -104,7 +104,7 @@ impl LocalStore {
                 if spools {
                     tables::spool::append(session.conn, &changes, clock::now())?;
                 }
-                tables::changes::apply(session, &changes, &telling)
+                tables::changes::apply(session, &changes, &policy)
             })
             .await;
         if let Some(spooled) = spooled {

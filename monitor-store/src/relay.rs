@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use monitor_core::{
+    config,
     domain::{OutageId, Service, UnixMs},
     mail::notice::{Notices, Peer},
     relay::{Keyring, List, Receipt, Relays},
@@ -11,15 +12,35 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Store, StoreError, tables};
 
-/// Who is told, and by whom, when an outage closes.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Telling {
-    /// How long a letter lives.
+/// Who is told, and by whom, when something happens. It is replaced as a whole.
+#[derive(Clone, Debug)]
+pub struct NotificationPolicy {
+    /// How long a letter is tried before it is a dead one.
     pub(super) lifetime: Duration,
     /// Whether no letter is written here, because another database tells the clients.
     pub(super) silent: bool,
     pub(super) relays: Arc<Relays>,
     pub(super) notices: Arc<Notices>,
+}
+
+impl NotificationPolicy {
+    /// Letters live for `lifetime`; relays tell the clients of their servers, and operators get notices.
+    #[must_use]
+    pub fn new(lifetime: Duration, relays: Relays, notices: Notices) -> Self {
+        Self { lifetime, silent: false, relays: Arc::new(relays), notices: Arc::new(notices) }
+    }
+
+    /// The same for other operators.
+    #[must_use]
+    pub fn with_notices(&self, notices: Notices) -> Self {
+        Self { notices: Arc::new(notices), ..self.clone() }
+    }
+}
+
+impl Default for NotificationPolicy {
+    fn default() -> Self {
+        Self::new(config::Notify::default().lifetime, Relays::default(), Notices::default())
+    }
 }
 
 /// A list that a gateway sent.
@@ -109,19 +130,14 @@ pub struct RefusedMail {
 }
 
 impl Store {
-    /// The server mail table, from now on.
-    pub fn set_relays(&self, relays: Relays) {
-        self.database.set_relays(relays);
-    }
-
-    /// The operators who are told, from now on.
-    pub fn set_notices(&self, notices: Notices) {
-        self.database.set_notices(notices);
+    /// From now on letters are written by this policy.
+    pub fn replace_policy(&self, policy: NotificationPolicy) {
+        self.database.replace_policy(policy);
     }
 
     /// Notes for operators that a peer is down or back. Noting the same event again changes nothing.
     pub async fn note_peer(&self, peer: Peer, now: UnixMs) -> Result<(), StoreError> {
-        let telling = self.database.telling();
+        let telling = self.database.policy();
         self.database.write(move |session| tables::notices::peer(session.conn, &peer, now, &telling)).await
     }
 
@@ -140,14 +156,14 @@ impl Store {
         if self.database.read(move |conn| tables::notices::due(conn, now)).await?.is_empty() {
             return Ok(0);
         }
-        let telling = self.database.telling();
+        let telling = self.database.policy();
         self.database.write(move |session| tables::notices::tell(session.conn, now, &telling)).await
     }
 
     /// Stores a list at a relay: outage, waiting clients, letters, receipt and nonce, all or nothing. Durable when it
     /// returns; a list that comes again changes nothing.
     pub async fn take_list(&self, taken: TakenList, now: UnixMs) -> Result<Taken, StoreError> {
-        let telling = self.database.telling();
+        let telling = self.database.policy();
         self.database.write(move |session| tables::station::take(session, &taken, now, &telling)).await
     }
 
@@ -168,7 +184,7 @@ impl Store {
 
     /// Settles lists whose time is over without a receipt; says how many letters were written.
     pub async fn settle_overdue(&self, now: UnixMs) -> Result<u64, StoreError> {
-        let telling = self.database.telling();
+        let telling = self.database.policy();
         self.database.write(move |session| tables::lists::settle_overdue(session, now, &telling)).await
     }
 

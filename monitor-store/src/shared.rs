@@ -8,7 +8,7 @@ use monitor_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Applied, Location, Outbox, Spooled, Store, StoreError, tables};
+use crate::{Applied, Location, NotificationPolicy, Outbox, Spooled, Store, StoreError, tables};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -75,8 +75,11 @@ impl SharedStore {
     ///
     /// # Errors
     /// As there.
-    pub fn at_or_later(location: &Location) -> Result<(Self, Option<StoreError>), StoreError> {
-        let (store, absence) = Store::at_or_later(location)?;
+    pub fn at_or_later(
+        location: &Location,
+        policy: NotificationPolicy,
+    ) -> Result<(Self, Option<StoreError>), StoreError> {
+        let (store, absence) = Store::at_or_later(location, policy)?;
         Ok((Self::of(store), absence))
     }
 
@@ -98,7 +101,7 @@ impl SharedStore {
 
     /// Applies a gateway's batch to the common outages: all or nothing, and once, however often it comes.
     pub async fn share(&self, gateway: Gateway, spooled: Spooled, now: UnixMs) -> Result<Applied, StoreError> {
-        let telling = self.store.database.telling();
+        let telling = self.store.database.policy();
         self.store
             .database
             .write(move |session| tables::shared::share(session, &gateway, &spooled, now, &telling))

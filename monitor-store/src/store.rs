@@ -1,13 +1,15 @@
 //! What every database holds: outages and waiting lists, learned services, the address book.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use monitor_core::{
     domain::{ClientAddr, ClientNet, OutageId, Service, UnixMs},
     mail::{AddressEntry, ReadyLetter},
 };
 
-use crate::{Location, OutageRecord, Outbox, StoreError, WaitingClient, database::Database, tables};
+use crate::{
+    Location, NotificationPolicy, OutageRecord, Outbox, StoreError, WaitingClient, database::Database, tables,
+};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -16,21 +18,22 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens or creates the database file at `path`: [`Store::at`].
+    /// Opens or creates the database file at `path`, with the default policy: [`Store::at`].
     ///
     /// # Errors
     /// As there.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::at(&path.into())
+        Self::at(&path.into(), NotificationPolicy::default())
     }
 
-    /// Opens the database, brings its schema up to date and starts the writer. Waits for a server.
+    /// Opens the database, brings its schema up to date and starts the writer. Waits for a server. Letters are written
+    /// by `policy`, until [`Store::replace_policy`].
     ///
     /// # Errors
     /// The file or the server cannot be used (each cause with its remedy), another process has the file, or a newer
     /// Ringback was there.
-    pub fn at(location: &Location) -> Result<Self, StoreError> {
-        let (store, absence) = Self::at_or_later(location)?;
+    pub fn at(location: &Location, policy: NotificationPolicy) -> Result<Self, StoreError> {
+        let (store, absence) = Self::at_or_later(location, policy)?;
         absence.map_or(Ok(store), Err)
     }
 
@@ -39,8 +42,11 @@ impl Store {
     ///
     /// # Errors
     /// As there, except for a server that may only be out of reach for now.
-    pub fn at_or_later(location: &Location) -> Result<(Self, Option<StoreError>), StoreError> {
-        let (database, absence) = Database::open(location)?;
+    pub fn at_or_later(
+        location: &Location,
+        policy: NotificationPolicy,
+    ) -> Result<(Self, Option<StoreError>), StoreError> {
+        let (database, absence) = Database::open(location, policy)?;
         Ok((Self { database }, absence))
     }
 
@@ -54,11 +60,6 @@ impl Store {
     #[must_use]
     pub fn is_on_server(&self) -> bool {
         self.database.is_on_server()
-    }
-
-    /// How long a letter that is written from now on lives before it is a dead letter.
-    pub fn set_letter_lifetime(&self, lifetime: Duration) {
-        self.database.set_letter_lifetime(lifetime);
     }
 
     /// Keeps the server's name for lists and letters (F-16).
@@ -105,7 +106,7 @@ impl Store {
     /// Writes letters that bring their own words, except those with a key that was written already; says how many. All
     /// or none.
     pub async fn put_letters(&self, letters: Vec<ReadyLetter>) -> Result<u64, StoreError> {
-        let lifetime = self.database.telling().lifetime;
+        let lifetime = self.database.policy().lifetime;
         self.database.write(move |session| tables::ready::put(session.conn, &letters, lifetime)).await
     }
 

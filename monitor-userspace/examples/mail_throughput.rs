@@ -9,11 +9,12 @@ mod memory_outbox;
 
 use std::{env, path::Path, sync::Arc, time::Instant};
 
-use memory_outbox::MemoryOutbox;
 use monitor_core::{config, mail::sample};
-use ringback::notify::{Delivery, OutboxWorker};
+use ringback::notify::{Delivery, Mail, OutboxWorker};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+
+use self::memory_outbox::MemoryOutbox;
 
 #[tokio::main]
 async fn main() {
@@ -22,7 +23,7 @@ async fn main() {
     let letters: i64 = args.next().map_or(20_000, |text| text.parse().unwrap());
     let connections = args.next().map_or(8, |text| text.parse().unwrap());
     let settings = config::Notify { smtp: Some(smtp), connections, reverse_dns: false, ..Default::default() };
-    let delivery = Arc::new(Delivery::new(&settings, Path::new("/nonexistent")).unwrap());
+    let delivery = Arc::new(Delivery::of_mails(Mail::load(&settings, Path::new("/nonexistent")).unwrap()));
     let outbox = MemoryOutbox::with((1..=letters).map(sample::letter));
     let cancel = CancellationToken::new();
     let start = Instant::now();

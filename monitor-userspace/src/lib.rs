@@ -21,5 +21,6 @@ pub mod peer;
 pub mod port;
 pub mod recovery;
 pub mod relay;
+mod secret;
 pub mod standby;
 mod tls;

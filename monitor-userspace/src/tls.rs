@@ -2,6 +2,7 @@
 
 use std::{fs, io, path::Path, sync::Arc};
 
+use monitor_core::config::{Key, Mistake};
 use tokio_rustls::rustls::{
     ClientConfig, RootCertStore,
     crypto::ring::default_provider,
@@ -15,7 +16,7 @@ pub enum TlsError {
     #[error("cannot be read: {0}")]
     Unreadable(io::Error),
     /// It holds no certificate.
-    #[error("holds no certificate: write PEM (-----BEGIN CERTIFICATE-----)")]
+    #[error("holds no certificate")]
     NoCertificate,
     /// Anything else.
     #[error("TLS cannot be set up: {0}")]
@@ -35,6 +36,16 @@ fn of_the_system() -> RootCertStore {
         tracing::debug!(unusable, "certificates of this system's authorities are left out");
     }
     roots
+}
+
+impl TlsError {
+    /// The mistake that it is where this key names the file; the reason names the file too.
+    pub(crate) fn at(&self, key: Key, reason: String) -> Mistake {
+        match self {
+            Self::NoCertificate => Mistake::new(key, reason, "write PEM (-----BEGIN CERTIFICATE-----)"),
+            Self::Unreadable(_) | Self::Setup(_) => Mistake::plain(key, reason),
+        }
+    }
 }
 
 /// Trusts the system's authorities and those in the file (PEM).

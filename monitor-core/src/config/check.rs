@@ -1,19 +1,16 @@
-//! What a file can say that parses and yet cannot work. Each mistake is a key and a sentence with the way out.
+//! What a file can say that parses and yet cannot work.
 
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
-use super::{Config, OtherPortsRule, SnmpAuth, SnmpPrivacy, SnmpUser, watch_rules};
+use super::{Config, Key, Mistake, Mistakes, OtherPortsRule, SnmpAuth, SnmpPrivacy, SnmpUser, watch_rules};
 
 /// Fewest and most attempts that may be pending per CPU.
 const PENDING: (u32, u32) = (1 << 10, 1 << 23);
 
-/// Keys, and what is wrong with each and what to do.
-pub type Mistakes = Vec<(String, String)>;
-
 /// Every mistake of the text alone: nothing outside of it is looked at.
 #[must_use]
-pub fn check(config: &Config) -> Mistakes {
-    let mut mistakes = Vec::new();
+pub fn check(config: &Config) -> Vec<Mistake> {
+    let mut mistakes = Mistakes::default();
     watch(config, &mut mistakes);
     recovery(config, &mut mistakes);
     notify(config, &mut mistakes);
@@ -21,35 +18,42 @@ pub fn check(config: &Config) -> Mistakes {
     store(config, &mut mistakes);
     super::check_relay::check(config, &mut mistakes);
     addresses(config, &mut mistakes);
-    mistakes.extend(super::guard::check(config));
+    super::guard::check(config, &mut mistakes);
     super::check_peers::check(config, &mut mistakes);
-    mistakes
+    mistakes.into_vec()
 }
 
-pub(super) fn say(mistakes: &mut Mistakes, key: &str, what: impl Into<String>) {
-    mistakes.push((key.to_owned(), what.into()));
+/// A mistake, unless it is a mail address.
+pub(super) fn mail(mistakes: &mut Mistakes, key: Key, value: &str) {
+    if let Err(error) = value.parse::<lettre::Address>() {
+        let reason = format!("`{value}` is not a mail address ({error})");
+        mistakes.add(Mistake::new(key, reason, "write somebody@example.net"));
+    }
 }
 
 fn watch(config: &Config, mistakes: &mut Mistakes) {
     let watch = &config.watch;
     if watch.servers.is_empty() {
-        say(mistakes, "watch.servers", "names nothing to watch: write [\"auto\"] or a list of addresses");
+        let remedy = "write [\"auto\"] or a list of addresses";
+        mistakes.add(Mistake::new("watch.servers", "names nothing to watch", remedy));
     }
     if let Err(error) = watch_rules(&watch.servers) {
-        say(mistakes, "watch.servers", error);
+        let remedy = "name the network without ports, its services are then learned";
+        mistakes.add(Mistake::new("watch.servers", error.to_string(), remedy));
     }
     if watch.syn_timeout.is_zero() {
-        say(mistakes, "watch.syn_timeout", "is zero, so every attempt would fail: write 3s");
+        mistakes.add(Mistake::new("watch.syn_timeout", "is zero, so every attempt would fail", "write 3s"));
     }
-    if !(PENDING.0..=PENDING.1).contains(&watch.pending) {
-        let (least, most) = PENDING;
-        say(mistakes, "watch.pending", format!("{} is out of range: write {least} to {most}", watch.pending));
+    let (least, most) = PENDING;
+    if !(least..=most).contains(&watch.pending) {
+        let reason = format!("{} is out of range", watch.pending);
+        mistakes.add(Mistake::new("watch.pending", reason, format!("write {least} to {most}")));
     }
     if config.outage.min_failures == 0 {
-        say(mistakes, "outage.min_failures", "is 0, but an outage needs a failure: write 1 or more");
+        mistakes.add(Mistake::new("outage.min_failures", "is 0, but an outage needs a failure", "write 1 or more"));
     }
     if config.outage.min_clients == 0 {
-        say(mistakes, "outage.min_clients", "is 0, but an outage needs a client: write 1 or more");
+        mistakes.add(Mistake::new("outage.min_clients", "is 0, but an outage needs a client", "write 1 or more"));
     }
 }
 
@@ -58,62 +62,56 @@ fn recovery(config: &Config, mistakes: &mut Mistakes) {
     for (index, oid) in recovery.trap_oids.iter().enumerate() {
         let valid = oid.split('.').count() >= 2 && oid.split('.').all(|arc| arc.parse::<u32>().is_ok());
         if !valid {
-            let key = format!("recovery.trap_oids[{index}]");
-            say(mistakes, &key, format!("`{oid}` is not an OID: write numbers with dots, such as 1.3.6.1.6.3.1.1.5.1"));
+            let remedy = "write numbers with dots, such as 1.3.6.1.6.3.1.1.5.1";
+            let key = Key::from("recovery.trap_oids").at(index);
+            mistakes.add(Mistake::new(key, format!("`{oid}` is not an OID"), remedy));
         }
     }
     if let Some(probe) = recovery.probe {
         if probe.is_zero() {
-            say(mistakes, "recovery.probe", "is zero: write \"off\" or an interval such as 10s");
+            mistakes.add(Mistake::new("recovery.probe", "is zero", "write \"off\" or an interval such as 10s"));
         } else if probe > recovery.probe_max {
-            say(mistakes, "recovery.probe", "is longer than recovery.probe_max: raise probe_max or shorten probe");
+            let remedy = "raise probe_max or shorten probe";
+            let mistake = Mistake::new("recovery.probe", "is longer than recovery.probe_max", remedy);
+            mistakes.add(mistake.resting_on(["recovery.probe_max"]));
         }
     }
     if recovery.probe_timeout.is_zero() {
-        say(mistakes, "recovery.probe_timeout", "is zero, so no probe could connect: write 3s");
+        mistakes.add(Mistake::new("recovery.probe_timeout", "is zero, so no probe could connect", "write 3s"));
     }
     if recovery.signal_listen.is_some() && recovery.signal_secret_file.is_none() {
-        let what = "needs recovery.signal_secret_file: a signal must be authenticated";
-        say(mistakes, "recovery.signal_listen", what);
+        let reason = "needs a secret, as a signal must be authenticated";
+        let mistake = Mistake::new("recovery.signal_listen", reason, "set recovery.signal_secret_file");
+        mistakes.add(mistake.resting_on(["recovery.signal_secret_file"]));
     }
     for (index, user) in recovery.snmp_user.iter().enumerate() {
-        snmp_user(mistakes, &format!("recovery.snmp_user[{index}]"), user);
+        snmp_user(mistakes, &Key::from("recovery.snmp_user").at(index), user);
     }
 }
 
-fn snmp_user(mistakes: &mut Mistakes, key: &str, user: &SnmpUser) {
-    match (user.auth, &user.auth_secret_file) {
-        (SnmpAuth::None, None) => {}
-        (SnmpAuth::None, Some(_)) => {
-            say(mistakes, &format!("{key}.auth"), "is missing: write sha256, or leave auth_secret_file out");
-        }
-        (_, None) => say(mistakes, &format!("{key}.auth"), "needs auth_secret_file with the pass phrase"),
-        (_, Some(_)) => {}
+fn snmp_user(mistakes: &mut Mistakes, user: &Key, setting: &SnmpUser) {
+    let phrase = |key: &str, file: &str, protocol: Option<&str>, is_set: bool| {
+        let found = match (protocol, is_set) {
+            (Some(default), true) => ("is missing".to_owned(), format!("write {default}, or leave {file} out")),
+            (None, false) => ("needs a pass phrase".to_owned(), format!("set {file}")),
+            _ => return None,
+        };
+        Some(Mistake::new(user.to(key), found.0, found.1).resting_on([user.to(file)]))
+    };
+    let default = (setting.auth == SnmpAuth::None).then_some("sha256");
+    mistakes.extend(phrase("auth", "auth_secret_file", default, setting.auth_secret_file.is_some()));
+    let default = (setting.privacy == SnmpPrivacy::None).then_some("aes128");
+    mistakes.extend(phrase("privacy", "privacy_secret_file", default, setting.privacy_secret_file.is_some()));
+    if setting.privacy != SnmpPrivacy::None && setting.auth == SnmpAuth::None {
+        let reason = "needs authentication too (RFC 3414 has no privacy without it)";
+        mistakes.add(Mistake::new(user.to("privacy"), reason, "set auth").resting_on([user.to("auth")]));
     }
-    match (user.privacy, &user.privacy_secret_file) {
-        (SnmpPrivacy::None, None) => {}
-        (SnmpPrivacy::None, Some(_)) => {
-            say(mistakes, &format!("{key}.privacy"), "is missing: write aes128, or leave privacy_secret_file out");
-        }
-        (_, None) => say(mistakes, &format!("{key}.privacy"), "needs privacy_secret_file with the pass phrase"),
-        (_, Some(_)) => {}
-    }
-    if user.privacy != SnmpPrivacy::None && user.auth == SnmpAuth::None {
-        say(
-            mistakes,
-            &format!("{key}.privacy"),
-            "needs authentication too (RFC 3414 has no privacy without it): set auth",
-        );
-    }
-    if let Some(engine) = &user.engine_id {
+    if let Some(engine) = &setting.engine_id {
         let hex = engine.trim_start_matches("0x");
         if !hex.bytes().all(|digit| digit.is_ascii_hexdigit()) || hex.len() % 2 != 0 || !(10..=64).contains(&hex.len())
         {
-            say(
-                mistakes,
-                &format!("{key}.engine_id"),
-                format!("`{engine}` is not an engine id: write 5 to 32 bytes in hexadecimal"),
-            );
+            let remedy = "write 5 to 32 bytes in hexadecimal";
+            mistakes.add(Mistake::new(user.to("engine_id"), format!("`{engine}` is not an engine id"), remedy));
         }
     }
 }
@@ -121,10 +119,18 @@ fn snmp_user(mistakes: &mut Mistakes, key: &str, user: &SnmpUser) {
 fn notify(config: &Config, mistakes: &mut Mistakes) {
     let notify = &config.notify;
     if notify.connections == 0 {
-        say(mistakes, "notify.connections", "is 0, so no mail could be sent: write 1 or more");
+        mistakes.add(Mistake::new("notify.connections", "is 0, so no mail could be sent", "write 1 or more"));
     }
-    if notify.retry.is_zero() || notify.retry > notify.retry_max {
-        say(mistakes, "notify.retry", "must be longer than zero and not longer than notify.retry_max");
+    if notify.retry.is_zero() {
+        mistakes.add(Mistake::new(
+            "notify.retry",
+            "is zero, so a mail server would be tried without a pause",
+            "write 30s",
+        ));
+    } else if notify.retry > notify.retry_max {
+        let remedy = "raise retry_max or shorten retry";
+        let mistake = Mistake::new("notify.retry", "is longer than notify.retry_max", remedy);
+        mistakes.add(mistake.resting_on(["notify.retry_max"]));
     }
 }
 
@@ -135,49 +141,63 @@ fn standin(config: &Config, mistakes: &mut Mistakes) {
     let is_seen = recovery.probe.is_some() || recovery.trap_listen.is_some() || recovery.signal_listen.is_some();
     for (key, on) in [("standin.enabled", standin.enabled), ("standin.other_ports", refuses)] {
         if on && !is_seen {
-            let what = "keeps clients' attempts from failed servers, so that their answers cannot be seen: set \
-                        recovery.probe (such as 5s), trap_listen or signal_listen";
-            say(mistakes, key, what);
+            let reason = "keeps clients' attempts from failed servers, so that their answers cannot be seen";
+            let remedy = "set recovery.probe (such as 5s), trap_listen or signal_listen";
+            let seen_by = ["recovery.probe", "recovery.trap_listen", "recovery.signal_listen"];
+            mistakes.add(Mistake::new(key, reason, remedy).resting_on(seen_by));
         }
     }
     if standin.enabled && config.watch.client_ack {
-        say(mistakes, "standin.enabled", "cannot be used with watch.client_ack: clients acknowledge the page too");
+        let reason = "cannot be used with watch.client_ack, as clients acknowledge the page too";
+        let mistake = Mistake::new("standin.enabled", reason, "set one of them to false");
+        mistakes.add(mistake.resting_on(["watch.client_ack"]));
     }
     if standin.answers == 0 {
-        say(mistakes, "standin.answers", "is 0, so no answer would be taken: write 1 or more");
+        mistakes.add(Mistake::new("standin.answers", "is 0, so no answer would be taken", "write 1 or more"));
     }
     if standin.connections == 0 {
-        say(mistakes, "standin.connections", "is 0, so nobody would see the page: write 1 or more");
+        mistakes.add(Mistake::new("standin.connections", "is 0, so nobody would see the page", "write 1 or more"));
     }
     if standin.own_url.is_some() != standin.own_listen.is_some() {
-        say(mistakes, "standin.own_url", "and standin.own_listen need each other: set both or neither");
+        let reason = "and standin.own_listen need each other";
+        let mistake = Mistake::new("standin.own_url", reason, "set both or neither");
+        mistakes.add(mistake.resting_on(["standin.own_listen"]));
     }
 }
 
 fn store(config: &Config, mistakes: &mut Mistakes) {
     if config.is_shared() {
         if config.store.lease < Duration::from_secs(3) {
-            say(mistakes, "store.lease", "is too short to send a mail in: write 3s or more");
+            mistakes.add(Mistake::new("store.lease", "is too short to send a mail in", "write 3s or more"));
         }
-    } else if let Err(what) = config.database_file() {
-        say(mistakes, "store.url", what);
+    } else {
+        mistakes.take(config.database_file());
     }
 }
 
 fn addresses(config: &Config, mistakes: &mut Mistakes) {
     let mut seen = HashMap::new();
     for (index, address) in config.address.iter().enumerate() {
-        if let Err(error) = address.mail.parse::<lettre::Address>() {
-            say(
-                mistakes,
-                &format!("address[{index}].mail"),
-                format!("`{}` is not a mail address: {error}", address.mail),
-            );
-        }
+        let key = Key::from("address").at(index);
+        mail(mistakes, key.to("mail"), &address.mail);
         if let Some(first) = seen.insert(address.client, index) {
-            let what = format!("{} is already the client of entry {}: keep one", address.client, first + 1);
-            say(mistakes, &format!("address[{index}].client"), what);
+            let reason = format!("{} is already the client of entry {}", address.client, first + 1);
+            // An entry that could not be read would change the number.
+            let all = (0..index).map(|other| Key::from("address").at(other));
+            mistakes.add(Mistake::new(key.to("client"), reason, "keep one").resting_on(all));
         }
+    }
+}
+
+/// `store.url` names no database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not a database")]
+pub struct NoDatabase;
+
+impl From<NoDatabase> for Mistake {
+    fn from(error: NoDatabase) -> Self {
+        let remedy = "write sqlite:/var/lib/ringback/ringback.db, or postgres://user@host/database";
+        Self::new("store.url", error.to_string(), remedy)
     }
 }
 
@@ -185,13 +205,12 @@ impl Config {
     /// The file that holds outages and mails.
     ///
     /// # Errors
-    /// Why `store.url` names none.
-    pub fn database_file(&self) -> Result<PathBuf, String> {
+    /// `store.url` names none.
+    pub fn database_file(&self) -> Result<PathBuf, NoDatabase> {
         let Some(url) = &self.store.url else { return Ok(self.store.state_dir.join("ringback.db")) };
         match url.strip_prefix("sqlite:") {
             Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
-            _ => Err("is not a database: write sqlite:/var/lib/ringback/ringback.db, or postgres://user@host/database"
-                .to_owned()),
+            _ => Err(NoDatabase),
         }
     }
 

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 use monitor_common::{MAX_GUARDS, MAX_HELD};
 use serde::{Deserialize, Serialize};
 
-use super::Config;
+use super::{Config, Key, Mistake, Mistakes};
 
 /// `[[guard]]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -167,8 +167,11 @@ pub enum CheckKind {
 }
 
 impl CheckSetting {
-    /// What it asks for, or what is wrong with it: the key and a sentence.
-    pub fn kind(&self) -> Result<CheckKind, (&'static str, String)> {
+    /// What it asks for.
+    ///
+    /// # Errors
+    /// What is wrong with it; the key is one below `[[guard.check]]`.
+    pub fn kind(&self) -> Result<CheckKind, Mistake> {
         let mut kinds = Vec::new();
         kinds.extend(self.tcp.map(CheckKind::Tcp));
         if let Some(http) = &self.http {
@@ -176,93 +179,106 @@ impl CheckSetting {
         }
         if let Some(command) = &self.command {
             if command.is_empty() {
-                return Err(("command", "is empty: write [\"/path/to/program\", \"argument\"]".to_owned()));
+                return Err(Mistake::new("command", "is empty", "write [\"/path/to/program\", \"argument\"]"));
             }
             kinds.push(CheckKind::Command(command.clone()));
         }
         kinds.extend(self.unit.clone().map(CheckKind::Unit));
         if let Some(disk) = &self.disk {
-            let least = self.min_free_mib.ok_or(("disk", "needs min_free_mib: write min_free_mib = 500".to_owned()))?;
+            let missing =
+                || Mistake::new("disk", "needs min_free_mib", "write min_free_mib = 500").resting_on(["min_free_mib"]);
+            let least = self.min_free_mib.ok_or_else(missing)?;
             kinds.push(CheckKind::Disk(disk.clone(), least.saturating_mul(1 << 20)));
         }
         kinds.extend(self.max_load.map(CheckKind::Load));
         kinds.extend(self.min_memory_mib.map(|least| CheckKind::Memory(least.saturating_mul(1 << 20))));
         if let Some(file) = &self.file {
-            let oldest = self.max_age.ok_or(("file", "needs max_age: write max_age = \"5m\"".to_owned()))?;
-            kinds.push(CheckKind::FileAge(file.clone(), oldest));
+            let missing = || Mistake::new("file", "needs max_age", "write max_age = \"5m\"").resting_on(["max_age"]);
+            kinds.push(CheckKind::FileAge(file.clone(), self.max_age.ok_or_else(missing)?));
         }
-        match (kinds.pop(), kinds.is_empty()) {
-            (Some(kind), true) => Ok(kind),
-            _ => Err((
-                "",
-                "must have exactly one of tcp, http, command, unit, disk, max_load, min_memory_mib, file".to_owned(),
-            )),
-        }
+        let count = kinds.len();
+        kinds.pop().filter(|_| count == 1).ok_or_else(|| {
+            let kinds = "tcp, http, command, unit, disk, max_load, min_memory_mib, file";
+            Mistake::plain("", format!("must have exactly one of {kinds}"))
+        })
     }
 }
 
-fn http_kind(text: &str, status: u16) -> Result<CheckKind, (&'static str, String)> {
+fn http_kind(text: &str, status: u16) -> Result<CheckKind, Mistake> {
     let text = text.strip_prefix("http://").unwrap_or(text);
     let (addr, path) = text.split_at(text.find('/').unwrap_or(text.len()));
-    let addr = addr.parse().map_err(|_| ("http", format!("`{text}` has no address: write 127.0.0.1:8080/health")))?;
+    let addr = addr
+        .parse()
+        .map_err(|_| Mistake::new("http", format!("`{text}` has no address"), "write 127.0.0.1:8080/health"))?;
     let path = if path.is_empty() { "/" } else { path };
     if path.bytes().any(|byte| byte <= b' ' || byte >= 0x7f) {
-        return Err(("http", format!("`{path}` is not a path: encode spaces and other characters as %XX")));
+        let remedy = "encode spaces and other characters as %XX";
+        return Err(Mistake::new("http", format!("`{path}` is not a path"), remedy));
     }
     Ok(CheckKind::Http { addr, path: path.to_owned(), status: status..=status })
 }
 
 /// Every mistake in the guards.
-pub(super) fn check(config: &Config) -> Vec<(String, String)> {
-    let mut mistakes = Vec::new();
+pub(super) fn check(config: &Config, mistakes: &mut Mistakes) {
     let guards = &config.guard;
     if guards.len() > MAX_GUARDS {
-        mistakes.push(("guard".to_owned(), format!("there are {}, at most {MAX_GUARDS} can be", guards.len())));
+        let reason = format!("there are {}, at most {MAX_GUARDS} can be", guards.len());
+        mistakes.add(Mistake::new("guard", reason, "leave some out"));
     }
     let held: u64 = guards.iter().map(|guard| u64::from(guard.max_held)).sum();
     if held > MAX_HELD as u64 {
-        let what = format!("all guards together may hold {held} requests, at most {MAX_HELD} can be: lower max_held");
-        mistakes.push(("guard".to_owned(), what));
+        let reason = format!("all guards together may hold {held} requests, at most {MAX_HELD} can be");
+        mistakes.add(Mistake::new("guard", reason, "lower max_held"));
     }
     if !guards.is_empty() && !config.watch.egress {
-        let what = "is false, but guards go by this host's own answers: set it to true, or leave out [[guard]]";
-        mistakes.push(("watch.egress".to_owned(), what.to_owned()));
+        let reason = "is false, but guards go by this host's own answers";
+        mistakes.add(Mistake::new("watch.egress", reason, "set it to true, or leave out [[guard]]"));
     }
     for (index, guard) in guards.iter().enumerate() {
-        let mut say = |key: &str, what: String| mistakes.push((format!("guard[{index}].{key}"), what));
-        if guard.port == 0 {
-            say("port", "is 0: write the TCP port to guard".to_owned());
-        }
+        let entry = Key::from("guard").at(index);
         if guards[..index].iter().any(|other| other.port == guard.port) {
-            say("port", format!("{} is guarded twice: keep one", guard.port));
+            mistakes.add(Mistake::new(entry.to("port"), format!("{} is guarded twice", guard.port), "keep one"));
         }
-        if guard.hold.is_zero() || guard.hold >= config.watch.syn_timeout {
-            say("hold", "must be longer than zero and shorter than watch.syn_timeout: a held request would be an unanswered one".to_owned());
-        }
-        if guard.mode == GuardMode::After && guard.fail == GuardFail::Closed {
-            let what = "= \"closed\" has no meaning with mode = \"after\", which withholds nothing: leave it out, or write mode = \"before\"";
-            say("fail", what.to_owned());
-        }
-        if guard.max_held == 0 {
-            say("max_held", "is 0, so every request would be dropped: write 1 or more".to_owned());
-        }
-        if guard.probe.is_zero() || guard.probe > guard.probe_max {
-            say("probe", "must be longer than zero and not longer than probe_max".to_owned());
-        }
-        if guard.check.is_empty() {
-            say("check", "is missing: write a [[guard.check]] below it".to_owned());
-        }
+        one_guard(config, guard, &entry, mistakes);
         for (place, check) in guard.check.iter().enumerate() {
+            let entry = entry.to("check").at(place);
             if check.limit.is_zero() {
-                say(&format!("check[{place}].limit"), "is zero, so the check could only fail: write 1s".to_owned());
+                let reason = "is zero, so the check could only fail";
+                mistakes.add(Mistake::new(entry.to("limit"), reason, "write 1s"));
             }
-            if let Err((key, what)) = check.kind() {
-                let dot = if key.is_empty() { "" } else { "." };
-                say(&format!("check[{place}]{dot}{key}"), what);
-            }
+            mistakes.take(check.kind().map_err(|mistake| mistake.below(&entry)));
         }
     }
-    mistakes
+}
+
+fn one_guard(config: &Config, guard: &GuardSetting, entry: &Key, mistakes: &mut Mistakes) {
+    if guard.port == 0 {
+        mistakes.add(Mistake::new(entry.to("port"), "is 0", "write the TCP port to guard"));
+    }
+    if guard.hold.is_zero() || guard.hold >= config.watch.syn_timeout {
+        let reason = "must be longer than zero and shorter than watch.syn_timeout (a held request would be an \
+                      unanswered one)";
+        let mistake = Mistake::new(entry.to("hold"), reason, "write 2s");
+        mistakes.add(mistake.resting_on(["watch.syn_timeout"]));
+    }
+    if guard.mode == GuardMode::After && guard.fail == GuardFail::Closed {
+        let reason = "= \"closed\" has no meaning with mode = \"after\", which withholds nothing";
+        let mistake = Mistake::new(entry.to("fail"), reason, "leave it out, or write mode = \"before\"");
+        mistakes.add(mistake.resting_on([entry.to("mode")]));
+    }
+    if guard.max_held == 0 {
+        let reason = "is 0, so every request would be dropped";
+        mistakes.add(Mistake::new(entry.to("max_held"), reason, "write 1 or more"));
+    }
+    if guard.probe.is_zero() {
+        mistakes.add(Mistake::new(entry.to("probe"), "is zero", "write 1s"));
+    } else if guard.probe > guard.probe_max {
+        let mistake = Mistake::new(entry.to("probe"), "is longer than probe_max", "raise probe_max or shorten probe");
+        mistakes.add(mistake.resting_on([entry.to("probe_max")]));
+    }
+    if guard.check.is_empty() {
+        mistakes.add(Mistake::new(entry.to("check"), "is missing", "write a [[guard.check]] below it"));
+    }
 }
 
 #[cfg(test)]

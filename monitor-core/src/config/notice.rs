@@ -77,12 +77,3 @@ impl NoticeKind {
         )
     }
 }
-
-/// What `notice.to` begins with when it names a webhook.
-const WEBHOOK: &str = "webhook:";
-
-/// The webhook that this recipient names; `None`: it is a mail address.
-#[must_use]
-pub fn webhook_name(recipient: &str) -> Option<&str> {
-    recipient.strip_prefix(WEBHOOK)
-}

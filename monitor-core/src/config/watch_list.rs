@@ -13,8 +13,8 @@ use crate::domain::Service;
 /// The rules, one for each network that an entry names.
 ///
 /// # Errors
-/// What cannot be written as rules, and what to do.
-pub fn watch_rules(entries: &[WatchEntry]) -> Result<Vec<(IpNet, WatchRule)>, String> {
+/// The first network that cannot be written as a rule.
+pub fn watch_rules(entries: &[WatchEntry]) -> Result<Vec<(IpNet, WatchRule)>, TooManyPorts> {
     let mut networks: BTreeMap<IpNet, (bool, Vec<u16>)> = BTreeMap::new();
     for net in entries.iter().flat_map(nets) {
         networks.entry(net).or_default();
@@ -37,12 +37,19 @@ pub fn watch_rules(entries: &[WatchEntry]) -> Result<Vec<(IpNet, WatchRule)>, St
     networks.into_iter().map(|(net, (learn, ports))| Ok((net, rule(net, learn, &ports)?))).collect()
 }
 
-fn rule(net: IpNet, learn: bool, ports: &[u16]) -> Result<WatchRule, String> {
+/// A network with more ports than a rule has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{net} lists {ports} ports, at most {MAX_PORTS} can be")]
+pub struct TooManyPorts {
+    /// Which.
+    pub net: IpNet,
+    /// How many it lists.
+    pub ports: usize,
+}
+
+fn rule(net: IpNet, learn: bool, ports: &[u16]) -> Result<WatchRule, TooManyPorts> {
     if ports.len() > MAX_PORTS {
-        return Err(format!(
-            "{net} lists {} ports, at most {MAX_PORTS} can be: name the network without ports, its services are then learned",
-            ports.len()
-        ));
+        return Err(TooManyPorts { net, ports: ports.len() });
     }
     let mut rule = WatchRule { learn: u16::from(learn), port_count: ports.len() as u16, ports: [0; MAX_PORTS] };
     rule.ports[..ports.len()].copy_from_slice(ports);
@@ -94,11 +101,11 @@ mod tests {
     }
 
     #[test]
-    fn too_many_ports_are_refused_with_a_way_out() {
+    fn too_many_ports_are_refused() {
         let texts: Vec<String> = (1..=15).map(|port| format!("192.0.2.7:{port}")).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let error = watch_rules(&entries(&texts)).unwrap_err();
-        assert!(error.contains("192.0.2.7/32 lists 15 ports, at most 14 can be"), "{error}");
+        assert_eq!(error.to_string(), "192.0.2.7/32 lists 15 ports, at most 14 can be");
     }
 
     #[test]

@@ -18,3 +18,12 @@ pub struct WebhookSetting {
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
 }
+
+/// What `notice.to` begins with when it names a webhook.
+const WEBHOOK: &str = "webhook:";
+
+/// The webhook that this recipient names; `None`: it is a mail address.
+#[must_use]
+pub fn webhook_name(recipient: &str) -> Option<&str> {
+    recipient.strip_prefix(WEBHOOK)
+}

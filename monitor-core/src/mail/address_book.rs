@@ -41,16 +41,14 @@ impl AddressEntry {
     /// The entries of the configuration file, registered at `now`.
     #[must_use]
     pub fn of_config(settings: &[AddressSetting], now: UnixMs) -> Vec<Self> {
-        settings
-            .iter()
-            .map(|address| Self {
-                client: address.client,
-                mail: address.mail.clone(),
-                language: address.language,
-                origin: Origin::Config,
-                registered: now,
-            })
-            .collect()
+        let entry = |setting: &AddressSetting| Self {
+            client: setting.client,
+            mail: setting.mail.clone(),
+            language: setting.language,
+            origin: Origin::Config,
+            registered: now,
+        };
+        settings.iter().map(entry).collect()
     }
 }
 

@@ -3,13 +3,13 @@
 use std::{fmt::Write as _, net::IpAddr, time::Duration};
 
 use super::{
-    keys::{KeyError, Keyring, ReadFile},
+    keys::{Keyring, ReadSecret},
     list::{List, Listed},
     receipt::Receipt,
     seal::{Refusal, VERSION, hex},
 };
 use crate::{
-    config::{Deliver, RelaySetting},
+    config::{Deliver, Key, Mistake, Mistakes, RelaySetting},
     domain::{ClientNet, OutageId, Service, UnixMs},
     mail::{Attachment, Ready, ReadyLetter},
     outage::Recovery,
@@ -67,18 +67,22 @@ impl Relays {
     /// Every relay with its keys; `read` brings a file's text.
     ///
     /// # Errors
-    /// The index of the entry that cannot be used, and why.
-    pub fn load(settings: &[RelaySetting], read: ReadFile<'_>) -> Result<Self, (usize, KeyError)> {
+    /// Every mistake in them.
+    pub fn load(settings: &[RelaySetting], read: ReadSecret<'_>) -> Result<Self, Vec<Mistake>> {
+        let mut mistakes = Mistakes::default();
         let load = |(index, setting): (usize, &RelaySetting)| {
-            Ok(Relay {
+            let table = Key::from("relay").at(index);
+            let keyring = Keyring::of_table(&table, &setting.gateway, &setting.keys, read);
+            Some(Relay {
                 servers: setting.server,
                 mail: setting.mail.clone(),
                 deliver: setting.deliver,
                 fallback: setting.fallback,
-                keyring: Keyring::load(&setting.gateway, &setting.keys, read).map_err(|error| (index, error))?,
+                keyring: mistakes.take_all(keyring)?,
             })
         };
-        settings.iter().enumerate().map(load).collect::<Result<_, _>>().map(Self)
+        let relays = settings.iter().enumerate().filter_map(load).collect();
+        mistakes.or(Some(Self(relays)))
     }
 
     /// Whether there is none at all.

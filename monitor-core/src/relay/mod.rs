@@ -10,7 +10,7 @@ mod seal;
 pub use self::{
     attachment::find,
     issue::{About, Issued, LIST_FILE, MOST_CLIENTS, Relay, Relays},
-    keys::{KeyError, Keyring, ReadFile},
+    keys::{KeyError, Keyring, ReadSecret},
     list::{List, Listed},
     receipt::{RECEIPT_FILE, Receipt},
     seal::{LARGEST, Refusal},

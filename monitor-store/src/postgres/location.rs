@@ -20,35 +20,61 @@ pub struct Server {
     shown: String,
 }
 
+/// What is wrong with the URL of a database server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// Another mode than those that are known.
+    #[error("has sslmode={0}")]
+    SslMode(String),
+    /// Not a URL of a database, and why.
+    #[error("is not a database URL ({0})")]
+    Malformed(String),
+    /// No host in it.
+    #[error("names no host")]
+    NoHost,
+    /// No database in it.
+    #[error("names no database")]
+    NoDatabase,
+}
+
+impl UrlError {
+    /// What to write.
+    #[must_use]
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Self::SslMode(_) => "write verify-full (TLS, certificate checked; the default), or disable",
+            Self::Malformed(_) | Self::NoHost | Self::NoDatabase => "write postgres://user@host:5432/database",
+        }
+    }
+}
+
 impl Server {
     /// Checks the URL; connects to nothing. `tls` is asked for where the connection is encrypted.
     ///
     /// # Errors
     /// What is wrong with the URL, without the password, or why there is no TLS.
-    pub fn new(
+    pub fn new<E: From<UrlError>>(
         url: &str,
         password: Option<&str>,
-        tls: impl FnOnce() -> Result<Arc<ClientConfig>, String>,
-    ) -> Result<Self, String> {
+        tls: impl FnOnce() -> Result<Arc<ClientConfig>, E>,
+    ) -> Result<Self, E> {
         let (url, mode) = without_sslmode(url);
-        let encrypted = match mode.as_deref() {
-            None | Some("require" | "verify-full") => true,
-            Some("disable") => false,
-            Some(other) => {
-                return Err(format!(
-                    "has sslmode={other}: write verify-full (TLS, certificate checked; the default), or disable"
-                ));
-            }
+        let encrypted = match mode {
+            None => true,
+            Some(mode) if mode == "require" || mode == "verify-full" => true,
+            Some(mode) if mode == "disable" => false,
+            Some(other) => return Err(UrlError::SslMode(other).into()),
         };
         let mut config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
-            let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            format!("is not a database URL ({why}): write postgres://user@host:5432/database")
+            UrlError::Malformed(
+                std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string),
+            )
         })?;
         if config.get_hosts().is_empty() {
-            return Err("names no host: write postgres://user@host:5432/database".to_owned());
+            return Err(UrlError::NoHost.into());
         }
         if config.get_dbname().is_none() {
-            return Err("names no database: write postgres://user@host:5432/database".to_owned());
+            return Err(UrlError::NoDatabase.into());
         }
         if let Some(password) = password {
             config.password(password);
@@ -112,12 +138,12 @@ fn show(config: &Config) -> String {
 
 /// Trusts no server's certificate: for tests that reach no server over TLS.
 #[cfg(test)]
-pub(crate) fn no_authorities() -> Result<Arc<ClientConfig>, String> {
+pub(crate) fn no_authorities() -> Result<Arc<ClientConfig>, UrlError> {
     use tokio_rustls::rustls::{RootCertStore, crypto::ring::default_provider};
 
     let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
+        .map_err(|error| UrlError::Malformed(error.to_string()))?
         .with_root_certificates(RootCertStore::empty())
         .with_no_client_auth();
     Ok(Arc::new(config))
@@ -127,7 +153,7 @@ pub(crate) fn no_authorities() -> Result<Arc<ClientConfig>, String> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
-    use super::{Server, no_authorities};
+    use super::{Server, UrlError, no_authorities};
 
     #[test]
     fn a_password_is_not_shown() {
@@ -159,9 +185,10 @@ mod tests {
             ("postgres://me:secret@db.example/ringback?sslmode=prefer", "write verify-full"),
         ] {
             let error = Server::new(url, None, no_authorities).unwrap_err();
+            let error = format!("{error}: {}", error.remedy());
             assert!(error.contains(said) && !error.contains("secret"), "{url}: {error}");
         }
-        let error = Server::new("postgres://db/r", None, || Err("needs another file".to_owned())).unwrap_err();
-        assert_eq!(error, "needs another file");
+        let error = Server::new("postgres://db/r", None, || Err(UrlError::NoHost)).unwrap_err();
+        assert_eq!(error, UrlError::NoHost, "what the caller says of TLS");
     }
 }

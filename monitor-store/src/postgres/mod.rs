@@ -16,9 +16,9 @@ use std::{cell::RefCell, collections::HashMap, future::poll_fn, pin::Pin, task::
 use futures_util::TryStreamExt as _;
 use tokio::{runtime::Runtime, time::timeout};
 
-pub use self::location::Server;
 #[cfg(test)]
 pub(crate) use self::location::no_authorities;
+pub use self::location::{Server, UrlError};
 pub(super) use self::{open::open, value::Raw};
 use super::sql::{Error, Params, Value};
 

@@ -6,7 +6,7 @@ use std::{collections::HashSet, time::Duration};
 use monitor_core::{domain::UnixMs, mail::Outcome, outage::Change};
 
 use crate::{
-    LocalStore, Location, Outbox, SharedStore, Store, StoreError,
+    LocalStore, Location, NotificationPolicy, Outbox, SharedStore, Store, StoreError,
     postgres::{Server, no_authorities},
     tests::{Bed, Place as _, RECOVERED, SINCE, Server as Database, address, closing, wait},
 };
@@ -22,7 +22,7 @@ async fn two_gateways(letters: u32) -> (Bed<Database>, LocalStore, [Outbox; 2]) 
     changes.push(Change::Close(closing(&[1])));
     bed.local.apply(changes).await.unwrap();
     let gateway = |name: &str| crate::Gateway { name: name.to_owned(), host: String::new() };
-    let other = Store::at(&Database::located(&bed.name())).unwrap();
+    let other = Store::at(&Database::located(&bed.name()), NotificationPolicy::default()).unwrap();
     let outboxes =
         [bed.shared.outbox(&gateway("a"), LEASE), SharedStore::of(other.clone()).outbox(&gateway("b"), LEASE)];
     (bed, LocalStore::of(other), outboxes)
@@ -82,7 +82,9 @@ async fn the_address_book_of_one_gateway_is_that_of_the_other() {
 
 fn refused(url: &str) -> String {
     let server = Server::new(url, None, no_authorities).unwrap();
-    Store::at(&Location::Server(Box::new(server))).expect_err("opened what it must refuse").to_string()
+    Store::at(&Location::Server(Box::new(server)), NotificationPolicy::default())
+        .expect_err("opened what it must refuse")
+        .to_string()
 }
 
 #[tokio::test]
@@ -112,7 +114,7 @@ async fn a_database_of_a_newer_version_is_refused_with_both_numbers() {
         .write(|session| Ok(session.conn.execute("UPDATE schema_version SET version = 99", ())?))
         .await
         .unwrap();
-    match Store::at(&Database::located(&bed.name())) {
+    match Store::at(&Database::located(&bed.name()), NotificationPolicy::default()) {
         Err(StoreError::Newer { found: 99, known: 5, .. }) => {}
         other => panic!("{other:?}"),
     }
@@ -137,7 +139,7 @@ async fn who_goes_on_without_the_server_finds_it_when_it_is_there() {
     let late = tempfile::tempdir().unwrap();
     let socket = late.path().join("socket");
     let located = Database::located(&format!("{}\n{database}", socket.display()));
-    let (store, absence) = Store::at_or_later(&located).unwrap();
+    let (store, absence) = Store::at_or_later(&located, NotificationPolicy::default()).unwrap();
     let absence = absence.expect("nothing is there").to_string();
     assert!(absence.contains("out of reach: postgres://") && absence.contains("check store.url"), "{absence}");
     for tried in [store.learn(Vec::new()).await.map(drop), store.outages(true, 1).await.map(drop)] {
@@ -149,5 +151,8 @@ async fn who_goes_on_without_the_server_finds_it_when_it_is_there() {
     // Whom the server does not let in need not wait.
     let stranger = format!("postgres://stranger@{}/{database}", folder.replace('/', "%2F"));
     let stranger = Location::Server(Box::new(Server::new(&stranger, None, no_authorities).unwrap()));
-    assert!(matches!(Store::at_or_later(&stranger).map(drop), Err(StoreError::Unusable { .. })));
+    assert!(matches!(
+        Store::at_or_later(&stranger, NotificationPolicy::default()).map(drop),
+        Err(StoreError::Unusable { .. })
+    ));
 }

@@ -8,7 +8,7 @@ use monitor_core::{
 };
 
 use super::{
-    super::{Applied, StoreError, Telling},
+    super::{Applied, NotificationPolicy, StoreError},
     closing,
     columns::{Address, number},
     notices,
@@ -16,7 +16,11 @@ use super::{
 };
 use crate::{sql::Connection, writer::Session};
 
-pub(crate) fn apply(session: &mut Session<'_>, changes: &[Change], telling: &Telling) -> Result<Applied, StoreError> {
+pub(crate) fn apply(
+    session: &mut Session<'_>,
+    changes: &[Change],
+    telling: &NotificationPolicy,
+) -> Result<Applied, StoreError> {
     let mut applied = Applied::default();
     let rows = rows_to_put(changes);
     let mut lists = WaitingLists::new(session.conn);

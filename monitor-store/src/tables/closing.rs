@@ -13,7 +13,7 @@ use monitor_core::{
 };
 
 use super::{
-    super::{Applied, StoreError, Telling},
+    super::{Applied, NotificationPolicy, StoreError},
     columns::number,
     letters::{Letters, Over},
     lists::{self, Lists},
@@ -28,7 +28,11 @@ use crate::{
 const PAGE: usize = 4096;
 
 /// Closes those of the outages that have not ended yet. If a recovery is applied twice, the second time finds none.
-pub(super) fn close(session: &mut Session<'_>, closing: &Closing, telling: &Telling) -> Result<Applied, StoreError> {
+pub(super) fn close(
+    session: &mut Session<'_>,
+    closing: &Closing,
+    telling: &NotificationPolicy,
+) -> Result<Applied, StoreError> {
     let conn = session.conn;
     let empty = AddressBook::default();
     let book = if telling.silent { &empty } else { session.book.load(conn)? };
@@ -108,7 +112,11 @@ pub(super) struct Late {
 }
 
 /// Writes letters to those of them that got none about this recovery; says how many.
-pub(super) fn tell_late(session: &mut Session<'_>, late: &[Late], telling: &Telling) -> Result<u64, StoreError> {
+pub(super) fn tell_late(
+    session: &mut Session<'_>,
+    late: &[Late],
+    telling: &NotificationPolicy,
+) -> Result<u64, StoreError> {
     let conn = session.conn;
     let mut by_outage: BTreeMap<OutageId, Vec<&Late>> = BTreeMap::new();
     for late in late {

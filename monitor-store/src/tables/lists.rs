@@ -9,7 +9,7 @@ use monitor_core::{
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::{
-    super::{ListRecord, ListState, StoreError, Telling},
+    super::{ListRecord, ListState, NotificationPolicy, StoreError},
     closing::{self, Waiting},
     columns::{count, number, service},
     outbox, ready,
@@ -48,7 +48,7 @@ pub(super) struct Lists<'a> {
     about: About,
     clients: Vec<Listed>,
     now: UnixMs,
-    telling: &'a Telling,
+    telling: &'a NotificationPolicy,
     written: u64,
 }
 
@@ -58,7 +58,7 @@ impl<'a> Lists<'a> {
         relay: &'a Relay,
         outage: OutageId,
         closing: &Closing,
-        telling: &'a Telling,
+        telling: &'a NotificationPolicy,
     ) -> Result<Self, StoreError> {
         let about = conn
             .prepare_cached("SELECT server, port, server_name, since FROM outage WHERE id = ?1")?
@@ -137,7 +137,11 @@ pub(crate) fn receive(conn: &Connection, receipt: &Receipt, now: UnixMs) -> Resu
 
 /// Settles the lists whose time is over, by letters to their clients where the operator wants that. Says how many
 /// letters were written.
-pub(crate) fn settle_overdue(session: &mut Session<'_>, now: UnixMs, telling: &Telling) -> Result<u64, StoreError> {
+pub(crate) fn settle_overdue(
+    session: &mut Session<'_>,
+    now: UnixMs,
+    telling: &NotificationPolicy,
+) -> Result<u64, StoreError> {
     let conn = session.conn;
     conn.execute(
         "UPDATE relay_list SET state = 'expired', settled = ?1, content = NULL

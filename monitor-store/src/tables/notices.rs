@@ -6,7 +6,7 @@ use monitor_core::{
 };
 
 use super::{
-    super::{StoreError, Telling},
+    super::{NotificationPolicy, StoreError},
     columns::{count, service},
     ready,
 };
@@ -25,7 +25,7 @@ struct Note<'a> {
 }
 
 /// Notes once that an outage is open.
-pub(super) fn opened(conn: &Connection, outage: OutageId, telling: &Telling) -> Result<(), StoreError> {
+pub(super) fn opened(conn: &Connection, outage: OutageId, telling: &NotificationPolicy) -> Result<(), StoreError> {
     if telling.notices.is_empty() {
         return Ok(());
     }
@@ -45,7 +45,7 @@ pub(super) fn ended(
     outage: OutageId,
     kind: &'static str,
     at: UnixMs,
-    telling: &Telling,
+    telling: &NotificationPolicy,
 ) -> Result<(), StoreError> {
     let told: Vec<(String, UnixMs)> = conn
         .prepare_cached("SELECT recipient, since FROM notice_event WHERE outage = ?1 AND kind = 'opened'")?
@@ -62,7 +62,12 @@ pub(super) fn ended(
 }
 
 /// Notes that a peer is down or back.
-pub(crate) fn peer(conn: &Connection, peer: &Peer, now: UnixMs, telling: &Telling) -> Result<(), StoreError> {
+pub(crate) fn peer(
+    conn: &Connection,
+    peer: &Peer,
+    now: UnixMs,
+    telling: &NotificationPolicy,
+) -> Result<(), StoreError> {
     let note = Note {
         kind: if peer.back.is_some() { "peer-back" } else { "peer-down" },
         outage: NO_OUTAGE,
@@ -114,7 +119,7 @@ pub(crate) fn waiting(conn: &Connection) -> Result<u64, StoreError> {
 }
 
 /// Writes one message to each recipient that is due; says how many.
-pub(crate) fn tell(conn: &Connection, now: UnixMs, telling: &Telling) -> Result<u64, StoreError> {
+pub(crate) fn tell(conn: &Connection, now: UnixMs, telling: &NotificationPolicy) -> Result<u64, StoreError> {
     let mut written = 0;
     for recipient in due(conn, now)? {
         let rows: Vec<(i64, UnixMs, Option<Event>)> = conn

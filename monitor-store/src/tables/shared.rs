@@ -17,7 +17,7 @@ use super::{
     outages,
 };
 use crate::{
-    Applied, Gateway, Spooled, StoreError, Telling,
+    Applied, Gateway, NotificationPolicy, Spooled, StoreError,
     sql::{Connection, OptionalExtension as _},
     writer::Session,
 };
@@ -31,7 +31,7 @@ pub(crate) fn share(
     gateway: &Gateway,
     spooled: &Spooled,
     now: UnixMs,
-    telling: &Telling,
+    telling: &NotificationPolicy,
 ) -> Result<Applied, StoreError> {
     let conn = session.conn;
     take_turn(conn)?;

@@ -7,7 +7,7 @@ use monitor_core::{
 };
 
 use super::{
-    super::{RefusedMail, StoreError, Taken, TakenList, Telling},
+    super::{NotificationPolicy, RefusedMail, StoreError, Taken, TakenList},
     changes, closing,
     columns::number,
     ready, shared,
@@ -25,7 +25,7 @@ pub(crate) fn take(
     session: &mut Session<'_>,
     taken: &TakenList,
     now: UnixMs,
-    telling: &Telling,
+    telling: &NotificationPolicy,
 ) -> Result<Taken, StoreError> {
     let TakenList { list, uid, tell_since, receipt } = taken;
     let conn = session.conn;

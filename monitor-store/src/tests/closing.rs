@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use monitor_core::{
     domain::{Language, OutageId, UnixMs},
-    mail::{AddressEntry, LetterService},
+    mail::{AddressEntry, LetterService, notice::Notices},
     outage::{Change, Closing, Failure, Outage, Phase, Recovery},
+    relay::Relays,
 };
 
 use super::{Bed, RECOVERED, SINCE, address, client, client_of, closing, outage, recovered, service, wait};
-use crate::Applied;
+use crate::{Applied, NotificationPolicy};
 
 async fn recipients(bed: &Bed) -> Vec<String> {
     let mut to: Vec<_> = bed.letters().await.into_iter().map(|letter| letter.to).collect();
@@ -24,7 +25,8 @@ async fn a_waiting_client_gets_one_letter_with_everything_a_mail_needs() {
     let entry = AddressEntry { language: Some(Language::Ja), ..address("10.0.0.0/24", "sato@example.jp") };
     bed.store.put_addresses(vec![entry]).await.unwrap();
     bed.store.set_server_name(OutageId(1), "www.example".to_owned()).await.unwrap();
-    bed.store.set_letter_lifetime(Duration::from_secs(60));
+    let policy = NotificationPolicy::new(Duration::from_secs(60), Relays::default(), Notices::default());
+    bed.store.replace_policy(policy);
     bed.local
         .apply(vec![wait(1, "10.0.0.7", UnixMs(1_000_100)), wait(1, "10.0.0.7", UnixMs(1_000_200))])
         .await

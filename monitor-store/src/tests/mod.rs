@@ -15,7 +15,7 @@ use monitor_core::{
 use tempfile::TempDir;
 
 pub(crate) use self::server::Server;
-use super::{LocalStore, Location, Outbox, SharedStore, Store};
+use super::{LocalStore, Location, NotificationPolicy, Outbox, SharedStore, Store};
 
 /// An empty database that is gone when this is dropped.
 pub(crate) trait Place: Sized {
@@ -102,14 +102,14 @@ impl<P: Place> Bed<P> {
     }
 
     fn of(place: P) -> Self {
-        let store = Store::at(&P::located(&place.name())).unwrap();
+        let store = Store::at(&P::located(&place.name()), NotificationPolicy::default()).unwrap();
         let (local, shared) = (LocalStore::of(store.clone()), SharedStore::of(store.clone()));
         Self { outbox: store.outbox(), store, local, shared, place }
     }
 
     /// The store alone, of a database that another process made.
     fn of_name(name: &str) -> LocalStore {
-        LocalStore::at(&P::located(name)).unwrap()
+        LocalStore::at(&P::located(name), NotificationPolicy::default()).unwrap()
     }
 
     /// What another process finds it by.

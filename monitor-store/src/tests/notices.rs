@@ -6,9 +6,16 @@ use monitor_core::{
         Outcome, Ready, ReadyLetter,
         notice::{Notices, Peer},
     },
+    relay::Relays,
 };
 
 use super::*;
+use crate::NotificationPolicy;
+
+/// The policy by which these operators are told.
+fn telling(notices: Notices) -> NotificationPolicy {
+    NotificationPolicy::new(Duration::from_secs(2 * 24 * 3600), Relays::default(), notices)
+}
 
 fn letter(key: &str, to: &str) -> ReadyLetter {
     ReadyLetter {
@@ -62,8 +69,10 @@ async fn messages(bed: &Bed, to: &str) -> Vec<(String, String)> {
 #[tokio::test]
 async fn operators_are_told_of_opening_and_end_once_whoever_waits() {
     let bed = Bed::fresh();
-    bed.store
-        .set_notices(notices(&["ops@example.net", "OPS@example.net", "boss@example.net"], &[NoticeKind::Unanswered]));
+    bed.store.replace_policy(telling(notices(
+        &["ops@example.net", "OPS@example.net", "boss@example.net"],
+        &[NoticeKind::Unanswered],
+    )));
     let suspected = Outage { phase: Phase::Suspected, ..outage(1) };
     bed.local.apply(vec![Change::Put(suspected)]).await.unwrap();
     assert_eq!(bed.store.tell_operators(after(10)).await.unwrap(), 0, "not confirmed");
@@ -101,11 +110,11 @@ async fn operators_are_told_of_opening_and_end_once_whoever_waits() {
 async fn what_comes_within_the_pause_is_one_message_also_over_restarts() {
     let bed = Bed::fresh();
     let settings = || notices(&["ops@example.net"], &[]);
-    bed.store.set_notices(settings());
+    bed.store.replace_policy(telling(settings()));
     bed.local.apply(vec![Change::Put(outage(1))]).await.unwrap();
     assert_eq!(bed.store.tell_operators(after(10)).await.unwrap(), 1);
     let bed = bed.reopened();
-    bed.store.set_notices(settings());
+    bed.store.replace_policy(telling(settings()));
     bed.local.apply(vec![Change::Put(outage(2)), Change::Put(outage(3)), Change::Put(outage(4))]).await.unwrap();
     let peer = |back| Peer { name: "web2".to_owned(), addresses: Vec::new(), since: UnixMs(5_000), back };
     for _ in 0..2 {
@@ -116,7 +125,7 @@ async fn what_comes_within_the_pause_is_one_message_also_over_restarts() {
     bed.local.apply(vec![Change::Discard { outage: OutageId(3), at: RECOVERED }]).await.unwrap();
     assert_eq!(bed.store.tell_operators(after(20)).await.unwrap(), 0);
     let bed = bed.reopened();
-    bed.store.set_notices(settings());
+    bed.store.replace_policy(telling(settings()));
     assert_eq!(bed.store.tell_operators(after(1000)).await.unwrap(), 1);
     let told = messages(&bed, "ops@example.net").await;
     assert_eq!(told[1].0, "Ringback: 2 down, 3 back", "{told:#?}");
@@ -137,9 +146,9 @@ async fn what_comes_within_the_pause_is_one_message_also_over_restarts() {
 #[tokio::test]
 async fn who_is_taken_out_of_the_configuration_is_not_told() {
     let bed = Bed::fresh();
-    bed.store.set_notices(notices(&["ops@example.net", "gone@example.net"], &[]));
+    bed.store.replace_policy(telling(notices(&["ops@example.net", "gone@example.net"], &[])));
     bed.local.apply(vec![Change::Put(outage(1)), Change::Put(outage(2))]).await.unwrap();
-    bed.store.set_notices(notices(&["ops@example.net"], &[]));
+    bed.store.replace_policy(telling(notices(&["ops@example.net"], &[])));
     bed.local.apply(vec![Change::Close(closing(&[1]))]).await.unwrap();
     assert_eq!(bed.store.tell_operators(after(10)).await.unwrap(), 1);
     assert_eq!(bed.store.tell_operators(after(1000)).await.unwrap(), 0);

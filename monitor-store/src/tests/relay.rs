@@ -1,19 +1,28 @@
 //! Lists at the gateway and at the relay, receipts, and the way back to letters of our own.
 
-use std::{fs, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use monitor_core::{
-    config::{Deliver, KeySetting, RelaySetting},
+    config::{Deliver, KeySetting, RelaySetting, SecretError},
     domain::{OutageId, UnixMs},
-    mail::Letter,
+    mail::{Letter, notice::Notices},
     outage::{Change, Failure, Recovery},
     relay::{Keyring, List, Listed, Receipt, Relays},
 };
 
 use super::{Bed, RECOVERED, SINCE, address, client, closing, ready, recovered, service, wait};
-use crate::{ListState, ReceiptOrder, RefusedMail, Taken, TakenList};
+use crate::{ListState, NotificationPolicy, ReceiptOrder, RefusedMail, Taken, TakenList};
 
 struct Key(tempfile::TempDir);
+
+fn read(file: &Path, _shortest: usize) -> Result<String, SecretError> {
+    fs::read_to_string(file).map_err(|source| SecretError::Unreadable { path: file.to_owned(), source })
+}
+
+/// The policy by which these relays tell the clients.
+fn by(relays: Relays) -> NotificationPolicy {
+    NotificationPolicy::new(Duration::from_secs(2 * 24 * 3600), relays, Notices::default())
+}
 
 impl Key {
     fn new() -> Self {
@@ -27,7 +36,7 @@ impl Key {
     }
 
     fn ring(&self) -> Keyring {
-        Keyring::load("gw1", &self.settings(), &|path| fs::read_to_string(path)).unwrap()
+        Keyring::load("gw1", &self.settings(), &read).unwrap()
     }
 
     fn relays(&self, fallback: Option<Duration>, deliver: Deliver) -> Relays {
@@ -39,14 +48,14 @@ impl Key {
             gateway: "gw1".to_owned(),
             keys: self.settings(),
         };
-        Relays::load(&[setting], &|path| fs::read_to_string(path)).unwrap()
+        Relays::load(&[setting], &read).unwrap()
     }
 }
 
 /// Two clients wait for outage 1, a known and an unknown one, and it closes.
 async fn closed(key: &Key, fallback: Option<Duration>) -> Bed {
     let bed = Bed::with_outages(&[1]).await;
-    bed.store.set_relays(key.relays(fallback, Deliver::Relay));
+    bed.store.replace_policy(by(key.relays(fallback, Deliver::Relay)));
     bed.store.put_addresses(vec![address("198.18.0.1", "a@example.net")]).await.unwrap();
     let changes = vec![wait(1, "198.18.0.1", SINCE), wait(1, "198.18.0.2", SINCE), Change::Close(closing(&[1]))];
     let applied = bed.local.apply(changes).await.unwrap();
@@ -116,9 +125,9 @@ async fn a_closing_writes_one_list_in_place_of_letters() {
 async fn nobody_waits_no_list_and_direct_means_letters() {
     let key = Key::new();
     let bed = Bed::with_outages(&[1, 2]).await;
-    bed.store.set_relays(key.relays(None, Deliver::Relay));
+    bed.store.replace_policy(by(key.relays(None, Deliver::Relay)));
     assert_eq!(bed.local.apply(vec![Change::Close(closing(&[1]))]).await.unwrap().letters, 0);
-    bed.store.set_relays(key.relays(None, Deliver::Direct));
+    bed.store.replace_policy(by(key.relays(None, Deliver::Direct)));
     bed.store.put_addresses(vec![address("198.18.0.1", "a@example.net")]).await.unwrap();
     let changes = vec![wait(2, "198.18.0.1", SINCE), Change::Close(closing(&[2]))];
     bed.local.apply(changes).await.unwrap();
@@ -245,7 +254,7 @@ async fn lists_are_counted_by_state() {
     let key = Key::new();
     let bed = Bed::with_outages(&[1, 2, 3]).await;
     assert_eq!(bed.store.list_states().await.unwrap(), []);
-    bed.store.set_relays(key.relays(None, Deliver::Relay));
+    bed.store.replace_policy(by(key.relays(None, Deliver::Relay)));
     for id in [1, 2, 3] {
         bed.local.apply(vec![wait(id, "198.18.0.1", SINCE), Change::Close(closing(&[id]))]).await.unwrap();
     }

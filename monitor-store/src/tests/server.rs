@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::Place;
-use crate::{Location, Store, postgres};
+use crate::{Location, NotificationPolicy, Store, postgres};
 
 const SCRIPT: &str = include_str!("../../../tests/src/postgres.sh");
 
@@ -44,7 +44,7 @@ impl Running {
         assert_eq!(said, "ready\n", "PostgreSQL does not start");
         let running = Self { folder: folder.display().to_string(), _server: server };
         running.run("postgres", &format!("CREATE DATABASE {TEMPLATE}"));
-        drop(Store::at(&located(&running.folder, TEMPLATE)).unwrap());
+        drop(Store::at(&located(&running.folder, TEMPLATE), NotificationPolicy::default()).unwrap());
         running
     }
 

@@ -1,13 +1,12 @@
 //! The address book behind `ringback address`: the daemon's, or the store itself while no daemon runs.
 
 use monitor_core::domain::{ClientNet, UnixMs};
-use monitor_store::Store;
+use monitor_store::{NotificationPolicy, Store};
 
 use super::{Context, Failure};
 use crate::{
     clock::Now as _,
     control::{AddressLine, Client, ClientError},
-    parts,
 };
 
 /// See the module.
@@ -23,8 +22,10 @@ impl Book {
         if client.is_answered().await {
             return Ok(Self::Daemon(client));
         }
-        let database = parts::database(&context.config()?).map_err(Failure::usage)?;
-        Ok(Self::Store(Store::at(&database).map_err(|error| Failure::failed(error.to_string()))?))
+        let database = context.loaded()?.parts.database;
+        let store =
+            Store::at(&database, NotificationPolicy::default()).map_err(|error| Failure::failed(error.to_string()))?;
+        Ok(Self::Store(store))
     }
 
     pub(super) async fn lines(&self) -> Result<Vec<AddressLine>, Failure> {

@@ -3,7 +3,10 @@
 use clap::Args;
 
 use super::{Context, Failure};
-use crate::{daemon, kernel, notify::Delivery, page, parts};
+use crate::{
+    kernel,
+    parts::{self, Loaded},
+};
 
 /// `ringback check`
 #[derive(Debug, Args)]
@@ -14,27 +17,18 @@ pub(super) struct Check {
 }
 
 impl Check {
-    pub(super) fn run(self, context: &Context) -> Result<(), Failure> {
-        let config = context.config()?;
-        if let Some((key, what)) = page::bad_certificate(&config.standin) {
-            return Err(Failure::usage(parts::mistake(context.path(), key, what).to_string()));
+    pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let checked = parts::check(context.path(), context.presence()).await;
+        let Loaded { config, parts } = checked.map_err(|error| Failure::usage(error.to_string()))?;
+        for remark in parts.mail.remarks() {
+            eprintln!("{}: notify.template_dir: {remark}", context.path().display());
         }
-        let interfaces = daemon::interfaces(&config).map_err(|error| Failure::usage(format!("{error:#}")))?;
-        let present = kernel::existing_interfaces();
-        if let Some(unknown) = interfaces.iter().find(|name| !present.contains(name)) {
-            return Err(Failure::usage(format!(
-                "{}: watch.interfaces: there is no interface `{unknown}`: this host has {}",
-                context.path().display(),
-                present.join(", ")
-            )));
-        }
-        let path = context.path().display();
-        let delivery = Delivery::new(&config.notify, &config.store.state_dir);
-        for remark in delivery.map_err(|error| Failure::usage(error.to_string()))?.remarks() {
-            eprintln!("{path}: notify.template_dir: {remark}");
-        }
-        super::table::print(self.json, &config, |_| {
-            format!("{path}: no mistakes; watching {}\n", interfaces.join(", "))
-        })
+        let what = if parts::is_relay(&config) {
+            format!("a relay of {} gateways", config.gateway.len())
+        } else {
+            let interfaces = kernel::interfaces(&config.watch).map_err(|error| Failure::usage(error.to_string()))?;
+            format!("watching {}", interfaces.join(", "))
+        };
+        super::table::print(self.json, &config, |_| format!("{}: no mistakes; {what}\n", context.path().display()))
     }
 }

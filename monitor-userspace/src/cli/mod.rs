@@ -29,7 +29,7 @@ use monitor_core::config::Config;
 pub use self::exit::Failure;
 use crate::{
     control::Client,
-    parts::{self, Presence},
+    parts::{self, Loaded, Presence},
 };
 
 /// Where the configuration is looked for.
@@ -55,7 +55,7 @@ enum Verb {
     Run(run::Run),
     /// Fetch lists of gateways by POP3 and mail the clients on them, until stopped
     Relay(relay::Relay),
-    /// Say what is wrong with the configuration, or that nothing is
+    /// Name every mistake in the configuration and around it, or say that there is none
     Check(check::Check),
     /// What is down, who waits, is anything lost, does mail go out
     Status(status::Status),
@@ -93,10 +93,18 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// The configuration and its parts.
+    fn loaded(&self) -> Result<Loaded, Failure> {
+        parts::load(self.path(), self.presence()).map_err(|error| Failure::usage(error.to_string()))
+    }
+
     /// The configuration, checked.
     fn config(&self) -> Result<Config, Failure> {
-        let presence = if self.path.is_some() { Presence::Required } else { Presence::Optional };
-        parts::load(self.path(), presence).map_err(|error| Failure::usage(error.to_string()))
+        Ok(self.loaded()?.config)
+    }
+
+    const fn presence(&self) -> Presence {
+        if self.path.is_some() { Presence::Required } else { Presence::Optional }
     }
 
     fn path(&self) -> &Path {
@@ -115,7 +123,7 @@ pub async fn main(cli: Cli) -> Result<(), Failure> {
     match cli.verb {
         Verb::Run(verb) => verb.run(&context).await,
         Verb::Relay(verb) => verb.run(&context).await,
-        Verb::Check(verb) => verb.run(&context),
+        Verb::Check(verb) => verb.run(&context).await,
         Verb::Status(verb) => verb.run(&context).await,
         Verb::Outages(verb) => verb.run(&context).await,
         Verb::Waiting(verb) => verb.run(&context).await,

@@ -14,8 +14,8 @@ pub(super) struct Relay {
 
 impl Relay {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let config = context.config()?;
+        let loaded = context.loaded()?;
         start_log(self.json);
-        Ok(crate::daemon::relay(config).await?)
+        Ok(crate::daemon::relay(loaded).await?)
     }
 }

@@ -18,9 +18,9 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let config = context.config()?;
+        let loaded = context.loaded()?;
         start_log(self.json);
-        Ok(crate::daemon::run(config, context.path().to_path_buf()).await?)
+        Ok(crate::daemon::run(loaded, context.path().to_path_buf()).await?)
     }
 }
 

@@ -10,31 +10,28 @@ use axum::{
     routing::{delete, get, post},
 };
 use monitor_core::{
-    config::Config,
+    config::webhook_name,
     domain::{ClientAddr, ClientNet, OutageId, UnixMs},
     mail::{Content, ReadyLetter, notice, sample},
-    outage::{self, Observation},
+    outage::Observation,
 };
 use monitor_store::{Store, StoreError, WaitingClient};
 use serde::Deserialize;
 use tokio::{sync::watch, time::timeout};
 
 use super::{
-    metrics,
-    report::{
-        AddressLine, Health, OutageLine, ServiceLine, SignalRequest, StatusReport, Target, TestMailRequest,
-        WaitingRequest,
-    },
+    SharedView, metrics,
+    report::{AddressLine, Health, OutageLine, ServiceLine, StatusReport, TestMailRequest, WaitingRequest},
     status::{line, report},
 };
 use crate::{
     clock::Now as _,
     core::State as CoreState,
-    daemon::Shared,
     guard::GuardLine,
-    notify::{Delivery, Webhooks, webhook},
-    page::{Limits, Subscribed, Subscriptions},
+    notify::Delivery,
+    page::{Limits, PageView, Subscribed, Subscriptions},
     port::CoreHandle,
+    recovery::signal::SignalRequest,
     relay::Courier,
 };
 
@@ -43,42 +40,69 @@ use crate::{
 pub struct Context {
     /// Reads, and changes of the address book.
     pub store: Store,
-    /// The core's numbers.
-    pub core: watch::Receiver<CoreState>,
-    /// The configuration in force.
-    pub config: watch::Receiver<Arc<Config>>,
-    /// To the core: commands and observations.
-    pub handle: CoreHandle,
+    /// The way to the core; at a relay to what stands in its place.
+    pub core: CoreHandle,
+    /// What test mails are delivered by: the configuration in force.
+    pub delivery: watch::Receiver<Arc<Delivery>>,
     /// Counters of the SNMP manager, if it runs.
     pub snmp: Option<Arc<crate::recovery::snmp::Counters>>,
     /// The mailbox that is looked into, if there is one.
     pub mailbox: Option<Courier>,
-    /// Whether traffic is watched; a relay watches none.
-    pub watches: bool,
-    /// The guards.
-    pub guards: watch::Receiver<Vec<GuardLine>>,
-    /// Counters of the stand-in page, if it is on.
-    pub page: Option<Arc<crate::page::Counters>>,
-    /// When its certificates are good.
-    pub certificates: Option<crate::page::CertificateLifetimes>,
     /// When the daemon started.
     pub started: UnixMs,
+    /// What it does.
+    pub role: Role,
+}
+
+/// What a daemon does.
+#[derive(Clone)]
+pub enum Role {
+    /// It watches traffic (`ringback run`).
+    Gateway(Arc<GatewayView>),
+    /// It watches nothing, and mails the clients on gateways' lists (`ringback relay`).
+    Relay,
+}
+
+/// What only a gateway has to show.
+pub struct GatewayView {
+    /// The core's numbers.
+    pub core: watch::Receiver<CoreState>,
+    /// The guards.
+    pub guards: watch::Receiver<Vec<GuardLine>>,
+    /// The stand-in page, if it is on.
+    pub page: Option<PageView>,
     /// How much one client may ask for.
     pub limits: Arc<Limits>,
-    /// The database that is shared with other gateways, if there is one; `store` is that one.
-    pub shared: Option<Shared>,
+    /// The database that is shared with other gateways, if there is one; [`Context::store`] is that one.
+    pub shared: Option<SharedView>,
     /// The exchange of heartbeats, if there is one.
     pub peers: Option<crate::peer::Peers>,
 }
 
 impl Context {
+    /// What a gateway has to show.
+    pub(super) fn gateway(&self) -> Option<&GatewayView> {
+        match &self.role {
+            Role::Gateway(view) => Some(view),
+            Role::Relay => None,
+        }
+    }
+
+    pub(super) fn shared(&self) -> Option<&SharedView> {
+        self.gateway()?.shared.as_ref()
+    }
+
     /// What can be read now: the shared database, or what this gateway has itself while that is out of reach.
     pub(super) async fn within_reach(&self) -> &Store {
-        let Some(shared) = &self.shared else { return &self.store };
+        let Some(shared) = self.shared() else { return &self.store };
         let cut_off = shared.state.borrow().cut_off.is_some();
         let answers =
             async { timeout(SILENCE, self.store.outbox().next_due()).await.is_ok_and(|answer| answer.is_ok()) };
         if cut_off || !answers.await { shared.local.store() } else { &self.store }
+    }
+
+    fn guards(&self) -> Vec<GuardLine> {
+        self.gateway().map(|view| view.guards.borrow().clone()).unwrap_or_default()
     }
 }
 
@@ -169,11 +193,13 @@ async fn add_waiting(State(context): State<Context>, Json(request): Json<Waiting
     // Requests may name an IPv4 address in its IPv6 form.
     let client = ClientAddr::new(client.ip());
     let open = context.store.outages(false, MOST).await?;
-    let Some(record) = open.into_iter().find(|record| record.outage.id == outage) else {
+    let found = open.into_iter().find(|record| record.outage.id == outage);
+    // A relay has no open outages.
+    let Some((record, view)) = found.zip(context.gateway()) else {
         return Err(Wrong(StatusCode::NOT_FOUND, format!("there is no open outage {outage}: see `ringback outages`")));
     };
-    let Context { store, handle, limits, .. } = &context;
-    let subscriptions = Subscriptions { store, core: handle, limits };
+    let Context { store, core, .. } = &context;
+    let subscriptions = Subscriptions { store, core, limits: &view.limits };
     let wanted = (outage, record.outage.service);
     let (status, what) = match subscriptions.subscribe(client, wanted, mail.as_deref(), language).await {
         Subscribed::Granted => return Ok(Json(true)),
@@ -197,13 +223,13 @@ async fn add_waiting(State(context): State<Context>, Json(request): Json<Waiting
 }
 
 async fn services(State(context): State<Context>) -> Result<Json<Vec<ServiceLine>>, Wrong> {
-    let watched = context.shared.as_ref().map_or(&context.store, |shared| shared.local.store());
+    let watched = context.shared().map_or(&context.store, |shared| shared.local.store());
     let services = watched.learned_services().await?;
     Ok(Json(services.into_iter().map(|(service, answered)| ServiceLine { service, answered }).collect()))
 }
 
 async fn guards(State(context): State<Context>) -> Json<Vec<GuardLine>> {
-    Json(context.guards.borrow().clone())
+    Json(context.guards())
 }
 
 async fn addresses(State(context): State<Context>) -> Result<Json<Vec<AddressLine>>, Wrong> {
@@ -218,7 +244,7 @@ async fn put_addresses(
     let entries = AddressLine::entries(lines, UnixMs::now()).map_err(|what| Wrong(StatusCode::BAD_REQUEST, what))?;
     let count = entries.len();
     context.store.put_addresses(entries).await?;
-    context.handle.addresses_changed().await.map_err(|_| stopping())?;
+    context.core.addresses_changed().await.map_err(|_| stopping())?;
     Ok(Json(count))
 }
 
@@ -227,7 +253,7 @@ async fn remove_address(State(context): State<Context>, Path(client): Path<Strin
     if !context.store.remove_address(client).await? {
         return Err(Wrong(StatusCode::NOT_FOUND, AddressLine::absent(client)));
     }
-    context.handle.addresses_changed().await.map_err(|_| stopping())?;
+    context.core.addresses_changed().await.map_err(|_| stopping())?;
     Ok(Json(true))
 }
 
@@ -235,12 +261,8 @@ async fn signal(
     State(context): State<Context>,
     Json(request): Json<SignalRequest>,
 ) -> Result<(StatusCode, Json<bool>), Wrong> {
-    let target = match request.target {
-        Target::Server(host) => outage::Target::Host(host),
-        Target::Service(service) => outage::Target::Service(service),
-    };
-    let signal = Observation::Signal { target, at: UnixMs::now() };
-    context.handle.observed(signal).await.map_err(|_| stopping())?;
+    let signal = Observation::Signal { target: request.target.into(), at: UnixMs::now() };
+    context.core.observed(signal).await.map_err(|_| stopping())?;
     Ok((StatusCode::ACCEPTED, Json(true)))
 }
 
@@ -248,18 +270,14 @@ async fn test_mail(
     State(context): State<Context>,
     Json(request): Json<TestMailRequest>,
 ) -> Result<Json<String>, Wrong> {
-    let config = context.config.borrow().clone();
+    let delivery = Arc::clone(&context.delivery.borrow());
     let wrong = |what: String| Wrong(StatusCode::BAD_REQUEST, what);
-    let mut delivery =
-        Delivery::new(&config.notify, &config.store.state_dir).map_err(|error| wrong(error.to_string()))?;
     let mut letter = sample::test_mail(request.to, None, UnixMs::now());
-    match webhook::name_of(&letter.to) {
-        Some(name) if config.webhook.iter().all(|webhook| webhook.name != name) => {
+    match webhook_name(&letter.to) {
+        Some(name) if !delivery.has_webhook(name) => {
             return Err(wrong(format!("there is no [[webhook]] with the name `{name}`")));
         }
         Some(_) => {
-            let webhooks = Webhooks::load(&config.webhook).map_err(|(_, error)| wrong(error.to_string()))?;
-            delivery = delivery.with_webhooks(webhooks);
             let ReadyLetter { key, ready, .. } = notice::test_message(&letter.to, UnixMs::now());
             (letter.key, letter.says) = (key, Content::Ready(ready));
         }
@@ -268,11 +286,11 @@ async fn test_mail(
             parsed.map_err(|error| wrong(format!("`{}` is not a mail address: {error}", letter.to)))?;
         }
     }
-    delivery.deliver_now(&letter).await.map_err(|error| match webhook::name_of(&letter.to) {
+    delivery.deliver_now(&letter).await.map_err(|error| match webhook_name(&letter.to) {
         Some(_) => Wrong(StatusCode::BAD_GATEWAY, error.to_string()),
         None => Wrong(StatusCode::BAD_GATEWAY, format!("{}: {error}", delivery.destination())),
     })?;
-    Ok(Json(match webhook::name_of(&letter.to) {
+    Ok(Json(match webhook_name(&letter.to) {
         Some(_) => format!("{} took the test", letter.to),
         None => format!("{} took the mail to {}", delivery.destination(), letter.to),
     }))
@@ -286,7 +304,7 @@ async fn health(State(context): State<Context>) -> Result<(StatusCode, Json<Heal
 
 async fn metrics_page(State(context): State<Context>) -> Result<Response, Wrong> {
     let hosts = super::peers::report(&context).await?;
-    let guards = context.guards.borrow().clone();
+    let guards = context.guards();
     let text = metrics::encode(&report(&context).await?, &hosts, &guards);
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(axum::http::header::CONTENT_TYPE, kind)], text).into_response())

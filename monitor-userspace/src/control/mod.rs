@@ -8,16 +8,19 @@ mod client;
 mod metrics;
 mod peers;
 mod report;
+mod shared;
 mod socket;
 mod status;
 
 pub use self::{
-    api::{Context, metrics_router, router},
+    api::{Context, GatewayView, Role, metrics_router, router},
     client::{Client, ClientError},
     peers::HandOverRequest,
     report::{
-        AddressLine, CertificateLine, Health, InterfaceLine, Loss, OutageLine, ServiceLine, SharedLine, SignalRequest,
-        StatusReport, Target, TestMailRequest, WaitingRequest, Word,
+        AddressLine, CertificateLine, Health, InterfaceLine, Loss, OutageLine, ServiceLine, SharedLine, StatusReport,
+        TestMailRequest, WaitingRequest, Word,
     },
+    shared::{ReplicationState, SharedView},
     socket::{SocketError, listen},
 };
+pub use crate::recovery::signal::{SignalRequest, Target};

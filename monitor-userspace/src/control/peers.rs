@@ -35,7 +35,7 @@ async fn peers(State(context): State<Context>) -> Result<Json<PeersReport>, Wron
 
 /// Empty where no heartbeats are exchanged.
 pub(super) async fn report(context: &Context) -> Result<PeersReport, Wrong> {
-    match &context.peers {
+    match context.gateway().and_then(|view| view.peers.as_ref()) {
         Some(peers) => Ok(peers.report().await?),
         None => Ok(PeersReport::default()),
     }
@@ -45,7 +45,7 @@ async fn hand_over(
     State(context): State<Context>,
     Json(request): Json<HandOverRequest>,
 ) -> Result<Json<Vec<String>>, Wrong> {
-    let Some(peers) = &context.peers else {
+    let Some(peers) = context.gateway().and_then(|view| view.peers.as_ref()) else {
         return Err(Wrong(StatusCode::CONFLICT, "no address is shared: there is no [standby]".to_owned()));
     };
     let done = peers.hand_over(request.group).await?;

@@ -1,7 +1,5 @@
 //! What `--json` prints and the API answers. Fields are added, never renamed or removed.
 
-use std::net::IpAddr;
-
 use monitor_core::{
     domain::{ClientAddr, ClientNet, Language, OutageId, Service, UnixMs},
     mail::{AddressEntry, Origin},
@@ -236,24 +234,6 @@ impl AddressLine {
     pub fn absent(client: ClientNet) -> String {
         format!("{client} is not in the address book")
     }
-}
-
-/// What a signal speaks of: one of the two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Target {
-    /// A host with all its services.
-    Server(IpAddr),
-    /// One service.
-    Service(Service),
-}
-
-/// `ringback signal` (F-13).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SignalRequest {
-    /// What is back.
-    #[serde(flatten)]
-    pub target: Target,
 }
 
 /// `ringback waiting add` (B-2).

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use monitor_core::domain::UnixMs;
-use monitor_store::{ListState, OutageRecord, StoreError};
+use monitor_store::{ListState, OutageRecord, OutboxCounts, StoreError};
 
 use super::{
     api::{Context, MOST},
@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     clock::Now as _,
+    core::State as CoreState,
     page::{CertificateLifetimes, Lifetime, Validity},
     relay::Courier,
 };
@@ -21,58 +22,19 @@ const REFUSED: u32 = 10;
 
 /// Gathers it.
 pub(super) async fn report(context: &Context) -> Result<StatusReport, StoreError> {
-    let core = context.core.borrow().clone();
+    let core = context.gateway().map(|view| view.core.borrow().clone()).unwrap_or_default();
     let store = context.within_reach().await;
     let outages: Vec<_> = store.outages(false, MOST).await?.into_iter().map(line).collect();
     let letters = store.outbox();
     let outbox = letters.counts().await?;
-    let losses: Vec<_> = core
-        .counters
-        .iter()
-        .filter(|(counter, count)| counter.is_loss() && *count > 0)
-        .map(|(counter, count)| Loss { reason: counter.word().to_owned(), count: *count })
-        .chain(
-            (core.unreadable_events > 0)
-                .then(|| Loss { reason: "events_unreadable".to_owned(), count: core.unreadable_events }),
-        )
-        .collect();
-    let mut problems = Vec::new();
-    if let Some(error) = &core.store_error {
-        problems.push(format!("the store does not take changes: {error}"));
-    }
-    if let Some(error) = outbox.last_error.as_ref().filter(|_| outbox.retrying > 0) {
-        problems.push(format!("{} mails wait for another try: {error}", outbox.retrying));
-    }
-    if outbox.dead > 0 {
-        problems.push(format!("{} mails were given up", outbox.dead));
-    }
-    if context.watches && core.interfaces.is_empty() {
-        problems.push("no interface is watched".to_owned());
-    }
-    if let Some(error) = context.mailbox.as_ref().and_then(Courier::error) {
-        problems.push(format!("the mailbox cannot be read: {error}"));
-    }
-    let certificates = context.certificates.as_ref().map(certificate_lines).unwrap_or_default();
-    let now = UnixMs::now();
-    for line in &certificates {
-        let what = match line.lifetime().validity(now) {
-            Validity::NotYet => "is not valid yet: is the clock right? Until then",
-            Validity::Ended => "has expired:",
-            Validity::EndsSoon | Validity::Good => continue,
-        };
-        problems.push(format!("the certificate {} {what} its names do not get the stand-in page", line.certificate));
-    }
+    let page = context.gateway().and_then(|view| view.page.as_ref());
+    let certificates = page.map(|page| certificate_lines(&page.certificates)).unwrap_or_default();
     let shared = shared_line(context).await?;
-    if let Some(shared) = &shared
-        && let Some(reason) = &shared.cut_off
-    {
-        problems.push(format!(
-            "the shared database is out of reach ({reason}); {} changes are kept here and shared when it is back",
-            shared.kept
-        ));
-    }
     let lists = store.lists(LISTS).await?;
-    let refused = store.refused(REFUSED).await?;
+    let now = UnixMs::now();
+    let mut problems = problems(context, &core, &outbox);
+    problems.extend(certificates.iter().filter_map(|line| certificate_problem(line, now)));
+    problems.extend(shared.as_ref().and_then(shared_problem));
     let overdue = lists.iter().filter(|list| list.state == ListState::Expired).count();
     if overdue > 0 {
         problems.push(format!("{overdue} lists were sent to relays that gave no receipt"));
@@ -84,7 +46,7 @@ pub(super) async fn report(context: &Context) -> Result<StatusReport, StoreError
         mailbox: mailbox.map(|(word, count)| loss((word.to_owned(), count))).collect(),
         notices_waiting: store.notices_waiting().await?,
         lists,
-        refused,
+        refused: store.refused(REFUSED).await?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: context.started,
         now,
@@ -98,7 +60,7 @@ pub(super) async fn report(context: &Context) -> Result<StatusReport, StoreError
             .collect(),
         waiting_clients: outages.iter().map(|outage| outage.clients).sum(),
         outages,
-        losses,
+        losses: losses(&core),
         dead_letters: if outbox.dead > 0 { letters.dead_letters(10).await? } else { Vec::new() },
         outbox,
         services: core.services as u64,
@@ -109,14 +71,65 @@ pub(super) async fn report(context: &Context) -> Result<StatusReport, StoreError
             .collect(),
         ignored: core.tally,
         snmp: context.snmp.as_ref().map(|counters| snmp_lines(counters)).unwrap_or_default(),
-        page: context.page.as_ref().map(|counters| page_lines(counters)).unwrap_or_default(),
+        page: page.map(|page| page_lines(&page.counters)).unwrap_or_default(),
         answers_seen: core.answers_seen,
         shared,
     })
 }
 
+/// What was lost on the way from the kernel to the core.
+fn losses(core: &CoreState) -> Vec<Loss> {
+    core.counters
+        .iter()
+        .filter(|(counter, count)| counter.is_loss() && *count > 0)
+        .map(|(counter, count)| Loss { reason: counter.word().to_owned(), count: *count })
+        .chain(
+            (core.unreadable_events > 0)
+                .then(|| Loss { reason: "events_unreadable".to_owned(), count: core.unreadable_events }),
+        )
+        .collect()
+}
+
+/// What keeps the daemon from its work.
+fn problems(context: &Context, core: &CoreState, outbox: &OutboxCounts) -> Vec<String> {
+    let mut problems = Vec::new();
+    if let Some(error) = &core.store_error {
+        problems.push(format!("the store does not take changes: {error}"));
+    }
+    if let Some(error) = outbox.last_error.as_ref().filter(|_| outbox.retrying > 0) {
+        problems.push(format!("{} mails wait for another try: {error}", outbox.retrying));
+    }
+    if outbox.dead > 0 {
+        problems.push(format!("{} mails were given up", outbox.dead));
+    }
+    if context.gateway().is_some() && core.interfaces.is_empty() {
+        problems.push("no interface is watched".to_owned());
+    }
+    if let Some(error) = context.mailbox.as_ref().and_then(Courier::error) {
+        problems.push(format!("the mailbox cannot be read: {error}"));
+    }
+    problems
+}
+
+fn certificate_problem(line: &CertificateLine, now: UnixMs) -> Option<String> {
+    let what = match line.lifetime().validity(now) {
+        Validity::NotYet => "is not valid yet: is the clock right? Until then",
+        Validity::Ended => "has expired:",
+        Validity::EndsSoon | Validity::Good => return None,
+    };
+    Some(format!("the certificate {} {what} its names do not get the stand-in page", line.certificate))
+}
+
+fn shared_problem(shared: &SharedLine) -> Option<String> {
+    let reason = shared.cut_off.as_ref()?;
+    Some(format!(
+        "the shared database is out of reach ({reason}); {} changes are kept here and shared when it is back",
+        shared.kept
+    ))
+}
+
 async fn shared_line(context: &Context) -> Result<Option<SharedLine>, StoreError> {
-    let Some(shared) = &context.shared else { return Ok(None) };
+    let Some(shared) = context.shared() else { return Ok(None) };
     let (kept, oldest_kept) = shared.local.spool_length().await?;
     let state = shared.state.borrow().clone();
     Ok(Some(SharedLine {

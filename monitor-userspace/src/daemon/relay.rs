@@ -1,118 +1,94 @@
-//! Wires the relay's tasks (`ringback relay`), and the gateway's that have to do with relays.
+//! Wires the relay's tasks (`ringback relay`).
 //!
 //! Order of start: store, listeners, outbox, mailbox. Order of shutdown: what is fetched is stored, then the outbox
 //! finishes what is on its way.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use monitor_core::{
-    config::Config,
     domain::UnixMs,
     mail::AddressEntry,
     port::{Answer, Request},
-    relay::Relays,
 };
-use monitor_store::{LocalStore, Store, StoreError};
+use monitor_store::LocalStore;
 use tokio::sync::{Notify as Wake, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    HISTORY,
-    supervise::{self, Tasks},
+    Ends, HISTORY, listeners,
+    supervise::{self, MAILBOX, Tasks},
 };
 use crate::{
     clock::Now as _,
-    control,
-    core::State,
+    control::{self, Role},
     notify::{Delivery, OutboxWorker},
-    page::Limits,
-    parts,
+    parts::{Loaded, Parts},
     port::{self, Requests},
-    relay::{self, Aside, Courier, GatewayKeys, Pop3, Receipts, Station},
+    relay::{self, Aside, Courier, Station},
 };
 
-/// Between two looks for lists without a receipt and for operators to tell: indexes that are nearly always empty.
-const LOOK: Duration = Duration::from_secs(1);
-
 /// Runs the relay until SIGTERM or SIGINT.
-pub async fn run(config: Config) -> Result<()> {
-    let Some(mailbox) = Pop3::new(&config.mailbox)? else {
-        bail!("no mailbox to fetch lists from: set mailbox.pop3");
-    };
-    if config.gateway.is_empty() {
+pub async fn run(loaded: Loaded) -> Result<()> {
+    let Loaded { config, parts } = loaded;
+    let Parts { database, policy, mail, webhooks, gateways, mailbox, trust, .. } = parts;
+    let Some(mailbox) = mailbox else { bail!("no mailbox to fetch lists from: set mailbox.pop3") };
+    if gateways.is_empty() {
         bail!("no gateway whose lists could be taken: write a [[gateway]]");
     }
-    let gateways = GatewayKeys::load(&config.gateway).map_err(|(index, error)| keyed("gateway", index, &error))?;
     let socket = control::listen(&config.control.socket).await?;
-    let local = LocalStore::at(&parts::database(&config).map_err(anyhow::Error::msg)?)?;
+    let local = LocalStore::at(&database, policy)?;
     let store = local.store().clone();
-    store.set_letter_lifetime(config.notify.lifetime);
     store
         .replace_config_addresses(AddressEntry::of_config(&config.address, UnixMs::now()))
         .await
         .context("writing the address book")?;
     store.prune(UnixMs::now().before(HISTORY)).await.context("forgetting old outages")?;
-    let delivery = Arc::new(Delivery::new(&config.notify, &config.store.state_dir)?);
-    let (core, requests) = port::queue();
-    let (_state, state_view) = watch::channel(State::default());
+    let delivery = Arc::new(Delivery::new(mail, None, watch::channel(webhooks).1));
+    let (to_core, requests) = port::queue();
     let (letters, look) = (Arc::new(Wake::new()), Arc::new(Wake::new()));
-    let snmp = supervise::snmp(&config, &local, &core).await?;
-    let metrics = supervise::metrics(&config).await?;
+    let snmp = listeners::snmp(&config, trust, &local, &to_core).await?;
+    let metrics = listeners::metrics(&config).await?;
     let courier = Courier::new(mailbox);
     let station = Station::new(
         gateways,
         config.notify.max_age,
         store.clone(),
-        aside(&config),
+        Aside::below(&config.store.state_dir),
         Arc::clone(&letters),
         Arc::clone(courier.counters()),
     );
-    let poll = config.mailbox.poll;
-    let config = Arc::new(config);
-    let (_config_sender, config_view) = watch::channel(Arc::clone(&config));
     let context = control::Context {
         store: store.clone(),
-        core: state_view,
-        config: config_view,
-        handle: core,
+        core: to_core,
+        delivery: watch::channel(Arc::clone(&delivery)).1,
         snmp: snmp.as_ref().map(|snmp| snmp.counters()),
         mailbox: Some(courier.clone()),
-        watches: false,
-        guards: watch::channel(Vec::new()).1,
-        peers: None,
-        page: None,
-        certificates: None,
-        limits: Arc::new(Limits::new(&config.standin)),
-        shared: None,
         started: UnixMs::now(),
+        role: Role::Relay,
     };
 
-    let (fetching, telling) = (CancellationToken::new(), CancellationToken::new());
-    let mut tasks = Tasks::default();
+    let (ends, mut tasks) = (Ends::default(), Tasks::default());
+    let fetching = &ends.feeding;
     tasks.spawn("control socket", supervise::serve(socket, control::router(context.clone()), fetching.clone()));
     if let Some(listener) = metrics {
-        let router = control::metrics_router(context);
-        tasks.spawn("metrics", supervise::serve(listener, router, fetching.clone()));
+        tasks.spawn("metrics", supervise::serve(listener, control::metrics_router(context), fetching.clone()));
     }
     if let Some(snmp) = snmp {
         tasks.spawn("SNMP manager", snmp.run(fetching.clone()));
     }
-    let taking = at_traps(requests, Arc::clone(&look), local, fetching.clone());
-    tasks.spawn("traps", taking);
-    tasks.spawn_sure("mailbox", relay::watch(courier, poll, look, station, fetching.clone()));
-    tasks.spawn("outbox", OutboxWorker::new(store.outbox(), delivery, letters).run(telling.clone()));
+    tasks.spawn("traps", at_traps(requests, Arc::clone(&look), local, fetching.clone()));
+    tasks.spawn_sure(MAILBOX, relay::watch(courier, config.mailbox.poll, look, station, fetching.clone()));
+    tasks.spawn("outbox", OutboxWorker::new(store.outbox(), delivery, letters).run(ends.telling.clone()));
 
     supervise::ready();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "relay started");
-    let result = supervise::until_stopped(&mut tasks, || async {
-        bail!("a relay reads its configuration at its start only: restart it")
-    })
-    .await;
+    let reload = async || bail!("a relay reads its configuration at its start only: restart it");
+    let result = supervise::until_stopped(&mut tasks, reload).await;
     supervise::stopping();
     fetching.cancel();
-    tasks.finished("mailbox").await?;
-    telling.cancel();
+    tasks.finished(MAILBOX).await?;
+    ends.telling.cancel();
     tasks.all_finished().await?;
     tracing::info!("stopped");
     result
@@ -148,59 +124,4 @@ async fn at_traps(mut requests: Requests, look: Arc<Wake>, local: LocalStore, ca
         // Whoever waited may have given up.
         let _ = reply.send(answer);
     }
-}
-
-/// The gateway's server mail table.
-pub(super) fn relays(config: &Config) -> Result<Relays> {
-    Relays::load(&config.relay, &|path| fs::read_to_string(path))
-        .map_err(|(index, error)| keyed("relay", index, &error))
-}
-
-/// The gateway's mailbox for receipts, if it has one and relays to get receipts from.
-pub(super) fn courier(config: &Config) -> Result<Option<Courier>> {
-    let mailbox = if config.relay.is_empty() { None } else { Pop3::new(&config.mailbox)? };
-    Ok(mailbox.map(Courier::new))
-}
-
-/// What takes receipts at the gateway.
-pub(super) fn receipts(config: &Config, store: &Store, courier: &Courier) -> Result<Receipts> {
-    Ok(Receipts::new(relays(config)?, store.clone(), aside(config), Arc::clone(courier.counters())))
-}
-
-/// Settles lists and tells operators when their time has come, until `cancel`.
-pub(super) async fn settle(store: Store, letters: Arc<Wake>, cancel: CancellationToken) -> Result<()> {
-    loop {
-        let now = UnixMs::now();
-        match store.settle_overdue(now).await {
-            Ok(0) => {}
-            Ok(written) => {
-                tracing::warn!(letters = written, "no receipt of a relay: people are told from here");
-                letters.notify_one();
-            }
-            // Who shares it says so.
-            Err(StoreError::Unreachable(_)) => {}
-            Err(error) => tracing::error!(%error, "lists without a receipt cannot be settled; trying again"),
-        }
-        match store.tell_operators(now).await {
-            Ok(0) => {}
-            Ok(written) => {
-                tracing::info!(messages = written, "operators are told");
-                letters.notify_one();
-            }
-            Err(StoreError::Unreachable(_)) => {}
-            Err(error) => tracing::error!(%error, "operators cannot be told; trying again"),
-        }
-        tokio::select! {
-            () = cancel.cancelled() => return Ok(()),
-            () = tokio::time::sleep(LOOK) => {}
-        }
-    }
-}
-
-fn aside(config: &Config) -> Aside {
-    Aside::below(&config.store.state_dir)
-}
-
-fn keyed(table: &str, index: usize, error: &monitor_core::relay::KeyError) -> anyhow::Error {
-    anyhow::anyhow!("{table}[{index}].keys: {error}")
 }

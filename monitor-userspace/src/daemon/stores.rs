@@ -5,13 +5,13 @@
 
 use anyhow::{Context as _, Result};
 use monitor_core::{config::Config, domain::UnixMs};
-use monitor_store::{Gateway, LocalStore, Location, Outbox, SharedStore, Store};
+use monitor_store::{Gateway, LocalStore, Location, NotificationPolicy, Outbox, SharedStore, Store};
 
 use super::{
     HISTORY,
-    share::{self, Arrival},
+    replication::{self, Arrival},
 };
-use crate::{clock::Now as _, parts};
+use crate::clock::Now as _;
 
 /// See the module.
 pub(super) struct Stores {
@@ -31,23 +31,20 @@ pub(super) struct Stores {
 
 impl Stores {
     /// Opens them. A shared database that is out of reach is no error: its gateway watches all the same.
-    pub(super) async fn open(config: &Config) -> Result<Self> {
-        let database = parts::database(config).map_err(anyhow::Error::msg)?;
-        let Location::File(file) = &database else { return Self::open_shared(config, &database).await };
-        let local = LocalStore::open(file)?;
+    pub(super) async fn open(config: &Config, database: &Location, policy: NotificationPolicy) -> Result<Self> {
+        let Location::File(_) = database else { return Self::open_shared(config, database, policy).await };
+        let local = LocalStore::at(database, policy)?;
         let store = local.store().clone();
-        store.set_letter_lifetime(config.notify.lifetime);
         Arrival::of(config).settle_in(&store, None).await?;
         Ok(Self { outbox: store.outbox(), store, local, shared: None, cut_off: None, arrival: None })
     }
 
-    async fn open_shared(config: &Config, database: &Location) -> Result<Self> {
-        let (shared, absence) = SharedStore::at_or_later(database)?;
+    async fn open_shared(config: &Config, database: &Location, policy: NotificationPolicy) -> Result<Self> {
+        let (shared, absence) = SharedStore::at_or_later(database, policy)?;
         let local = LocalStore::open_spooling(&config.spool())?;
-        let gateway = local.gateway(share::host_name()).await.context("reading this gateway's name")?;
+        let gateway = local.gateway(replication::host_name()).await.context("reading this gateway's name")?;
         local.store().prune(UnixMs::now().before(HISTORY)).await.context("forgetting old outages")?;
         let store = shared.store().clone();
-        store.set_letter_lifetime(config.notify.lifetime);
         let arrival = Arrival::of(config);
         let arrived = match absence {
             Some(error) => Err(error.into()),
@@ -57,7 +54,7 @@ impl Stores {
         let mut stores = Self { store, local, outbox, shared: Some((shared, gateway)), cut_off: None, arrival: None };
         // What comes after the connection is no reason either not to watch: the reason is in `status` until it is gone.
         if let Err(error) = arrived {
-            let said = share::reason(&error);
+            let said = replication::reason(&error);
             tracing::error!("started without the shared database; what happens is kept here until it is there: {said}");
             let addresses = arrival.addresses.clone();
             stores.local.store().replace_config_addresses(addresses).await.context("writing the address book")?;

@@ -4,33 +4,29 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow};
 use axum::{Router, serve::Listener};
-use monitor_core::{
-    config::Config,
-    domain::{OutageId, Service},
-};
-use monitor_store::{Gateway, LocalStore, SharedStore, Store};
+use monitor_core::domain::{OutageId, Service};
+use monitor_store::{Gateway, SharedStore, Store};
 use sd_notify::NotifyState;
 use tokio::{
-    net::TcpListener,
     signal::unix::{SignalKind, signal},
-    sync::{mpsc, watch},
+    sync::mpsc,
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    guard::{self, GuardLine},
-    kernel::Kernel,
-    notify::{ServerNames, Webhooks},
-    port::CoreHandle,
-    recovery::snmp,
-};
+use crate::notify::ServerNames;
+
+/// Tasks that a shutdown waits for by name.
+pub(super) const CORE: &str = "core";
+pub(super) const PAGE: &str = "stand-in page";
+pub(super) const MAILBOX: &str = "mailbox";
 
 /// The daemon's tasks by name: one that ends by itself ends the daemon.
 #[derive(Default)]
 pub(super) struct Tasks {
     running: JoinSet<(&'static str, Result<()>)>,
+    begun: Vec<&'static str>,
     done: Vec<&'static str>,
 }
 
@@ -39,6 +35,7 @@ impl Tasks {
     where
         E: Into<anyhow::Error>,
     {
+        self.begun.push(name);
         self.running.spawn(async move {
             let ended = task.await.map_err(Into::into);
             (name, ended.with_context(|| format!("the {name} task")))
@@ -47,6 +44,7 @@ impl Tasks {
 
     /// One that cannot fail.
     pub(super) fn spawn_sure(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.begun.push(name);
         self.running.spawn(async move {
             task.await;
             (name, Ok(()))
@@ -65,9 +63,9 @@ impl Tasks {
         })
     }
 
-    /// Waits until this task has ended; the first error of any.
+    /// Waits until this task has ended, if it ever began; the first error of any.
     pub(super) async fn finished(&mut self, name: &str) -> Result<()> {
-        while !self.done.contains(&name) {
+        while self.begun.contains(&name) && !self.done.contains(&name) {
             match self.next().await {
                 Some(ended) => drop(ended?),
                 None => break,
@@ -86,10 +84,7 @@ impl Tasks {
 }
 
 /// Waits for SIGTERM or SIGINT, or for a task that ends; reloads at SIGHUP; feeds the watchdog.
-pub(super) async fn until_stopped<F>(tasks: &mut Tasks, mut reload: impl FnMut() -> F) -> Result<()>
-where
-    F: Future<Output = Result<()>>,
-{
+pub(super) async fn until_stopped(tasks: &mut Tasks, mut reload: impl AsyncFnMut() -> Result<()>) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -132,44 +127,6 @@ pub(super) fn stopping() {
 fn tell(states: &[NotifyState<'_>]) {
     // Not run by systemd, or systemd does not listen: nothing depends on it.
     let _ = sd_notify::notify(states);
-}
-
-/// The SNMP manager, if it is configured.
-pub(super) async fn snmp(config: &Config, store: &LocalStore, core: &CoreHandle) -> Result<Option<snmp::Receiver>> {
-    let Some(addr) = config.recovery.trap_listen else { return Ok(None) };
-    let engines = snmp::Engines {
-        local: store.start_engine().await.context("starting the SNMP engine")?,
-        remote: store.remote_engines().await.context("reading the SNMP engines")?,
-    };
-    Ok(Some(snmp::Receiver::bind(addr, &config.recovery, engines, core.clone()).await?))
-}
-
-/// The guards, if there are any, and what they publish.
-pub(super) async fn guards(
-    config: &Config,
-    store: &Store,
-    kernel: &mut Kernel,
-    core: &CoreHandle,
-) -> Result<(Option<guard::Worker>, watch::Receiver<Vec<GuardLine>>)> {
-    if config.guard.is_empty() {
-        return Ok((None, watch::channel(Vec::new()).1));
-    }
-    let outages = store.outages(false, u32::MAX).await.context("reading the outages")?;
-    let failed: Vec<_> = outages.into_iter().map(|record| record.outage.service).collect();
-    let (worker, lines) = guard::Worker::new(kernel.take_guards()?, &config.guard, &failed, core.clone())?;
-    Ok((Some(worker), lines))
-}
-
-/// Where metrics are served, if they are.
-pub(super) async fn metrics(config: &Config) -> Result<Option<TcpListener>> {
-    let Some(addr) = config.control.metrics_listen else { return Ok(None) };
-    let listener = TcpListener::bind(addr).await;
-    listener.map(Some).with_context(|| format!("cannot serve metrics on {addr}: check control.metrics_listen"))
-}
-
-/// Where notices are posted.
-pub(super) fn webhooks(config: &Config) -> Result<Webhooks> {
-    Webhooks::load(&config.webhook).map_err(|(index, error)| anyhow!("webhook[{index}].{error}"))
 }
 
 /// Serves HTTP until `cancel`.

@@ -55,7 +55,7 @@ fn lost(check: String) -> CheckLine {
 async fn one(check: &CheckSetting) -> CheckLine {
     let begin = Instant::now();
     let found = match check.kind() {
-        Err((_, what)) => Err(what),
+        Err(mistake) => Err(mistake.reason),
         Ok(kind) => look(&kind, check.limit).await,
     };
     let took_ms = begin.elapsed().as_secs_f64() * 1e3;

@@ -140,7 +140,7 @@ async fn ingress(ebpf: &mut Ebpf, watch: &Watch, name: &str, ifindex: u32) -> Re
                 return Ok(*mode);
             }
             Err(error) => {
-                if let Some(occupant) = occupant(&error, name, ifindex).await {
+                if let Some(occupant) = occupant_after(&error, name, ifindex).await {
                     return Err(occupant);
                 }
                 last = Some(refused(name, how, program_reason(&error)));
@@ -168,15 +168,25 @@ pub(super) fn pin_link(link: FdLink, pin: &Path) -> Result<(), KernelError> {
 }
 
 /// Who sits on the interface, if that is why attaching failed.
-async fn occupant(error: &ProgramError, name: &str, ifindex: u32) -> Option<KernelError> {
+async fn occupant_after(error: &ProgramError, name: &str, ifindex: u32) -> Option<KernelError> {
     if !matches!(errno(error), Some(libc::EBUSY | libc::EEXIST)) {
         return None;
     }
+    occupied(name, ifindex).await
+}
+
+/// The XDP program of somebody else that keeps ours off an interface; one that an earlier daemon has left is ours.
+pub async fn occupant(pin_dir: &Path, name: &str) -> Option<KernelError> {
+    let ifindex = interface::index(name).ok()?;
+    if pins::xdp_path(pin_dir, ifindex).exists() { None } else { occupied(name, ifindex).await }
+}
+
+async fn occupied(name: &str, ifindex: u32) -> Option<KernelError> {
     let id = interface::xdp_program(ifindex).await?;
     let occupant = loaded_programs()
         .filter_map(Result::ok)
         .find(|program| program.id() == id)
-        .and_then(|program| program.name_as_str().map(str::to_owned))
+        .and_then(|program| program.name_as_str().filter(|name| !name.is_empty()).map(str::to_owned))
         .unwrap_or_else(|| "?".to_owned());
     Some(KernelError::Occupied { interface: name.to_owned(), name: occupant, id })
 }

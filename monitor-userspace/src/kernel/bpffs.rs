@@ -1,6 +1,9 @@
 //! The file system that pins live on.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use nix::{
     mount::{MsFlags, mount},
@@ -24,10 +27,7 @@ pub(super) fn ensure(pin_dir: &Path) -> Result<(), KernelError> {
             .map_err(|errno| failed(format!("mounting it at {USUAL}: {errno}")))?;
         tracing::info!(path = USUAL, "mounted a BPF file system");
     }
-    let present = pin_dir.ancestors().find(|path| path.exists()).unwrap_or(pin_dir);
-    if !is_bpffs(present) {
-        return Err(failed(format!("{} is on another file system", present.display())));
-    }
+    present(pin_dir)?;
     match fs::create_dir_all(pin_dir) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             Err(KernelError::NoPermission(error.to_string()))
@@ -35,6 +35,24 @@ pub(super) fn ensure(pin_dir: &Path) -> Result<(), KernelError> {
         Err(error) => Err(failed(error.to_string())),
         Ok(()) => Ok(()),
     }
+}
+
+/// The pin folder, or the nearest around it in which it is made; `None`: there is no BPF file system at its usual place yet,
+/// where the start mounts one. Changes nothing.
+pub fn look_at_pin_dir(pin_dir: &Path) -> Result<Option<PathBuf>, KernelError> {
+    if pin_dir.starts_with(USUAL) && !is_bpffs(Path::new(USUAL)) {
+        return Ok(None);
+    }
+    present(pin_dir).map(Some)
+}
+
+fn present(pin_dir: &Path) -> Result<PathBuf, KernelError> {
+    let present = pin_dir.ancestors().find(|path| path.exists()).unwrap_or(pin_dir);
+    if is_bpffs(present) {
+        return Ok(present.to_owned());
+    }
+    let reason = format!("{} is on another file system", present.display());
+    Err(KernelError::NoBpfFs { path: pin_dir.to_path_buf(), reason })
 }
 
 fn is_bpffs(path: &Path) -> bool {

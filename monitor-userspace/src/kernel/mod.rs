@@ -44,12 +44,13 @@ use monitor_core::{
 };
 
 pub use self::{
-    attach::{Attached, XdpMode},
+    attach::{Attached, XdpMode, occupant},
+    bpffs::look_at_pin_dir,
     error::KernelError,
     events::Events,
     gate::{Claimed, Gate, stop_sharing},
     guards::{GuardReport, Guards, HeldFrame},
-    interface::{default_route_interfaces, existing_interfaces},
+    interface::{default_route_interfaces, existing_interfaces, interfaces},
     local::local_addresses,
     port::{EventSource, KernelPort},
     services::surplus,

@@ -9,7 +9,7 @@ use super::{Kernel, error::KernelError, services::key, watch_list};
 impl Kernel {
     /// Makes the kernel's list say what `watch.servers` says.
     pub(super) fn put_watch_list(&mut self, watch: &Watch) -> Result<(), KernelError> {
-        let rules = config::watch_rules(&watch.servers).map_err(KernelError::WatchList)?;
+        let rules = config::watch_rules(&watch.servers).map_err(|error| KernelError::WatchList(error.to_string()))?;
         self.watched.clone_from(&watch.servers);
         let map = self.ebpf.map_mut(map::WATCH).ok_or(KernelError::MapMissing(map::WATCH))?;
         let mut trie: LpmTrie<&mut MapData, Addr, WatchRule> =

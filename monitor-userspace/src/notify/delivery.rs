@@ -1,31 +1,71 @@
 //! Everything that the settings say about sending: made once per start, shared by the delivery workers. Webhooks may
 //! change while it is in use.
 
-use std::{
-    path::Path,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{path::Path, sync::Arc};
 
 use jiff::tz::TimeZone;
 use monitor_core::{
-    config,
+    config::{self, Mistake, Mistakes, webhook_name},
     domain::UnixMs,
     mail::{Attempt, Backoff, Letter},
 };
+use tokio::sync::watch;
 
 use super::{
-    error::NotifyError,
+    links::UnsubscribeLinks,
     maildir::Maildir,
     message::Composer,
     relay::Relay,
     server_name::ServerNames,
     smtp::{Handed, Session},
-    webhook::{self, Webhooks},
+    webhook::Webhooks,
 };
-use crate::{clock::Now as _, page::Links};
+use crate::clock::Now as _;
 
 /// The folder of the Maildir under the state directory.
 const MAILDIR: &str = "mail";
+
+/// What the settings and the files that they name say about mails.
+#[derive(Debug)]
+pub struct Mail {
+    composer: Composer,
+    way: Way,
+    names: ServerNames,
+    backoff: Backoff,
+    connections: u16,
+    rate: u32,
+}
+
+impl Mail {
+    /// Reads templates, password and certificates, and checks addresses and URLs. Sends nothing and makes no file.
+    ///
+    /// # Errors
+    /// Every setting that mail cannot be sent with.
+    pub fn load(settings: &config::Notify, state_dir: &Path) -> Result<Self, Vec<Mistake>> {
+        let mut mistakes = Mistakes::default();
+        let relay = mistakes.take_all(Relay::load(settings));
+        let composer = mistakes.take_all(Composer::load(settings, TimeZone::system()));
+        let mail = || {
+            Some(Self {
+                composer: composer?,
+                way: match relay? {
+                    Some(relay) => Way::Smtp(Arc::new(relay)),
+                    None => Way::Maildir(Maildir::new(state_dir.join(MAILDIR))),
+                },
+                names: ServerNames::new(settings),
+                backoff: Backoff::new(settings),
+                connections: settings.connections.max(1),
+                rate: settings.rate,
+            })
+        };
+        mistakes.or(mail())
+    }
+
+    /// What works and should be changed some day.
+    pub fn remarks(&self) -> impl Iterator<Item = &str> {
+        self.composer.remarks()
+    }
+}
 
 /// How letters are worded, and where they go.
 #[derive(Debug)]
@@ -33,7 +73,8 @@ pub struct Delivery {
     composer: Composer,
     way: Way,
     names: Arc<ServerNames>,
-    webhooks: RwLock<Webhooks>,
+    /// Those in force; what is on its way goes where it began to go.
+    webhooks: watch::Receiver<Webhooks>,
     pub(super) backoff: Backoff,
     pub(super) connections: u16,
     pub(super) rate: u32,
@@ -51,58 +92,17 @@ enum Way {
 pub struct NotDelivered(String);
 
 impl Delivery {
-    /// Reads templates, password, certificates and the system's time zone, and checks addresses and URLs:
-    /// `ringback check` calls this too. Sends nothing and makes no file.
-    ///
-    /// # Errors
-    /// The first setting that mail cannot be sent with.
-    pub fn new(settings: &config::Notify, state_dir: &Path) -> Result<Self, NotifyError> {
-        let way = match Relay::new(settings)? {
-            Some(relay) => Way::Smtp(Arc::new(relay)),
-            None => Way::Maildir(Maildir::new(state_dir.join(MAILDIR))),
-        };
-        let composer = Composer::new(settings, TimeZone::system())?;
-        for remark in composer.remarks() {
-            tracing::warn!("notify.template_dir: {remark}");
-        }
-        Ok(Self {
-            composer,
-            way,
-            names: Arc::new(ServerNames::new(settings)),
-            webhooks: RwLock::default(),
-            backoff: Backoff::new(settings),
-            connections: settings.connections.max(1),
-            rate: settings.rate,
-        })
-    }
-
-    /// What works and should be changed some day; it is in the log too.
-    pub fn remarks(&self) -> impl Iterator<Item = &str> {
-        self.composer.remarks()
-    }
-
-    /// Ends each letter with a link to the stand-in page that ends these mails.
+    /// Delivers mails, which end with these links, and posts to the webhooks in force where those are the recipients.
     #[must_use]
-    pub(crate) fn with_links(mut self, links: Links) -> Self {
-        self.composer.link(links);
-        self
+    pub fn new(mail: Mail, links: Option<UnsubscribeLinks>, webhooks: watch::Receiver<Webhooks>) -> Self {
+        let Mail { composer, way, names, backoff, connections, rate } = mail;
+        Self { composer: composer.linking(links), way, names: Arc::new(names), webhooks, backoff, connections, rate }
     }
 
-    /// Posts letters to these, where they are the recipients.
+    /// Without links and webhooks.
     #[must_use]
-    pub fn with_webhooks(self, webhooks: Webhooks) -> Self {
-        self.set_webhooks(webhooks);
-        self
-    }
-
-    /// Posts to these from now on; what is on its way goes where it began to go.
-    pub fn set_webhooks(&self, webhooks: Webhooks) {
-        *self.webhooks.write().unwrap_or_else(PoisonError::into_inner) = webhooks;
-    }
-
-    /// Those in force.
-    fn webhooks(&self) -> Webhooks {
-        self.webhooks.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn of_mails(mail: Mail) -> Self {
+        Self::new(mail, None, watch::channel(Webhooks::default()).1)
     }
 
     /// Where mails go, for people: `mail.example.net:25` or the Maildir's path.
@@ -112,6 +112,12 @@ impl Delivery {
             Way::Smtp(relay) => relay.to_string(),
             Way::Maildir(maildir) => maildir.path().display().to_string(),
         }
+    }
+
+    /// Whether there is a webhook of this name.
+    #[must_use]
+    pub fn has_webhook(&self, name: &str) -> bool {
+        self.webhooks.borrow().has(name)
     }
 
     /// The names of servers. Asking when an outage opens makes the answer ready when it ends.
@@ -167,8 +173,9 @@ impl Carrier {
 
     /// One try to deliver `letter`.
     pub(super) async fn carry(&mut self, delivery: &Delivery, letter: &Letter) -> Attempt {
-        if let Some(name) = webhook::name_of(&letter.to) {
-            return delivery.webhooks().post(name, letter, UnixMs::now()).await;
+        if let Some(name) = webhook_name(&letter.to) {
+            let webhooks = delivery.webhooks.borrow().clone();
+            return webhooks.post(name, letter, UnixMs::now()).await;
         }
         let message = match delivery.composer.write(letter) {
             Ok(message) => message,

@@ -2,14 +2,16 @@
 
 use std::{io, path::PathBuf};
 
+use monitor_core::config::{Key, Mistake, SecretError};
+
 use super::template::TemplateError;
 
 /// A setting of `[notify]` that mail cannot be sent with.
 #[derive(Debug, thiserror::Error)]
 pub enum NotifyError {
     /// A key that should hold a mail address does not.
-    #[error("notify.{key} = `{value}` is not a mail address ({reason}): write {example}")]
-    Mailbox {
+    #[error("`{value}` is not a mail address ({reason})")]
+    Address {
         /// The key under `[notify]`.
         key: &'static str,
         /// What it holds.
@@ -20,7 +22,7 @@ pub enum NotifyError {
         example: &'static str,
     },
     /// `smtp` is not a URL of a mail server.
-    #[error("notify.smtp = `{value}`: {reason}: write smtp://host:25, smtp+starttls://host:587 or smtps://host:465")]
+    #[error("`{value}`: {reason}")]
     Url {
         /// What it holds; a password in it is left out.
         value: String,
@@ -28,42 +30,72 @@ pub enum NotifyError {
         reason: &'static str,
     },
     /// `smtp_user` without `smtp_password_file`, or the other way round, or either without `smtp`.
-    #[error("notify.{present} is set, but notify.{absent} is not: set both, or neither")]
+    #[error("is set, but notify.{absent} is not")]
     Alone {
         /// The key that is there.
         present: &'static str,
         /// The key that is missing.
         absent: &'static str,
     },
-    /// A file that a key names cannot be read.
-    #[error("notify.{key}: cannot read {}: {source}", path.display())]
+    /// The password cannot be used.
+    #[error(transparent)]
+    Password(SecretError),
+    /// The password file holds nothing.
+    #[error("{} is empty", .0.display())]
+    NoPassword(PathBuf),
+    /// The file with certificates cannot be read.
+    #[error("{} cannot be read: {source}", path.display())]
     Unreadable {
-        /// The key under `[notify]`.
-        key: &'static str,
-        /// The file or folder.
+        /// The file.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// The password file holds nothing.
-    #[error("notify.smtp_password_file: {} is empty: write the password into it, on one line", path.display())]
-    NoPassword {
-        /// The file.
-        path: PathBuf,
-    },
     /// The CA file holds no certificate.
-    #[error("notify.smtp_ca_file: {} holds no certificate: write PEM (-----BEGIN CERTIFICATE-----)", path.display())]
-    Certificate {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("{} holds no certificate", .0.display())]
+    Certificate(PathBuf),
     /// TLS could not be set up.
-    #[error("notify.smtp: cannot set up TLS: {0}")]
+    #[error("cannot set up TLS: {0}")]
     Tls(String),
     /// `unsubscribe_url` is not one that RFC 8058 allows.
-    #[error("notify.unsubscribe_url = `{0}` is not an HTTPS address: write https://host/path")]
+    #[error("`{0}` is not an HTTPS address")]
     UnsubscribeUrl(String),
     /// An operator's template is wrong.
     #[error(transparent)]
     Template(#[from] TemplateError),
+}
+
+impl NotifyError {
+    fn key(&self) -> Key {
+        Key::from("notify").to(match self {
+            Self::Address { key, .. } => key,
+            Self::Url { .. } | Self::Tls(_) => "smtp",
+            Self::Alone { present, .. } => present,
+            Self::Password(_) | Self::NoPassword(_) => "smtp_password_file",
+            Self::Unreadable { .. } | Self::Certificate(_) => "smtp_ca_file",
+            Self::UnsubscribeUrl(_) => "unsubscribe_url",
+            Self::Template(_) => "template_dir",
+        })
+    }
+}
+
+impl From<NotifyError> for Mistake {
+    fn from(error: NotifyError) -> Self {
+        let (key, reason) = (error.key(), error.to_string());
+        match error {
+            NotifyError::Address { example, .. } => Self::new(key, reason, format!("write {example}")),
+            NotifyError::Url { .. } => {
+                Self::new(key, reason, "write smtp://host:25, smtp+starttls://host:587 or smtps://host:465")
+            }
+            NotifyError::Alone { absent, .. } => {
+                Self::new(key, reason, "set both, or neither").resting_on([Key::from("notify").to(absent)])
+            }
+            NotifyError::Password(error) => error.at(key),
+            NotifyError::NoPassword(_) => Self::new(key, reason, "write the password into it, on one line"),
+            NotifyError::Certificate(_) => Self::new(key, reason, "write PEM (-----BEGIN CERTIFICATE-----)"),
+            NotifyError::UnsubscribeUrl(_) => Self::new(key, reason, "write https://host/path"),
+            // Their words say what to write.
+            NotifyError::Unreadable { .. } | NotifyError::Tls(_) | NotifyError::Template(_) => Self::plain(key, reason),
+        }
+    }
 }

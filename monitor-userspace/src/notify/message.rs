@@ -1,9 +1,6 @@
 //! A letter -> one RFC 5322 message, byte for byte the same at every try.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use jiff::tz::TimeZone;
 use lettre::{
@@ -16,17 +13,17 @@ use lettre::{
 };
 use minijinja::{Value, context};
 use monitor_core::{
-    config,
+    config::{self, Mistake, Mistakes},
     domain::{Language, wall_clock::utc_and_local},
     mail::{Content, Letter, LetterService, Ready, Recovered, outage_key, phrase},
 };
 
 use super::{
     error::NotifyError,
+    links::UnsubscribeLinks,
     server_name::is_host_name,
     template::{Part, Template},
 };
-use crate::page::Links;
 
 /// A letter that cannot be made into a message.
 #[derive(Debug, thiserror::Error)]
@@ -55,30 +52,37 @@ pub(super) struct Composer {
     unsubscribe_mail: Address,
     unsubscribe_url: Option<String>,
     /// To the page, for addresses that were typed there.
-    links: Option<Arc<Links>>,
+    links: Option<UnsubscribeLinks>,
 }
 
 impl Composer {
-    pub(super) fn new(settings: &config::Notify, zone: TimeZone) -> Result<Self, NotifyError> {
-        let from: Mailbox = parsed("from", &settings.from, "Ringback <ringback@example.net>")?;
+    pub(super) fn load(settings: &config::Notify, zone: TimeZone) -> Result<Self, Vec<Mistake>> {
+        let mut mistakes = Mistakes::default();
         let address = |key, value: &Option<String>| {
             value.as_ref().map(|value| parsed::<Address>(key, value, "ringback@example.net")).transpose()
         };
-        let unsubscribe_mail = address("unsubscribe_mail", &settings.unsubscribe_mail)?;
-        if let Some(url) = &settings.unsubscribe_url {
-            check_https(url)?;
-        }
-        Ok(Self {
-            envelope_from: address("envelope_from", &settings.envelope_from)?,
-            english: Template::load(settings.template_dir.as_deref(), Language::En)?,
-            japanese: Template::load(settings.template_dir.as_deref(), Language::Ja)?,
-            language: settings.language,
-            zone,
-            unsubscribe_mail: unsubscribe_mail.unwrap_or_else(|| from.email.clone()),
-            unsubscribe_url: settings.unsubscribe_url.clone(),
-            from,
-            links: None,
-        })
+        let template = |language| Template::load(settings.template_dir.as_deref(), language).map_err(NotifyError::from);
+        let from = mistakes.take(parsed::<Mailbox>("from", &settings.from, "Ringback <ringback@example.net>"));
+        let envelope_from = mistakes.take(address("envelope_from", &settings.envelope_from));
+        let unsubscribe_mail = mistakes.take(address("unsubscribe_mail", &settings.unsubscribe_mail));
+        mistakes.take(settings.unsubscribe_url.as_deref().map_or(Ok(()), check_https));
+        let english = mistakes.take(template(Language::En));
+        let japanese = mistakes.take(template(Language::Ja));
+        let composer = || {
+            let from = from?;
+            Some(Self {
+                envelope_from: envelope_from?,
+                english: english?,
+                japanese: japanese?,
+                language: settings.language,
+                zone,
+                unsubscribe_mail: unsubscribe_mail?.unwrap_or_else(|| from.email.clone()),
+                unsubscribe_url: settings.unsubscribe_url.clone(),
+                from,
+                links: None,
+            })
+        };
+        mistakes.or(composer())
     }
 
     /// What the operator should change in the templates some day.
@@ -86,9 +90,9 @@ impl Composer {
         [&self.english, &self.japanese].into_iter().filter_map(|template| template.remark.as_deref())
     }
 
-    /// Ends each letter with a link that ends these mails.
-    pub(super) fn link(&mut self, links: Links) {
-        self.links = Some(Arc::new(links));
+    /// The same that ends each letter with a link that ends these mails.
+    pub(super) fn linking(self, links: Option<UnsubscribeLinks>) -> Self {
+        Self { links, ..self }
     }
 
     /// The message for `letter`.
@@ -258,7 +262,7 @@ fn parsed<T>(key: &'static str, value: &str, example: &'static str) -> Result<T,
 where
     T: std::str::FromStr<Err: std::fmt::Display>,
 {
-    value.parse().map_err(|error: T::Err| NotifyError::Mailbox {
+    value.parse().map_err(|error: T::Err| NotifyError::Address {
         key,
         value: value.to_owned(),
         reason: error.to_string(),

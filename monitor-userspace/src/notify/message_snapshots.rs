@@ -22,7 +22,7 @@ fn composer() -> Composer {
         unsubscribe_url: Some("https://gw.example.net/stop".to_owned()),
         ..Default::default()
     };
-    Composer::new(&settings, TimeZone::posix("JST-9").unwrap()).unwrap()
+    Composer::load(&settings, TimeZone::posix("JST-9").unwrap()).unwrap()
 }
 
 /// Subject and text, before they are encoded.
@@ -172,8 +172,9 @@ fn the_recovery_of_several_services_in_japanese() {
 fn a_recovery_with_a_way_out_on_the_page() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("page.key"), [7; 32]).unwrap();
-    let mut composer = composer();
-    composer.link(Links::new("https://gw.example.net", folder.path()).unwrap());
+    let composer = composer();
+    let links = crate::page::Links::new("https://gw.example.net", folder.path()).unwrap();
+    let composer = composer.linking(Some(UnsubscribeLinks::new(move |mail| links.of(mail))));
     let end = |language| {
         let letter = letter_about(1, Some(language), vec![service(17, 443)]);
         let Content::Recovered(recovered) = &letter.says else { panic!("{letter:?}") };

@@ -14,7 +14,7 @@ fn settings() -> config::Notify {
 }
 
 fn write(settings: &config::Notify, letter: &Letter) -> String {
-    let written = Composer::new(settings, TimeZone::UTC).unwrap().write(letter).unwrap();
+    let written = Composer::load(settings, TimeZone::UTC).unwrap().write(letter).unwrap();
     assert!(written.bytes.is_ascii(), "any mail server can take it");
     String::from_utf8(written.bytes).unwrap()
 }
@@ -28,7 +28,7 @@ fn header(message: &str, name: &str) -> Option<String> {
 
 fn words(letter: &Letter) -> (String, String) {
     let Content::Recovered(recovered) = &letter.says else { panic!("{letter:?}") };
-    Composer::new(&settings(), TimeZone::UTC).unwrap().words(letter, recovered).unwrap()
+    Composer::load(&settings(), TimeZone::UTC).unwrap().words(letter, recovered).unwrap()
 }
 
 // proves: F-15a F-16
@@ -71,7 +71,7 @@ fn names_cannot_add_headers_or_words() {
         assert_eq!(header(&write(&settings(), &letter), "Bcc"), None);
     }
     let injected = Letter { to: "a@example.net>\r\nBcc: all@example.net".to_owned(), ..letter(1) };
-    assert!(Composer::new(&settings(), TimeZone::UTC).unwrap().write(&injected).is_err());
+    assert!(Composer::load(&settings(), TimeZone::UTC).unwrap().write(&injected).is_err());
 }
 
 #[test]
@@ -154,8 +154,9 @@ fn the_same_letter_is_the_same_bytes_and_another_client_another_id() {
 
 #[test]
 fn the_envelope_sender_is_null_unless_configured() {
-    let envelope =
-        |settings: &config::Notify| Composer::new(settings, TimeZone::UTC).unwrap().write(&letter(1)).unwrap().envelope;
+    let envelope = |settings: &config::Notify| {
+        Composer::load(settings, TimeZone::UTC).unwrap().write(&letter(1)).unwrap().envelope
+    };
     assert_eq!(envelope(&settings()).from(), None);
     let configured = config::Notify { envelope_from: Some("bounces@example.net".to_owned()), ..settings() };
     assert_eq!(envelope(&configured).from().map(ToString::to_string).as_deref(), Some("bounces@example.net"));
@@ -163,9 +164,9 @@ fn the_envelope_sender_is_null_unless_configured() {
 
 #[test]
 fn wrong_addresses_name_their_key() {
-    let error = |settings| Composer::new(&settings, TimeZone::UTC).unwrap_err().to_string();
+    let error = |settings| Composer::load(&settings, TimeZone::UTC).unwrap_err()[0].to_string();
     let text = error(config::Notify { from: "nobody".to_owned(), ..settings() });
-    assert!(text.starts_with("notify.from = `nobody` is not a mail address"), "{text}");
+    assert!(text.starts_with("notify.from: `nobody` is not a mail address"), "{text}");
     let text = error(config::Notify { envelope_from: Some("a b".to_owned()), ..settings() });
     assert!(text.starts_with("notify.envelope_from"), "{text}");
     for url in ["http://x.example", "https://", "https://a b", "https://a/\r\nBcc: x"] {

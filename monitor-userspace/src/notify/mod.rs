@@ -12,6 +12,7 @@ mod delivery_worker;
 mod error;
 mod implicit_tls;
 mod lease;
+mod links;
 mod maildir;
 mod message;
 mod old_template;
@@ -24,8 +25,9 @@ pub mod webhook;
 mod worker;
 
 pub use self::{
-    delivery::{Delivery, NotDelivered},
+    delivery::{Delivery, Mail, NotDelivered},
     error::NotifyError,
+    links::UnsubscribeLinks,
     queue::LetterQueue,
     server_name::{LOOKUP_LIMIT, ServerNames},
     template::TemplateError,

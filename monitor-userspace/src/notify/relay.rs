@@ -11,9 +11,10 @@ use lettre::transport::smtp::{
     client::{Certificate, TlsParameters},
     extension::ClientId,
 };
-use monitor_core::{config, domain::byte_order_mark::without_mark};
+use monitor_core::config::{self, Mistake, Mistakes};
 
 use super::{error::NotifyError, server_name::is_host_name};
+use crate::secret;
 
 /// When the connection to the mail server is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,23 +61,29 @@ impl std::fmt::Display for Relay {
 
 impl Relay {
     /// The configured mail server; `None`: there is none, mails go into a Maildir.
-    pub(super) fn new(settings: &config::Notify) -> Result<Option<Self>, NotifyError> {
-        let credentials = credentials(settings)?;
-        let Some(url) = &settings.smtp else {
-            return match credentials {
-                Some(_) => Err(NotifyError::Alone { present: "smtp_user", absent: "smtp" }),
-                None => Ok(None),
-            };
+    pub(super) fn load(settings: &config::Notify) -> Result<Option<Self>, Vec<Mistake>> {
+        let mut mistakes = Mistakes::default();
+        let credentials = mistakes.take_all(credentials(settings));
+        let url = settings.smtp.as_deref().map(parse).transpose();
+        let certificate = settings.smtp_ca_file.as_deref().map(certificate).transpose();
+        let (url, certificate) = (mistakes.take(url), mistakes.take(certificate));
+        let (Some(credentials), Some(url), Some(certificate)) = (credentials, url, certificate) else {
+            return mistakes.or(None);
         };
-        let (encryption, host, port) = parse(url)?;
+        let Some((encryption, host, port)) = url else {
+            if credentials.is_some() {
+                mistakes.add(NotifyError::Alone { present: "smtp_user", absent: "smtp" });
+            }
+            return mistakes.or(Some(None));
+        };
         let mut tls = TlsParameters::builder(host.clone());
-        if let Some(path) = &settings.smtp_ca_file {
-            tls = tls.add_root_certificate(certificate(path)?);
+        if let Some(certificate) = certificate {
+            tls = tls.add_root_certificate(certificate);
         } else if encryption == Encryption::WhenOffered && credentials.is_none() {
             tls = tls.dangerous_accept_invalid_certs(true).dangerous_accept_invalid_hostnames(true);
         }
-        let tls = tls.build_rustls().map_err(|error| NotifyError::Tls(error.to_string()))?;
-        Ok(Some(Self { host, port, encryption, tls, credentials, hello: hello() }))
+        let tls = mistakes.take(tls.build_rustls().map_err(|error| NotifyError::Tls(error.to_string())));
+        mistakes.or(tls.map(|tls| Some(Self { host, port, encryption, tls, credentials, hello: hello() })))
     }
 }
 
@@ -119,34 +126,28 @@ fn parse(url: &str) -> Result<(Encryption, String, u16), NotifyError> {
     Ok((encryption, host.to_owned(), port))
 }
 
-fn credentials(settings: &config::Notify) -> Result<Option<Credentials>, NotifyError> {
+fn credentials(settings: &config::Notify) -> Result<Option<Credentials>, Vec<Mistake>> {
+    let mut mistakes = Mistakes::default();
+    let password = mistakes.take(settings.smtp_password_file.as_deref().map(password).transpose());
     match (&settings.smtp_user, &settings.smtp_password_file) {
-        (None, None) => Ok(None),
-        (Some(_), None) => Err(NotifyError::Alone { present: "smtp_user", absent: "smtp_password_file" }),
-        (None, Some(_)) => Err(NotifyError::Alone { present: "smtp_password_file", absent: "smtp_user" }),
-        (Some(user), Some(path)) => {
-            let text = fs::read_to_string(path).map_err(|source| NotifyError::Unreadable {
-                key: "smtp_password_file",
-                path: path.clone(),
-                source,
-            })?;
-            // Editors and `echo` end the line; no password does.
-            let password = without_mark(&text).trim_end_matches(['\r', '\n']);
-            if password.is_empty() {
-                return Err(NotifyError::NoPassword { path: path.clone() });
-            }
-            Ok(Some(Credentials::new(user.clone(), password.to_owned())))
-        }
+        (Some(_), None) => mistakes.add(NotifyError::Alone { present: "smtp_user", absent: "smtp_password_file" }),
+        (None, Some(_)) => mistakes.add(NotifyError::Alone { present: "smtp_password_file", absent: "smtp_user" }),
+        _ => {}
     }
+    let user = settings.smtp_user.clone();
+    mistakes.or(password.map(|password| user.zip(password).map(|(user, password)| Credentials::new(user, password))))
+}
+
+fn password(path: &Path) -> Result<String, NotifyError> {
+    let text = secret::read(path, 0).map_err(NotifyError::Password)?;
+    // Editors and `echo` end the line; no password does.
+    let password = text.trim_end_matches(['\r', '\n']);
+    if password.is_empty() { Err(NotifyError::NoPassword(path.to_owned())) } else { Ok(password.to_owned()) }
 }
 
 fn certificate(path: &Path) -> Result<Certificate, NotifyError> {
-    let pem = fs::read(path).map_err(|source| NotifyError::Unreadable {
-        key: "smtp_ca_file",
-        path: path.to_owned(),
-        source,
-    })?;
-    let wrong = || NotifyError::Certificate { path: path.to_owned() };
+    let pem = fs::read(path).map_err(|source| NotifyError::Unreadable { path: path.to_owned(), source })?;
+    let wrong = || NotifyError::Certificate(path.to_owned());
     if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {
         return Err(wrong());
     }
@@ -168,7 +169,9 @@ mod tests {
     use super::*;
 
     fn error(settings: config::Notify) -> String {
-        Relay::new(&settings).unwrap_err().to_string()
+        let mistakes = Relay::load(&settings).unwrap_err();
+        assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+        mistakes[0].to_string()
     }
 
     #[test]
@@ -197,7 +200,7 @@ mod tests {
             ("smtp://[::1]25", "not a port"),
             ("smtp://[host]:25", "no IPv6 address"),
         ] {
-            let text = parse(url).unwrap_err().to_string();
+            let text = Mistake::from(parse(url).unwrap_err()).to_string();
             assert!(text.contains(reason) && text.contains(url) && text.contains("smtps://host:465"), "{url}: {text}");
         }
         let text = parse("smtp://me:secret@host").unwrap_err().to_string();
@@ -206,24 +209,29 @@ mod tests {
 
     #[test]
     fn half_a_login_and_unreadable_files_are_errors() {
-        let with = |change: fn(&mut config::Notify)| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "secret").unwrap();
+        let with = |change: &dyn Fn(&mut config::Notify)| {
             let mut settings = config::Notify { smtp: Some("smtp://h".to_owned()), ..Default::default() };
             change(&mut settings);
             error(settings)
         };
         let absent = || Some(PathBuf::from("/absent/file"));
-        assert!(with(|s| s.smtp_user = Some("me".to_owned())).contains("smtp_password_file is not"));
-        assert!(with(|s| s.smtp_password_file = Some(PathBuf::from("/x"))).contains("smtp_user is not"));
+        assert!(with(&|s| s.smtp_user = Some("me".to_owned())).contains("smtp_password_file is not"));
+        assert!(with(&|s| s.smtp_password_file = Some(file.path().to_owned())).contains("smtp_user is not"));
         let text = error(config::Notify {
             smtp: Some("smtp://h".to_owned()),
             smtp_user: Some("me".to_owned()),
             smtp_password_file: absent(),
             ..Default::default()
         });
-        assert_eq!(text, "notify.smtp_password_file: cannot read /absent/file: No such file or directory (os error 2)");
+        assert_eq!(
+            text,
+            "notify.smtp_password_file: /absent/file cannot be read: No such file or directory (os error 2)"
+        );
         let text =
             error(config::Notify { smtp: Some("smtp://h".to_owned()), smtp_ca_file: absent(), ..Default::default() });
-        assert!(text.starts_with("notify.smtp_ca_file: cannot read /absent/file"), "{text}");
+        assert!(text.starts_with("notify.smtp_ca_file: /absent/file cannot be read"), "{text}");
         let not_pem = tempfile::NamedTempFile::new().unwrap();
         let text = error(config::Notify {
             smtp: Some("smtp://h".to_owned()),

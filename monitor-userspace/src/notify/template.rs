@@ -15,7 +15,7 @@ use super::old_template::Syntax;
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
     /// It is there but cannot be read.
-    #[error("notify.template_dir: cannot read {file}: {source}")]
+    #[error("{file} cannot be read: {source}")]
     Unreadable {
         /// The file or folder.
         file: String,

@@ -11,8 +11,9 @@ use std::{
     time::Duration,
 };
 
+use jiff::tz::TimeZone;
 use monitor_core::{
-    config::StandInTls,
+    config::{Key, Mistake, Mistakes, SecretError, StandInTls},
     domain::{ClientNet, UnixMs},
 };
 use tokio_rustls::rustls::{
@@ -32,6 +33,19 @@ use crate::clock::Now as _;
 /// Later than any certificate lasts: RFC 5280 ends with the year 9999.
 const END_OF_TIME: Duration = Duration::from_secs(253_402_300_800);
 
+/// Certificates that can be used and are not good at this time. They are no mistake of the configuration: everything else
+/// works.
+#[must_use]
+pub fn out_of_date(settings: &[StandInTls], now: UnixMs) -> Vec<Mistake> {
+    let mistake = |(index, setting): (usize, &StandInTls)| {
+        let Entry { file, lifetime, .. } = Entry::load(setting).ok()?;
+        let validity = lifetime.validity(now);
+        let reason = format!("{} {}", file.display(), lifetime.words(validity, &TimeZone::system()));
+        (!validity.is_good()).then(|| Mistake::plain(Key::from("standin.tls").at(index).to("certificate"), reason))
+    };
+    settings.iter().enumerate().filter_map(mistake).collect()
+}
+
 /// All of them, in the order of the configuration.
 pub(super) struct Certificates(Vec<Entry>);
 
@@ -46,12 +60,15 @@ struct Entry {
 }
 
 impl Certificates {
-    /// Reads the files. An error is the key below `standin`, and what is wrong.
-    pub(super) fn load(settings: &[StandInTls]) -> Result<Self, (String, String)> {
-        let entry = |(index, setting): (usize, &StandInTls)| {
-            Entry::load(setting).map_err(|(key, what)| (format!("tls[{index}].{key}"), what))
+    /// Reads the files.
+    pub(super) fn load(settings: &[StandInTls]) -> Result<Self, Vec<Mistake>> {
+        let mut mistakes = Mistakes::default();
+        let load = |(index, setting): (usize, &StandInTls)| {
+            let entry = Key::from("standin.tls").at(index);
+            mistakes.take(Entry::load(setting).map_err(|error| error.at(&entry)))
         };
-        settings.iter().enumerate().map(entry).collect::<Result<_, _>>().map(Self)
+        let entries = settings.iter().enumerate().filter_map(load).collect();
+        mistakes.or(Some(Self(entries)))
     }
 
     /// Each file, and when it is good.
@@ -89,24 +106,20 @@ impl Certificates {
 }
 
 impl Entry {
-    fn load(setting: &StandInTls) -> Result<Self, (&'static str, String)> {
+    fn load(setting: &StandInTls) -> Result<Self, CertificateFault> {
         let file = &setting.certificate;
-        let in_file = |what: String| ("certificate", what);
-        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(file)
-            .and_then(Iterator::collect)
-            .map_err(|error| in_file(unreadable(file, "certificate", &error)))?;
-        let Some(leaf) = chain.first().cloned() else {
-            return Err(in_file(unreadable(file, "certificate", &pem::Error::NoItemsFound)));
-        };
+        let no_chain = |error| unreadable(file, Pem::Certificate, error);
+        let chain: Vec<CertificateDer<'static>> =
+            CertificateDer::pem_file_iter(file).and_then(Iterator::collect).map_err(no_chain)?;
+        let leaf = chain.first().cloned().ok_or_else(|| no_chain(pem::Error::NoItemsFound))?;
         if let Some(what) = refused(&leaf) {
-            return Err(in_file(format!("{} {what}", file.display())));
+            return Err(CertificateFault::Refused { file: file.clone(), what });
         }
-        let in_key = |what: String| ("key", what);
-        let key = PrivateKeyDer::from_pem_file(&setting.key)
-            .map_err(|error| in_key(unreadable(&setting.key, "private key", &error)))?;
-        let shown = setting.key.display();
+        let shown = setting.key.clone();
+        let key =
+            PrivateKeyDer::from_pem_file(&setting.key).map_err(|error| unreadable(&setting.key, Pem::Key, error))?;
         if fs::metadata(&setting.key).is_ok_and(|metadata| metadata.mode() & 0o007 != 0) {
-            return Err(in_key(format!("{shown} can be read by everybody: chmod 640 {shown}")));
+            return Err(CertificateFault::Key(SecretError::Public(shown)));
         }
         let lifetime = Lifetime {
             begins: chain.iter().filter_map(begin).max().unwrap_or(UnixMs(0)),
@@ -115,7 +128,7 @@ impl Entry {
         let tls = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-            .map_err(|error| in_key(format!("{shown} does not go with {}: {error}", file.display())))?;
+            .map_err(|source| CertificateFault::Mismatch { key: shown, file: file.clone(), source })?;
         Ok(Self { servers: setting.servers.clone(), file: file.clone(), leaf, lifetime, tls: Arc::new(tls) })
     }
 
@@ -128,15 +141,64 @@ impl Entry {
     }
 }
 
-fn unreadable(file: &Path, kind: &str, error: &pem::Error) -> String {
+/// What a file is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pem {
+    Certificate,
+    Key,
+}
+
+impl Pem {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Certificate => "certificate",
+            Self::Key => "private key",
+        }
+    }
+}
+
+/// Why a certificate and its key cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum CertificateFault {
+    #[error("{} cannot be read: {source}", file.display())]
+    Unreadable { file: PathBuf, holds: Pem, source: io::Error },
+    #[error("{} holds no {}", file.display(), holds.word())]
+    Empty { file: PathBuf, holds: Pem },
+    #[error("{} is not PEM: {source}", file.display())]
+    NoPem { file: PathBuf, holds: Pem, source: pem::Error },
+    #[error("{} is not a certificate: {what}", file.display())]
+    Refused { file: PathBuf, what: String },
+    #[error(transparent)]
+    Key(SecretError),
+    #[error("{} does not go with {}: {source}", key.display(), file.display())]
+    Mismatch { key: PathBuf, file: PathBuf, source: rustls::Error },
+}
+
+impl CertificateFault {
+    /// The mistake that it is in this entry.
+    fn at(&self, entry: &Key) -> Mistake {
+        let of = |holds: &Pem| entry.to(if *holds == Pem::Key { "key" } else { "certificate" });
+        let reason = self.to_string();
+        match self {
+            Self::Empty { holds, .. } => {
+                Mistake::new(of(holds), reason, format!("write PEM (-----BEGIN {}-----)", holds.word().to_uppercase()))
+            }
+            Self::Unreadable { holds, .. } | Self::NoPem { holds, .. } => Mistake::plain(of(holds), reason),
+            Self::Refused { .. } => Mistake::plain(entry.to("certificate"), reason),
+            Self::Key(error) => error.at(entry.to("key")),
+            Self::Mismatch { .. } => Mistake::plain(entry.to("key"), reason),
+        }
+    }
+}
+
+fn unreadable(file: &Path, holds: Pem, error: pem::Error) -> CertificateFault {
+    let file = file.to_owned();
     match error {
-        pem::Error::Io(error) if error.kind() != io::ErrorKind::InvalidData => {
-            format!("{} cannot be read: {error}", file.display())
+        pem::Error::Io(source) if source.kind() != io::ErrorKind::InvalidData => {
+            CertificateFault::Unreadable { file, holds, source }
         }
-        pem::Error::NoItemsFound => {
-            format!("{} holds no {kind}: write PEM (-----BEGIN {}-----)", file.display(), kind.to_uppercase())
-        }
-        error => format!("{} is not PEM: {error}", file.display()),
+        pem::Error::NoItemsFound => CertificateFault::Empty { file, holds },
+        source => CertificateFault::NoPem { file, holds, source },
     }
 }
 
@@ -144,9 +206,9 @@ fn unreadable(file: &Path, kind: &str, error: &pem::Error) -> String {
 /// client's to judge. Without one, the check of everything else still comes first.
 fn refused(leaf: &CertificateDer<'_>) -> Option<String> {
     match judged(leaf, UnixTime::now()) {
-        Ok(CertificateError::BadEncoding) => Some("is not a certificate: its encoding is wrong".to_owned()),
+        Ok(CertificateError::BadEncoding) => Some("its encoding is wrong".to_owned()),
         Ok(_) => None,
-        Err(error) => Some(format!("is not a certificate: {error}")),
+        Err(error) => Some(error.to_string()),
     }
 }
 

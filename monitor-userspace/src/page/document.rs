@@ -3,11 +3,14 @@
 //! What stands in it are templates that are compiled in; they escape whatever they are given. The frame around them has gaps
 //! `{{name}}`, and an operator may replace it.
 
-use std::{fs, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use askama::Template;
 use jiff::tz::TimeZone;
-use monitor_core::domain::wall_clock::utc_and_local;
+use monitor_core::{config::Mistake, domain::wall_clock::utc_and_local};
 
 use super::{
     view::Failed,
@@ -26,6 +29,27 @@ const WAIT_REFRESH: u32 = 30;
 
 /// The frame around everything.
 pub(super) struct Document(String);
+
+/// Why an operator's frame cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DocumentError {
+    /// It cannot be read.
+    #[error("{} cannot be read: {source}", file.display())]
+    Unreadable { file: PathBuf, source: io::Error },
+    /// A gap is missing.
+    #[error("{} lacks {{{{{gap}}}}}", file.display())]
+    NoGap { file: PathBuf, gap: &'static str },
+}
+
+impl From<DocumentError> for Mistake {
+    fn from(error: DocumentError) -> Self {
+        let (key, reason) = ("standin.page_dir", error.to_string());
+        match error {
+            DocumentError::Unreadable { .. } => Self::plain(key, reason),
+            DocumentError::NoGap { .. } => Self::new(key, reason, "put it where that belongs"),
+        }
+    }
+}
 
 /// Where a page is and where it leads.
 pub(super) struct Place<'a> {
@@ -65,12 +89,15 @@ pub(super) enum Answered<'a> {
 
 impl Document {
     /// The operator's `page.html`, or the built-in one.
-    pub(super) fn load(folder: Option<&Path>) -> Result<Self, String> {
+    pub(super) fn load(folder: Option<&Path>) -> Result<Self, DocumentError> {
         let Some(folder) = folder else { return Ok(Self(BUILT_IN.to_owned())) };
         let file = folder.join("page.html");
-        let text = fs::read_to_string(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        let text = match fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(source) => return Err(DocumentError::Unreadable { file, source }),
+        };
         match GAPS.iter().find(|gap| !text.contains(&format!("{{{{{gap}}}}}"))) {
-            Some(gap) => Err(format!("{} lacks {{{{{gap}}}}}: put it where that belongs", file.display())),
+            Some(gap) => Err(DocumentError::NoGap { file, gap }),
             None => Ok(Self(text)),
         }
     }
@@ -232,7 +259,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("page.html"), BUILT_IN.replace("{{main}}", "")).unwrap();
         let error = Document::load(Some(dir.path())).err().unwrap();
-        assert!(error.contains("page.html lacks {{main}}"), "{error}");
+        assert!(error.to_string().contains("page.html lacks {{main}}"), "{error}");
         fs::write(dir.path().join("page.html"), BUILT_IN.replace("<main>", "<main><img alt=\"Our logo\">")).unwrap();
         let page = Document::load(Some(dir.path())).unwrap().message(words::of(Language::Ja), "x");
         assert!(page.contains("Our logo") && page.contains("lang=\"ja\""));

@@ -1,5 +1,7 @@
 //! What a client says about where it wanted to go, checked before it is sent back to it.
 
+use monitor_core::config::Mistake;
+
 /// A `Host` header that can stand in a URL: a name or an address, with or without a port.
 pub(super) fn host(text: &str) -> Option<&str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
@@ -16,13 +18,21 @@ pub(super) fn path(text: &str) -> &str {
     }
 }
 
-/// Scheme, host and port of a URL without a path, as `standin.own_url` is one.
-pub(super) fn origin(url: &str) -> Result<&str, String> {
-    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-    match rest.and_then(host) {
-        Some(_) => Ok(url),
-        None => Err(format!("`{url}` is not an address without a path: write http://gw.example.net:8480")),
+/// `standin.own_url` is no scheme, host and port without a path.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not an address without a path")]
+pub(super) struct NoOrigin(String);
+
+impl From<NoOrigin> for Mistake {
+    fn from(error: NoOrigin) -> Self {
+        Self::new("standin.own_url", error.to_string(), "write http://gw.example.net:8480")
     }
+}
+
+/// Whether the URL is scheme, host and port without a path, as `standin.own_url` is one.
+pub(super) fn origin(url: &str) -> Result<(), NoOrigin> {
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    rest.and_then(host).map(drop).ok_or_else(|| NoOrigin(url.to_owned()))
 }
 
 #[cfg(test)]

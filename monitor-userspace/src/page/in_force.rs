@@ -2,14 +2,14 @@
 
 use jiff::tz::TimeZone;
 use monitor_core::{
-    config::{Config, StandIn},
+    config::{Config, Mistake, Mistakes, StandIn},
     domain::Language,
 };
 
-use super::{certificates::Certificates, document::Document};
+use super::{certificates::Certificates, document::Document, host_header};
 
 /// See the module. Made anew, and then in force as a whole.
-pub(super) struct InForce {
+pub struct InForce {
     pub(super) settings: StandIn,
     /// The frame around everything.
     pub(super) document: Document,
@@ -21,20 +21,24 @@ pub(super) struct InForce {
 }
 
 impl InForce {
-    /// Reads the files that the configuration names. An error is the key below `standin`, and what is wrong.
-    pub(super) fn load(settings: &StandIn, language: Language, zone: TimeZone) -> Result<Self, (String, String)> {
-        Ok(Self {
-            document: Document::load(settings.page_dir.as_deref()).map_err(|what| ("page_dir".to_owned(), what))?,
-            certificates: Certificates::load(&settings.tls)?,
-            settings: settings.clone(),
-            language,
-            zone,
-        })
-    }
-
-    /// The same from a whole configuration and the system's time zone, with the whole key in the error.
-    pub(super) fn of(config: &Config) -> anyhow::Result<Self> {
-        Self::load(&config.standin, config.notify.language, TimeZone::system())
-            .map_err(|(key, what)| anyhow::anyhow!("standin.{key}: {what}"))
+    /// Reads the files that the configuration names.
+    ///
+    /// # Errors
+    /// Every mistake in what only the page understands.
+    pub fn load(config: &Config) -> Result<Self, Vec<Mistake>> {
+        let (mut mistakes, settings) = (Mistakes::default(), &config.standin);
+        mistakes.take(settings.own_url.as_deref().map_or(Ok(()), host_header::origin));
+        let document = mistakes.take(Document::load(settings.page_dir.as_deref()));
+        let certificates = mistakes.take_all(Certificates::load(&settings.tls));
+        let in_force = || {
+            Some(Self {
+                document: document?,
+                certificates: certificates?,
+                settings: settings.clone(),
+                language: config.notify.language,
+                zone: TimeZone::system(),
+            })
+        };
+        mistakes.or(in_force())
     }
 }

@@ -34,11 +34,10 @@ mod words;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
-use jiff::tz::TimeZone;
 use monitor_common::OtherPorts;
 use monitor_core::{
-    config::{Config, OtherPortsRule, StandIn},
-    domain::{ClientNet, Language, UnixMs},
+    config::{OtherPortsRule, StandIn},
+    domain::{ClientNet, UnixMs},
 };
 use monitor_store::{Store, StoreError};
 use tokio::{
@@ -49,17 +48,16 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::token::Links;
-use self::{
-    certificates::Certificates, expiry::Reminder, in_force::InForce, listeners::Listeners, routes::Context,
-    steering::Steering, token::Key,
-};
 pub use self::{
+    certificates::out_of_date,
     counters::Counters,
     expiry::{Lifetime, Validity},
+    in_force::InForce,
     limits::Limits,
     steering::remove as remove_steering,
     subscription::{Subscribed, Subscriptions},
 };
+use self::{expiry::Reminder, listeners::Listeners, routes::Context, steering::Steering, token::Key};
 use crate::{
     clock::Now as _,
     kernel::{StandInMaps, StandInTargets},
@@ -87,8 +85,10 @@ pub struct Surroundings {
     pub store: Store,
     /// To the core: the address book has changed, somebody waits.
     pub core: CoreHandle,
-    /// The configuration in force, after each reload.
-    pub config: watch::Receiver<Arc<Config>>,
+    /// What a reload replaces.
+    pub in_force: watch::Receiver<Arc<InForce>>,
+    /// Where the key of its links and forms is kept.
+    pub state_dir: PathBuf,
     /// How much one client may ask, here and elsewhere.
     pub limits: Arc<Limits>,
 }
@@ -96,8 +96,7 @@ pub struct Surroundings {
 /// The page, ready to run. Its routing rules go when it is dropped.
 pub struct Page {
     maps: StandInMaps,
-    in_force: watch::Sender<Arc<InForce>>,
-    config: watch::Receiver<Arc<Config>>,
+    in_force: watch::Receiver<Arc<InForce>>,
     counters: Arc<Counters>,
     standing: Option<Standing>,
 }
@@ -116,25 +115,13 @@ pub fn is_wanted(settings: &StandIn) -> bool {
     settings.enabled || settings.other_ports != OtherPortsRule::Silent
 }
 
-/// What is wrong with the settings that only the page understands.
-pub(crate) fn check(settings: &StandIn) -> Result<(), (String, String)> {
-    if let Some(url) = &settings.own_url {
-        host_header::origin(url).map_err(|what| ("standin.own_url".to_owned(), what))?;
-    }
-    InForce::load(settings, Language::default(), TimeZone::UTC)
-        .map(drop)
-        .map_err(|(key, what)| (format!("standin.{key}"), what))
-}
-
-/// The first certificate that is not good now: the key, and what is wrong. No mistake of the configuration: everything else
-/// works, so only `check` stumbles over it.
-pub(crate) fn bad_certificate(settings: &StandIn) -> Option<(String, String)> {
-    let certificates = Certificates::load(&settings.tls).ok()?;
-    let now = UnixMs::now();
-    let (index, (file, lifetime)) =
-        certificates.lifetimes().enumerate().find(|(_, (_, lifetime))| !lifetime.validity(now).is_good())?;
-    let key = format!("standin.tls[{index}].certificate");
-    Some((key, format!("{} {}", file.display(), lifetime.words(lifetime.validity(now), &TimeZone::system()))))
+/// What is shown of a page that is on.
+#[derive(Clone)]
+pub struct PageView {
+    /// What became of its clients.
+    pub counters: Arc<Counters>,
+    /// When its certificates are good.
+    pub certificates: CertificateLifetimes,
 }
 
 /// When the certificates in force are good.
@@ -152,12 +139,10 @@ impl CertificateLifetimes {
 impl Page {
     /// Listens and sets up the routing. Nothing is steered before [`Page::run`].
     pub async fn start(maps: StandInMaps, surroundings: Surroundings) -> Result<Self> {
-        let config = Arc::clone(&surroundings.config.borrow());
-        let settings = &config.standin;
-        let (in_force, in_force_now) = watch::channel(Arc::new(InForce::of(&config)?));
+        let in_force = surroundings.in_force;
+        let settings = in_force.borrow().settings.clone();
         let counters = Arc::<Counters>::default();
-        let mut page =
-            Self { maps, in_force, config: surroundings.config, counters: Arc::clone(&counters), standing: None };
+        let mut page = Self { maps, in_force: in_force.clone(), counters: Arc::clone(&counters), standing: None };
         if settings.enabled {
             server::raise_file_limit(settings.connections);
             let own = match settings.own_listen {
@@ -172,12 +157,12 @@ impl Page {
             let context = Context {
                 store: surroundings.store,
                 core: surroundings.core,
-                key: Arc::new(Key::load(&config.store.state_dir).context("the key of the stand-in page")?),
+                key: Arc::new(Key::load(&surroundings.state_dir).context("the key of the stand-in page")?),
                 view: view::View::new(),
-                in_force: in_force_now,
+                in_force,
                 limits: surroundings.limits,
                 counters,
-                own_url: settings.own_url.clone().map(Arc::from),
+                own_url: settings.own_url.map(Arc::from),
             };
             let steering = Steering::add().await.context("routing stand-in connections to this host")?;
             page.standing = Some(Standing { listeners, own, context, _steering: steering });
@@ -185,16 +170,13 @@ impl Page {
         Ok(page)
     }
 
-    /// What became of its clients.
+    /// What there is to show of it, if it is on and not only refuses other ports.
     #[must_use]
-    pub fn counters(&self) -> Arc<Counters> {
-        Arc::clone(&self.counters)
-    }
-
-    /// When its certificates are good.
-    #[must_use]
-    pub fn certificates(&self) -> CertificateLifetimes {
-        CertificateLifetimes(self.in_force.subscribe())
+    pub fn view(&self) -> Option<PageView> {
+        self.standing.as_ref().map(|_| PageView {
+            counters: Arc::clone(&self.counters),
+            certificates: CertificateLifetimes(self.in_force.clone()),
+        })
     }
 
     /// Serves until `cancel`; then lets open connections end, and removes the routing.
@@ -242,8 +224,7 @@ impl Page {
             }
             tokio::select! {
                 () = cancel.cancelled() => break,
-                Ok(()) = self.config.changed() => {
-                    self.reload();
+                Ok(()) = self.in_force.changed() => {
                     reminder = Reminder::default();
                     // At once, not when it is their turn.
                     (alive, on_record) = (Instant::now(), Instant::now());
@@ -268,16 +249,6 @@ impl Page {
         let other_ports = other_ports(in_force.settings.other_ports);
         self.maps.alive(StandInTargets { port_v4, port_v6, other_ports, tls: !servers.is_empty() })?;
         Ok(())
-    }
-
-    /// Takes over what a reload may change.
-    fn reload(&mut self) {
-        let config = Arc::clone(&self.config.borrow_and_update());
-        match InForce::of(&config) {
-            Ok(in_force) => drop(self.in_force.send_replace(Arc::new(in_force))),
-            // It was checked a moment ago: a file has gone since.
-            Err(error) => tracing::error!("the stand-in page keeps its old settings: {error:#}"),
-        }
     }
 }
 

@@ -8,35 +8,38 @@ pub mod answer;
 mod command;
 mod exchange;
 mod host;
+mod identity;
 mod path;
 mod report;
 pub mod watch;
 
 use std::{
-    fs,
     io::{self, Write as _},
     os::unix::net::UnixStream,
     sync::{Arc, mpsc},
     thread,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
-use monitor_core::{
-    config::{Application, Config},
-    domain::byte_order_mark::without_mark,
-    heartbeat::wire::Secret,
-};
+use monitor_core::config::{Application, Config, Standby, StandbyGroup};
 use monitor_store::Store;
 use nix::net::if_::if_nametoindex;
-use tokio::sync::{mpsc::unbounded_channel, oneshot};
+use tokio::sync::{
+    mpsc::{UnboundedSender, unbounded_channel},
+    oneshot,
+};
 use tokio_util::sync::CancellationToken;
 
-pub use self::report::{GroupMode, PathLine, PeerLine, PeersReport, WatchLine};
 use self::{
     command::{Command, Event},
     exchange::Exchange,
     path::Paths,
     watch::tell::Teller,
+};
+pub use self::{
+    identity::Identity,
+    report::{GroupMode, PathLine, PeerLine, PeersReport, WatchLine},
 };
 use crate::{
     health::HealthCheck,
@@ -106,52 +109,33 @@ impl Running {
     }
 }
 
-/// Starts exchanging heartbeats; `None` where no peer is configured. `letters` wakes the outbox.
-pub async fn start(config: &Config, store: &Store, letters: &Arc<tokio::sync::Notify>) -> Result<Option<Running>> {
+/// Starts exchanging heartbeats; `None` where there is nobody to exchange them with. `letters` wakes the outbox.
+pub async fn start(
+    config: &Config,
+    identity: Option<Identity>,
+    store: &Store,
+    letters: &Arc<tokio::sync::Notify>,
+) -> Result<Option<Running>> {
     if config.standby.is_none() {
         kernel::stop_sharing(&config.watch.pin_dir)?;
     }
-    let Some(secret) = config.heartbeat.secret_file.as_ref().filter(|_| !config.peer.is_empty()) else {
-        return Ok(None);
-    };
-    let text = fs::read_to_string(secret).with_context(|| format!("reading {}", secret.display()))?;
-    let secret = Secret::new(without_mark(&text).trim_end().as_bytes());
-    let own = config.heartbeat.own_name(&crate::host::name());
+    let Some(Identity { name, secret }) = identity else { return Ok(None) };
     let ways = config.peer.iter().flat_map(|peer| &peer.paths);
     let paths = Paths::open(config.heartbeat.listen, ways).with_context(|| {
         format!("cannot listen on {}: check heartbeat.listen and the paths", config.heartbeat.listen)
     })?;
     let checking = CancellationToken::new();
-    let health_check = |application: &Option<Application>, period| match application {
-        Some(application) => HealthCheck::of(application, period, checking.clone()),
-        None => HealthCheck::always(),
-    };
     let (events, happened) = unbounded_channel();
     let sharing = match &config.standby {
         None => None,
-        Some(standby) => {
-            let addresses: Vec<_> = standby.group.iter().flat_map(|group| group.addresses.clone()).collect();
-            let open = || {
-                let mac = interface::mac(&standby.interface)?;
-                Ok::<_, io::Error>((Announcer::open(if_nametoindex(standby.interface.as_str())?, mac)?, mac))
-            };
-            let (announcer, mac) = open().with_context(|| format!("standby.interface: {}", standby.interface))?;
-            let gate = Gate::start(&config.watch.pin_dir, &standby.interface, mac, &addresses).await?;
-            let expected = config.peer.iter().filter(|peer| peer.standby).count();
-            let period = standby.gone_after();
-            let health_check = |group: &monitor_core::config::StandbyGroup| health_check(&group.application, period);
-            let events = events.clone();
-            // The receiver goes only with the daemon.
-            let changed = move |change| drop(events.send(Event::Mode(change)));
-            Some(Sharing::new(standby, &own, expected, gate, (announcer, mac), Box::new(changed), health_check))
-        }
+        Some(standby) => Some(share(config, standby, &name, events.clone(), &checking).await?),
     };
     let (commands, queue) = mpsc::channel();
     let (wake, woken) = UnixStream::pair()?;
     wake.set_nonblocking(true)?;
     woken.set_nonblocking(true)?;
     let exchange = Exchange::new(
-        own,
+        name,
         secret,
         paths,
         &config.peer,
@@ -159,7 +143,7 @@ pub async fn start(config: &Config, store: &Store, letters: &Arc<tokio::sync::No
         sharing,
         (queue, woken),
         events,
-        |peer| health_check(&peer.application, peer.running_every),
+        |peer| health_check(&peer.application, peer.running_every, &checking),
     )
     .context("the status files of peers")?;
     let peers = Peers { commands, wake: Arc::new(wake) };
@@ -172,6 +156,36 @@ pub async fn start(config: &Config, store: &Store, letters: &Arc<tokio::sync::No
         let _ = end.send(exchange.run());
     })?;
     Ok(Some(Running { peers, ended, teller, checking }))
+}
+
+/// Opens what shared addresses need of the interface and the kernel.
+async fn share(
+    config: &Config,
+    standby: &Standby,
+    own: &str,
+    events: UnboundedSender<Event>,
+    checking: &CancellationToken,
+) -> Result<Sharing> {
+    let addresses: Vec<_> = standby.group.iter().flat_map(|group| group.addresses.clone()).collect();
+    let open = || {
+        let mac = interface::mac(&standby.interface)?;
+        Ok::<_, io::Error>((Announcer::open(if_nametoindex(standby.interface.as_str())?, mac)?, mac))
+    };
+    let (announcer, mac) = open().with_context(|| format!("standby.interface: {}", standby.interface))?;
+    let gate = Gate::start(&config.watch.pin_dir, &standby.interface, mac, &addresses).await?;
+    let expected = config.peer.iter().filter(|peer| peer.standby).count();
+    let health_check = |group: &StandbyGroup| health_check(&group.application, standby.gone_after(), checking);
+    // The receiver goes only with the daemon.
+    let changed = move |change| drop(events.send(Event::Mode(change)));
+    Ok(Sharing::new(standby, own, expected, gate, (announcer, mac), Box::new(changed), health_check))
+}
+
+/// Looks at the application once a period, until `checking` ends.
+fn health_check(application: &Option<Application>, period: Duration, checking: &CancellationToken) -> HealthCheck {
+    match application {
+        Some(application) => HealthCheck::of(application, period, checking.clone()),
+        None => HealthCheck::always(),
+    }
 }
 
 /// A beat that is late looks like a failure: the thread goes before others as far as the system allows.

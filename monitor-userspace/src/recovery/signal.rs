@@ -2,7 +2,12 @@
 //!
 //! Plain HTTP: meant for loopback or a management network. Whoever can read the traffic there can signal too.
 
-use std::{fs, io, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
@@ -11,17 +16,18 @@ use axum::{
     routing::post,
 };
 use monitor_core::{
-    domain::{UnixMs, byte_order_mark::without_mark},
+    config::SecretError,
+    domain::{Service, UnixMs},
     outage::{self, Observation},
 };
+use serde::{Deserialize, Serialize};
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    clock::Now as _,
-    control::{SignalRequest, Target},
-    port::CoreHandle,
-};
+use crate::{clock::Now as _, port::CoreHandle, secret};
+
+/// Fewest characters of the secret.
+const SHORTEST_SECRET: usize = 16;
 
 /// A signal is a line of JSON.
 const LONGEST_BODY: usize = 4096;
@@ -29,30 +35,60 @@ const LONGEST_BODY: usize = 4096;
 /// A signal that is not committed by then is answered as not taken.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Why signals cannot be received.
+/// What a signal speaks of: one of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// A host with all its services.
+    Server(IpAddr),
+    /// One service.
+    Service(Service),
+}
+
+/// `ringback signal` (F-13).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignalRequest {
+    /// What is back.
+    #[serde(flatten)]
+    pub target: Target,
+}
+
+impl From<Target> for outage::Target {
+    fn from(target: Target) -> Self {
+        match target {
+            Target::Server(host) => Self::Host(host),
+            Target::Service(service) => Self::Service(service),
+        }
+    }
+}
+
+/// Signals cannot be received: the address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
-pub enum SignalError {
-    /// The address cannot be listened on.
-    #[error("cannot receive signals on {addr}: {source}; check recovery.signal_listen")]
-    Listen {
-        /// Where.
-        addr: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
-    /// The secret cannot be read.
-    #[error("the secret of signals in {path} cannot be read: {source}")]
-    Secret {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+#[error("cannot receive signals on {addr}: {source}; check recovery.signal_listen")]
+pub struct SignalError {
+    /// Where.
+    pub addr: SocketAddr,
+    /// Why.
+    pub source: io::Error,
+}
+
+/// What authenticates signals: whoever knows it may signal.
+#[derive(Clone)]
+pub struct SignalSecret(String);
+
+impl SignalSecret {
+    /// The file's text but for white space at its end.
+    ///
+    /// # Errors
+    /// Why the file cannot be used.
+    pub fn load(file: &Path) -> Result<Self, SecretError> {
+        Ok(Self(secret::read(file, SHORTEST_SECRET)?.trim_end().to_owned()))
+    }
 }
 
 #[derive(Clone)]
 struct Context {
-    secret: String,
+    secret: SignalSecret,
     core: CoreHandle,
 }
 
@@ -63,11 +99,10 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Listens on `addr`; the secret is the first line of the file at `secret`.
-    pub async fn bind(addr: SocketAddr, secret: PathBuf, core: CoreHandle) -> Result<Self, SignalError> {
-        let text = fs::read_to_string(&secret).map_err(|source| SignalError::Secret { path: secret, source })?;
-        let listener = TcpListener::bind(addr).await.map_err(|source| SignalError::Listen { addr, source })?;
-        Ok(Self { listener, context: Context { secret: without_mark(&text).trim_end().to_owned(), core } })
+    /// Listens on `addr`.
+    pub async fn bind(addr: SocketAddr, secret: SignalSecret, core: CoreHandle) -> Result<Self, SignalError> {
+        let listener = TcpListener::bind(addr).await.map_err(|source| SignalError { addr, source })?;
+        Ok(Self { listener, context: Context { secret, core } })
     }
 
     /// Where it listens.
@@ -91,18 +126,14 @@ async fn recovered(
     body: String,
 ) -> Result<StatusCode, (StatusCode, String)> {
     let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    if !given.is_some_and(|given| same(given.as_bytes(), context.secret.as_bytes())) {
+    if !given.is_some_and(|given| same(given.as_bytes(), context.secret.0.as_bytes())) {
         return Err((StatusCode::UNAUTHORIZED, "wrong or missing secret".to_owned()));
     }
     let Json(request) = Json::<SignalRequest>::from_bytes(body.as_bytes()).map_err(|error| {
         let form = r#"write {"server":"192.0.2.7"} or {"service":"192.0.2.7:443"}"#;
         (StatusCode::BAD_REQUEST, format!("{}: {form}", error.body_text()))
     })?;
-    let target = match request.target {
-        Target::Server(host) => outage::Target::Host(host),
-        Target::Service(service) => outage::Target::Service(service),
-    };
-    let signal = Observation::Signal { target, at: UnixMs::now() };
+    let signal = Observation::Signal { target: request.target.into(), at: UnixMs::now() };
     match timeout(LIMIT, context.core.observed(signal)).await {
         Ok(Ok(())) => Ok(StatusCode::ACCEPTED),
         _ => Err((StatusCode::SERVICE_UNAVAILABLE, "not committed; send it again".to_owned())),

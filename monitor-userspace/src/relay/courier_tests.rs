@@ -65,7 +65,7 @@ impl Server {
             largest,
             ..Mailbox::default()
         };
-        Courier::new(Pop3::new(&settings).unwrap().unwrap())
+        Courier::new(Pop3::load(&settings).unwrap().unwrap())
     }
 
     fn left(&self) -> Vec<String> {

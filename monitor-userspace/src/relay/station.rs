@@ -2,13 +2,13 @@
 //!
 //! Both refuse the same way: the mail is kept aside, the refusal is in the store and in the log, and nobody is mailed.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 use monitor_core::{
-    config::GatewaySetting,
+    config::{GatewaySetting, Key, Mistake, Mistakes},
     domain::UnixMs,
-    relay::{KeyError, Keyring, LIST_FILE, List, RECEIPT_FILE, Refusal, Relays},
+    relay::{Keyring, LIST_FILE, List, RECEIPT_FILE, Refusal, Relays},
 };
 use monitor_store::{ReceiptOrder, RefusedMail, Store, StoreError, Taken, TakenList};
 use tokio::sync::Notify;
@@ -18,7 +18,7 @@ use super::{
     counters::{Count, Counters},
     courier::{Fetched, Reader, Verdict},
 };
-use crate::clock::Now as _;
+use crate::{clock::Now as _, secret};
 
 /// A gateway whose lists are taken.
 #[derive(Clone, Debug)]
@@ -32,17 +32,20 @@ impl GatewayKeys {
     /// Reads the keys of every `[[gateway]]`.
     ///
     /// # Errors
-    /// The index of the entry that cannot be used, and why.
-    pub fn load(settings: &[GatewaySetting]) -> Result<Vec<Self>, (usize, KeyError)> {
+    /// Everything by which the entries cannot be used.
+    pub fn load(settings: &[GatewaySetting]) -> Result<Vec<Self>, Vec<Mistake>> {
+        let mut mistakes = Mistakes::default();
         let load = |(index, setting): (usize, &GatewaySetting)| {
-            Ok(Self {
-                keyring: Keyring::load(&setting.name, &setting.keys, &|path| fs::read_to_string(path))
-                    .map_err(|error| (index, error))?,
+            let table = Key::from("gateway").at(index);
+            let keyring = Keyring::of_table(&table, &setting.name, &setting.keys, &secret::read);
+            Some(Self {
+                keyring: mistakes.take_all(keyring)?,
                 receipts: setting.receipts.clone(),
                 servers: setting.servers.clone(),
             })
         };
-        settings.iter().enumerate().map(load).collect()
+        let gateways = settings.iter().enumerate().filter_map(load).collect();
+        mistakes.or(Some(gateways))
     }
 
     fn verify(&self, bytes: &[u8], now: UnixMs) -> Result<List, Refusal> {

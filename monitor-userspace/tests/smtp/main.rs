@@ -13,18 +13,21 @@ mod worker;
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use memory_outbox::MemoryOutbox;
 use monitor_core::{
     config,
     domain::{Language, OutageId, UnixMs},
     mail::{Letter, sample},
 };
-use opensmtpd::OpenSmtpd;
-use peer::SmtpSink;
-use ringback::notify::{Delivery, OutboxWorker};
-use scripted_server::{Encryption, ScriptedServer};
+use ringback::notify::{Delivery, Mail, OutboxWorker};
 use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
+
+use self::{
+    memory_outbox::MemoryOutbox,
+    opensmtpd::OpenSmtpd,
+    peer::SmtpSink,
+    scripted_server::{Encryption, ScriptedServer},
+};
 
 /// Settings with short pauses and no names from the system's DNS.
 fn settings(server: SocketAddr) -> config::Notify {
@@ -52,7 +55,7 @@ struct Post {
 
 impl Post {
     fn start(settings: &config::Notify, letters: impl IntoIterator<Item = Letter>) -> Self {
-        let delivery = Delivery::new(settings, Path::new("/nonexistent")).unwrap();
+        let delivery = Delivery::of_mails(Mail::load(settings, Path::new("/nonexistent")).unwrap());
         Self::with(delivery, letters)
     }
 
@@ -126,11 +129,11 @@ async fn a_real_mail_server_delivers_one_mail_to_each_mailbox() {
 #[tokio::test]
 async fn a_test_mail_says_what_it_is() {
     let server = ScriptedServer::start(Encryption::Never, []).await;
-    let delivery = Delivery::new(&settings(server.addr), Path::new("/nonexistent")).unwrap();
+    let delivery = Delivery::of_mails(Mail::load(&settings(server.addr), Path::new("/nonexistent")).unwrap());
     let letter = sample::test_mail("me@example.net".to_owned(), None, UnixMs(1_800_000_000_000));
     delivery.deliver_now(&letter).await.unwrap();
     assert!(server.taken()[0].data.contains("Subject: ringback-test-mail.invalid (192.0.2.7)"));
-    let nowhere = Delivery::new(&settings(peer::free_port()), Path::new("/nonexistent")).unwrap();
+    let nowhere = Delivery::of_mails(Mail::load(&settings(peer::free_port()), Path::new("/nonexistent")).unwrap());
     let error = nowhere.deliver_now(&letter).await.unwrap_err().to_string();
     assert!(error.contains("cannot connect"), "{error}");
 }
@@ -158,7 +161,7 @@ async fn without_a_mail_server_mails_are_files() {
     let settings = config::Notify { smtp: None, ..settings(([127, 0, 0, 1], 1).into()) };
     let services = vec![sample::service(17, 443), sample::service(18, 80), sample::service(19, 22)];
     let letters = [sample::letter(1), sample::letter_about(2, Some(Language::Ja), services)];
-    let post = Post::with(Delivery::new(&settings, state.path()).unwrap(), letters);
+    let post = Post::with(Delivery::of_mails(Mail::load(&settings, state.path()).unwrap()), letters);
     post.finished().await;
     post.stop().await;
     let files: Vec<_> = std::fs::read_dir(state.path().join("mail/new")).unwrap().map(|f| f.unwrap().path()).collect();

@@ -7,7 +7,7 @@ use monitor_core::{
     domain::{Language, UnixMs},
     mail::{Letter, sample},
 };
-use ringback::notify::Delivery;
+use ringback::notify::{Delivery, Mail};
 
 use super::{
     FINISH, Post,
@@ -111,7 +111,8 @@ async fn a_letter_whose_lease_is_lost_is_not_begun_and_sent_once_when_it_is_ours
     let addr = peer::free_port();
     let sink = SmtpSink::start(addr, &[]);
     // One goes at once, the others are held back for longer than the lease.
-    let delivery = Delivery::new(&config::Notify { rate: 1, ..settings(addr) }, Path::new("/nonexistent")).unwrap();
+    let slow = config::Notify { rate: 1, ..settings(addr) };
+    let delivery = Delivery::of_mails(Mail::load(&slow, Path::new("/nonexistent")).unwrap());
     let outbox = MemoryOutbox::with((1..=3).map(sample::letter));
     outbox.share(Duration::from_millis(900));
     let post = Post::of(delivery, outbox);

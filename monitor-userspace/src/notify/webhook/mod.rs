@@ -6,12 +6,12 @@
 mod post;
 mod secret;
 
-use std::{collections::HashMap, fmt, fs, io, net::IpAddr, path::PathBuf, sync::Arc};
+use std::{collections::HashMap, fmt, net::IpAddr, path::PathBuf, sync::Arc};
 
 use hyper::Uri;
 use monitor_core::{
-    config::WebhookSetting,
-    domain::{UnixMs, byte_order_mark::without_mark},
+    config::{Key, Mistake, Mistakes, SecretError, WebhookSetting},
+    domain::UnixMs,
     mail::{Attempt, Content, Letter},
 };
 use tokio_rustls::rustls::{ClientConfig, pki_types::ServerName};
@@ -19,37 +19,23 @@ use tokio_rustls::rustls::{ClientConfig, pki_types::ServerName};
 use self::secret::Secrets;
 use crate::tls::{self, TlsError};
 
-/// What stands before the name in `notice.to`.
-const PREFIX: &str = "webhook:";
-
-/// The webhook that this recipient names; `None`: it is a mail address.
-#[must_use]
-pub fn name_of(recipient: &str) -> Option<&str> {
-    recipient.strip_prefix(PREFIX)
-}
-
-/// A webhook that nothing can be posted to: the key below `[[webhook]]`, and what is wrong.
+/// Why nothing can be posted to a webhook.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
     /// Not a name.
-    #[error("name `{0}`: write letters, digits, `-` and `_`")]
+    #[error("`{0}` is not a name")]
     Name(String),
     /// There is one of this name.
-    #[error("name `{0}` is there already: keep one")]
+    #[error("`{0}` is there already")]
     Twice(String),
     /// Not a URL.
-    #[error("url {0}; write https://host/path, or http://127.0.0.1/path for this machine itself")]
+    #[error("{0}")]
     Url(&'static str),
-    /// A file cannot be used.
-    #[error("secret_file {path} cannot be read: {source}", path = path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// The file with the secret cannot be used.
+    #[error(transparent)]
+    File(SecretError),
     /// It holds no secret.
-    #[error("secret_file {path}: {what}; make one by: echo whsec_$(openssl rand -base64 32)", path = path.display())]
+    #[error("{}: {what}", path.display())]
     Secret {
         /// The file.
         path: PathBuf,
@@ -57,19 +43,35 @@ pub enum WebhookError {
         what: &'static str,
     },
     /// Certificates cannot be used.
-    #[error("ca_file {path} {source}", path = path.display())]
+    #[error("{} {source}", path.display())]
     Certificates {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: TlsProblem,
+        source: TlsError,
     },
 }
 
-/// Why TLS cannot be set up.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct TlsProblem(#[from] TlsError);
+impl WebhookError {
+    /// The mistake that it is in this entry.
+    fn at(&self, entry: &Key) -> Mistake {
+        let reason = self.to_string();
+        match self {
+            Self::Name(_) => Mistake::new(entry.to("name"), reason, "write letters, digits, `-` and `_`"),
+            Self::Twice(_) => Mistake::new(entry.to("name"), reason, "keep one"),
+            Self::Url(_) => {
+                let remedy = "write https://host/path, or http://127.0.0.1/path for this machine itself";
+                Mistake::new(entry.to("url"), reason, remedy)
+            }
+            Self::File(error) => error.at(entry.to("secret_file")),
+            Self::Secret { .. } => {
+                let remedy = "make one by: echo whsec_$(openssl rand -base64 32)";
+                Mistake::new(entry.to("secret_file"), reason, remedy)
+            }
+            Self::Certificates { source, .. } => source.at(entry.to("ca_file"), reason),
+        }
+    }
+}
 
 /// Every `[[webhook]]`, by name.
 #[derive(Clone, Debug, Default)]
@@ -77,6 +79,14 @@ pub struct Webhooks(Arc<HashMap<String, Webhook>>);
 
 /// One of them.
 struct Webhook {
+    url: Url,
+    secrets: Secrets,
+    tls: Arc<ClientConfig>,
+}
+
+/// Where one is.
+#[derive(Debug)]
+struct Url {
     /// Whether it is `https`.
     encrypted: bool,
     /// Host name or address, without brackets.
@@ -86,14 +96,12 @@ struct Webhook {
     authority: String,
     path: String,
     name: ServerName<'static>,
-    secrets: Secrets,
-    tls: Arc<ClientConfig>,
 }
 
 /// Without the path, which may be a secret itself.
 impl fmt::Debug for Webhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.authority)
+        f.write_str(&self.url.authority)
     }
 }
 
@@ -101,16 +109,28 @@ impl Webhooks {
     /// Reads secrets and certificates; connects to nothing.
     ///
     /// # Errors
-    /// The index of the first entry that cannot be used, and why.
-    pub fn load(settings: &[WebhookSetting]) -> Result<Self, (usize, WebhookError)> {
-        let mut webhooks = HashMap::new();
+    /// Everything by which the entries cannot be used.
+    pub fn load(settings: &[WebhookSetting]) -> Result<Self, Vec<Mistake>> {
+        let (mut mistakes, mut webhooks) = (Mistakes::default(), HashMap::new());
         for (index, setting) in settings.iter().enumerate() {
-            let webhook = Webhook::new(setting).map_err(|error| (index, error))?;
-            if webhooks.insert(setting.name.clone(), webhook).is_some() {
-                return Err((index, WebhookError::Twice(setting.name.clone())));
+            let entry = Key::from("webhook").at(index);
+            let name = setting.name.clone();
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+            if name.is_empty() || !name.chars().all(is_plain) {
+                mistakes.add(WebhookError::Name(name.clone()).at(&entry));
+            } else if settings[..index].iter().any(|other| other.name == name) {
+                mistakes.add(WebhookError::Twice(name.clone()).at(&entry));
             }
+            let webhook = mistakes.take_all(Webhook::load(setting, &entry));
+            webhooks.extend(webhook.map(|webhook| (name, webhook)));
         }
-        Ok(Self(Arc::new(webhooks)))
+        mistakes.or(Some(Self(Arc::new(webhooks))))
+    }
+
+    /// Whether there is one of this name.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 
     /// One try to post this letter.
@@ -127,43 +147,48 @@ impl Webhooks {
 }
 
 impl Webhook {
-    fn new(setting: &WebhookSetting) -> Result<Self, WebhookError> {
-        let is_name = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-        if setting.name.is_empty() || !setting.name.chars().all(is_name) {
-            return Err(WebhookError::Name(setting.name.clone()));
-        }
-        let uri: Uri = setting.url.parse().map_err(|_| WebhookError::Url("is not a URL"))?;
+    fn load(setting: &WebhookSetting, entry: &Key) -> Result<Self, Vec<Mistake>> {
+        let mut mistakes = Mistakes::default();
+        let url = mistakes.take(Url::parse(&setting.url).map_err(|what| WebhookError::Url(what).at(entry)));
+        let secrets = mistakes.take(secrets(setting).map_err(|error| error.at(entry)));
+        let tls = tls::client(setting.ca_file.as_deref()).map_err(|source| {
+            WebhookError::Certificates { path: setting.ca_file.clone().unwrap_or_default(), source }.at(entry)
+        });
+        let tls = mistakes.take(tls);
+        let webhook = || Some(Self { url: url?, secrets: secrets?, tls: tls? });
+        mistakes.or(webhook())
+    }
+}
+
+fn secrets(setting: &WebhookSetting) -> Result<Secrets, WebhookError> {
+    let text = crate::secret::read(&setting.secret_file, 0).map_err(WebhookError::File)?;
+    Secrets::parse(&text).map_err(|what| WebhookError::Secret { path: setting.secret_file.clone(), what })
+}
+
+impl Url {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        let uri: Uri = text.parse().map_err(|_| "is not a URL")?;
         let encrypted = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,
-            _ => return Err(WebhookError::Url("is not one of https")),
+            _ => return Err("is not one of https"),
         };
-        let authority = uri.authority().ok_or(WebhookError::Url("has no host"))?;
+        let authority = uri.authority().ok_or("has no host")?;
         if authority.as_str().contains('@') {
-            return Err(WebhookError::Url("has a user or a password, which the signature replaces"));
+            return Err("has a user or a password, which the signature replaces");
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
         let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|addr| addr.is_loopback());
         if !encrypted && !is_here {
-            return Err(WebhookError::Url("is not encrypted"));
+            return Err("is not encrypted");
         }
-        let path = setting.secret_file.clone();
-        let text = fs::read_to_string(&path).map_err(|source| WebhookError::Unreadable { path, source })?;
-        let secrets = Secrets::parse(without_mark(&text))
-            .map_err(|what| WebhookError::Secret { path: setting.secret_file.clone(), what })?;
-        let tls = tls::client(setting.ca_file.as_deref()).map_err(|error| WebhookError::Certificates {
-            path: setting.ca_file.clone().unwrap_or_default(),
-            source: error.into(),
-        })?;
         Ok(Self {
             encrypted,
             host: host.to_owned(),
             port: authority.port_u16().unwrap_or(if encrypted { 443 } else { 80 }),
             authority: authority.to_string(),
             path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
-            name: ServerName::try_from(host.to_owned()).map_err(|_| WebhookError::Url("has no host name"))?,
-            secrets,
-            tls,
+            name: ServerName::try_from(host.to_owned()).map_err(|_| "has no host name")?,
         })
     }
 }
@@ -171,6 +196,8 @@ impl Webhook {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -183,28 +210,32 @@ mod tests {
             secret_file: file.path().to_owned(),
             ca_file: None,
         };
-        let error = |settings: &[WebhookSetting]| Webhooks::load(settings).unwrap_err().1.to_string();
+        let error = |settings: &[WebhookSetting]| {
+            let mistakes = Webhooks::load(settings).unwrap_err();
+            assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+            mistakes[0].to_string()
+        };
         for (url, authority, port, path) in [
             ("https://pager.example.net/in?a=b", "pager.example.net", 443, "/in?a=b"),
             ("https://pager.example.net:8443", "pager.example.net:8443", 8443, "/"),
             ("https://[2001:db8::1]:8443/x", "[2001:db8::1]:8443", 8443, "/x"),
             ("http://127.0.0.1:9000/x", "127.0.0.1:9000", 9000, "/x"),
         ] {
-            let hook = Webhook::new(&setting("pager", url)).unwrap();
+            let hook = Url::parse(url).unwrap();
             assert_eq!((hook.authority.as_str(), hook.port, hook.path.as_str()), (authority, port, path), "{url}");
         }
         for (name, url, expected) in [
-            ("a b", "https://x", "name `a b`: write letters"),
-            ("a", "http://pager.example.net/", "url is not encrypted; write https://host/path"),
-            ("a", "ftp://x", "url is not one of https"),
-            ("a", "https://me:pw@x", "url has a user or a password"),
-            ("a", "nothing at all", "url is not a URL"),
+            ("a b", "https://x", "webhook[0].name: `a b` is not a name: write letters"),
+            ("a", "http://pager.example.net/", "webhook[0].url: is not encrypted: write https://host/path"),
+            ("a", "ftp://x", "webhook[0].url: is not one of https"),
+            ("a", "https://me:pw@x", "webhook[0].url: has a user or a password"),
+            ("a", "nothing at all", "webhook[0].url: is not a URL"),
         ] {
             assert!(error(&[setting(name, url)]).starts_with(expected), "{}", error(&[setting(name, url)]));
         }
         assert!(error(&[setting("a", "https://x"), setting("a", "https://y")]).contains("is there already"));
         let absent = WebhookSetting { secret_file: "/absent".into(), ..setting("a", "https://x") };
-        assert!(error(&[absent]).starts_with("secret_file /absent cannot be read"));
+        assert!(error(&[absent]).starts_with("webhook[0].secret_file: /absent cannot be read"));
         let short = WebhookSetting { ca_file: Some(file.path().to_owned()), ..setting("a", "https://x") };
         assert!(error(&[short]).contains("holds no certificate"));
         fs::write(file.path(), "secret").unwrap();

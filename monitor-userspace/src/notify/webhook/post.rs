@@ -62,9 +62,9 @@ pub(super) async fn post(webhook: &Webhook, key: &str, body: &str, now: UnixMs) 
 
 async fn send(webhook: &Webhook, key: &str, body: &str, now: UnixMs) -> Result<StatusCode, PostError> {
     let (stream, peer) = connect(webhook).await?;
-    if webhook.encrypted {
+    if webhook.url.encrypted {
         let connector = TlsConnector::from(std::sync::Arc::clone(&webhook.tls));
-        let stream = connector.connect(webhook.name.clone(), stream).await.map_err(PostError::Tls)?;
+        let stream = connector.connect(webhook.url.name.clone(), stream).await.map_err(PostError::Tls)?;
         exchange(stream, webhook, key, body, now).await
     } else if peer.ip().to_canonical().is_loopback() {
         exchange(stream, webhook, key, body, now).await
@@ -75,7 +75,7 @@ async fn send(webhook: &Webhook, key: &str, body: &str, now: UnixMs) -> Result<S
 
 async fn connect(webhook: &Webhook) -> Result<(TcpStream, SocketAddr), PostError> {
     let mut failed = PostError::NoAddress;
-    for addr in lookup_host((webhook.host.as_str(), webhook.port)).await.map_err(PostError::Lookup)? {
+    for addr in lookup_host((webhook.url.host.as_str(), webhook.url.port)).await.map_err(PostError::Lookup)? {
         match timeout(CONNECT, TcpStream::connect(addr)).await {
             Ok(Ok(stream)) => return Ok((stream, addr)),
             Ok(Err(error)) => failed = PostError::Connect(addr, error),
@@ -95,8 +95,8 @@ async fn exchange(
     // The same at every try, so that a receiver that sees it twice knows; without dots, which part what is signed.
     let id = key.replace('.', "-");
     let seconds = now.0.div_euclid(1000);
-    let request = Request::post(webhook.path.as_str())
-        .header(HOST, &webhook.authority)
+    let request = Request::post(webhook.url.path.as_str())
+        .header(HOST, &webhook.url.authority)
         .header(USER_AGENT, concat!("ringback/", env!("CARGO_PKG_VERSION")))
         .header(CONTENT_TYPE, "application/json")
         .header("webhook-id", &id)

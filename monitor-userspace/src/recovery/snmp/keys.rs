@@ -1,18 +1,21 @@
 //! SNMPv3's cryptography, by a library: digests and encryption with the keys of a user's pass phrases.
 
-use std::{fs, ops::Range, path::Path, sync::Arc};
+use std::{ops::Range, path::PathBuf, sync::Arc};
 
 use async_snmp::{
     AuthProtocol, MasterKeys, PrivProtocol,
     v3::{LocalizedKey, PrivKey, SaltCounter, auth},
 };
 use monitor_core::{
-    config::{SnmpAuth, SnmpPrivacy, SnmpUser},
-    domain::byte_order_mark::without_mark,
+    config::{Key, Mistake, Mistakes, SnmpAuth, SnmpPrivacy, SnmpUser},
     snmp::usm::{Encrypted, EngineKeys, User, UserKeys, engine_id},
 };
 
-use super::SnmpError;
+use super::UserError;
+use crate::secret;
+
+/// RFC 3414 section 11.2: shorter pass phrases are refused.
+const SHORTEST_PASS_PHRASE: usize = 8;
 
 /// A user's keys, of no engine yet.
 struct Master {
@@ -62,36 +65,43 @@ impl EngineKeys for Localized {
 }
 
 /// Reads the pass phrases of every user and derives the keys, which takes some milliseconds for each.
-pub(super) fn load(settings: &[SnmpUser]) -> Result<Vec<User>, SnmpError> {
-    let salts = Arc::new(SaltCounter::new().map_err(|error| SnmpError::Random(error.to_string()))?);
-    settings.iter().map(|user| load_one(user, &salts)).collect()
+pub(super) fn load(settings: &[SnmpUser]) -> Result<Vec<User>, Vec<Mistake>> {
+    let mut mistakes = Mistakes::default();
+    let list = Key::from("recovery.snmp_user");
+    if settings.is_empty() {
+        return Ok(Vec::new());
+    }
+    let salts = SaltCounter::new().map_err(|error| UserError::Random(error.to_string()).at(&list));
+    let Some(salts) = mistakes.take(salts).map(Arc::new) else { return mistakes.or(None) };
+    let load = |(index, user)| mistakes.take_all(load_one(user, &salts, &list.at(index)));
+    let users = settings.iter().enumerate().filter_map(load).collect();
+    mistakes.or(Some(users))
 }
 
-fn load_one(user: &SnmpUser, salts: &Arc<SaltCounter>) -> Result<User, SnmpError> {
-    let unusable = |why: String| SnmpError::User { name: user.name.clone(), why };
-    let engine = match &user.engine_id {
-        Some(text) => Some(engine_id(text).ok_or_else(|| unusable(format!("`{text}` is not an engine id")))?),
-        None => None,
+fn load_one(setting: &SnmpUser, salts: &Arc<SaltCounter>, entry: &Key) -> Result<User, Vec<Mistake>> {
+    let mut mistakes = Mistakes::default();
+    let engine = setting.engine_id.as_ref().and_then(|text| {
+        let engine = engine_id(text).ok_or_else(|| UserError::Engine(text.clone()).at(entry));
+        mistakes.take(engine)
+    });
+    let mut phrase = |key: &str, file: &Option<PathBuf>| {
+        let read = secret::read(file.as_ref()?, SHORTEST_PASS_PHRASE).map_err(|error| error.at(entry.to(key)));
+        Some(mistakes.take(read)?.trim_end().as_bytes().to_vec())
     };
-    let keys = match (authentication(user.auth), &user.auth_secret_file) {
-        (Some(protocol), Some(file)) => {
-            let mut keys = MasterKeys::new(protocol, &secret(file).map_err(unusable)?)
-                .map_err(|error| unusable(error.to_string()))?;
-            if let (Some(protocol), Some(file)) = (privacy(user.privacy), &user.privacy_secret_file) {
-                keys = keys
-                    .with_privacy(protocol, &secret(file).map_err(unusable)?)
-                    .map_err(|error| unusable(error.to_string()))?;
-            }
-            Some(Box::new(Master { keys, salts: Arc::clone(salts) }) as Box<dyn UserKeys>)
-        }
-        _ => None,
-    };
-    Ok(User { name: user.name.clone(), engine, keys, server: user.server })
-}
-
-fn secret(file: &Path) -> Result<Vec<u8>, String> {
-    let text = fs::read_to_string(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
-    Ok(without_mark(&text).trim_end().as_bytes().to_vec())
+    // The pass phrase of a protocol that is not used is not looked at.
+    let authentication = authentication(setting.auth)
+        .and_then(|protocol| Some((protocol, phrase("auth_secret_file", &setting.auth_secret_file)?)));
+    let privacy = privacy(setting.privacy)
+        .and_then(|protocol| Some((protocol, phrase("privacy_secret_file", &setting.privacy_secret_file)?)));
+    let keys = authentication.and_then(|(protocol, secret)| {
+        let derived = MasterKeys::new(protocol, &secret).and_then(|keys| match &privacy {
+            Some((protocol, secret)) => keys.with_privacy(*protocol, secret),
+            None => Ok(keys),
+        });
+        mistakes.take(derived.map_err(|error| UserError::Keys(error.to_string()).at(entry)))
+    });
+    let keys = keys.map(|keys| Box::new(Master { keys, salts: Arc::clone(salts) }) as Box<dyn UserKeys>);
+    mistakes.or(Some(User { name: setting.name.clone(), engine, keys, server: setting.server }))
 }
 
 fn authentication(setting: SnmpAuth) -> Option<AuthProtocol> {

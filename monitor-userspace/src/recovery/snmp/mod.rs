@@ -10,5 +10,5 @@ mod receiver;
 
 pub use self::{
     counters::Counters,
-    receiver::{Engines, Receiver, SnmpError},
+    receiver::{Engines, Receiver, SnmpError, Trust, UserError},
 };

@@ -9,7 +9,7 @@ use std::{
 
 use ipnet::IpNet;
 use monitor_core::{
-    config::RecoverySettings,
+    config::{Key, Mistake, Mistakes, RecoverySettings},
     domain::UnixMs,
     port::Request,
     snmp::{
@@ -17,7 +17,7 @@ use monitor_core::{
         meaning::Meanings,
         message::{self, Notice},
         speaker::speaker,
-        usm::{InformKey, Now, Refusal, Taken, Usm, Verdict},
+        usm::{InformKey, Now, Refusal, Taken, User, Usm, Verdict},
     },
 };
 use tokio::{net::UdpSocket, task::JoinSet};
@@ -50,20 +50,66 @@ pub enum SnmpError {
         /// Why.
         source: io::Error,
     },
-    /// Not an OID.
-    #[error("recovery.trap_oids: `{0}` is not an OID: write numbers with dots, such as 1.3.6.1.6.3.1.1.5.1")]
-    Oid(String),
-    /// Keys cannot be made of it.
-    #[error("recovery.snmp_user `{name}`: {why}")]
-    User {
-        /// The user's name.
-        name: String,
-        /// Why.
-        why: String,
-    },
+}
+
+/// Why a user of SNMPv3 cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum UserError {
+    /// The engine id is none.
+    #[error("`{0}` is not an engine id")]
+    Engine(String),
+    /// Keys cannot be made of the pass phrases.
+    #[error("{0}")]
+    Keys(String),
     /// No random numbers for encryption.
     #[error("the system has no random numbers for SNMPv3: {0}")]
     Random(String),
+}
+
+impl UserError {
+    /// The mistake that it is in this entry.
+    pub(super) fn at(&self, entry: &Key) -> Mistake {
+        match self {
+            Self::Engine(_) => {
+                Mistake::new(entry.to("engine_id"), self.to_string(), "write 5 to 32 bytes in hexadecimal")
+            }
+            Self::Keys(_) | Self::Random(_) => Mistake::plain(entry.clone(), self.to_string()),
+        }
+    }
+}
+
+/// Whose traps are believed, and what they mean.
+pub struct Trust {
+    communities: Vec<Vec<u8>>,
+    users: Vec<User>,
+    meanings: Meanings,
+    proxies: Vec<IpNet>,
+}
+
+impl Trust {
+    /// Reads the users' pass phrases.
+    ///
+    /// # Errors
+    /// Every mistake in what says whose traps are believed.
+    pub fn load(settings: &RecoverySettings) -> Result<Self, Vec<Mistake>> {
+        let mut mistakes = Mistakes::default();
+        let meanings = Meanings::new(&settings.trap_oids).map_err(|oid| {
+            let index = settings.trap_oids.iter().position(|other| *other == oid).unwrap_or_default();
+            let remedy = "write numbers with dots, such as 1.3.6.1.6.3.1.1.5.1";
+            Mistake::new(Key::from("recovery.trap_oids").at(index), format!("`{oid}` is not an OID"), remedy)
+        });
+        let meanings = mistakes.take(meanings);
+        let users = mistakes.take_all(keys::load(&settings.snmp_user));
+        let trust = || {
+            Some(Self {
+                communities: settings.communities.iter().map(|community| community.clone().into_bytes()).collect(),
+                users: users?,
+                meanings: meanings?,
+                proxies: settings.trap_proxies.clone(),
+            })
+        };
+        mistakes.or(trust())
+    }
 }
 
 /// What the store keeps of SNMPv3 engines.
@@ -98,24 +144,19 @@ struct Acknowledgement {
 
 impl Receiver {
     /// Listens on `addr`.
-    pub async fn bind(
-        addr: SocketAddr,
-        settings: &RecoverySettings,
-        engines: Engines,
-        core: CoreHandle,
-    ) -> Result<Self, SnmpError> {
-        let meanings = Meanings::new(&settings.trap_oids).map_err(SnmpError::Oid)?;
-        let usm = Usm::new(keys::load(&settings.snmp_user)?, engines.local, engines.remote);
+    pub async fn bind(addr: SocketAddr, trust: Trust, engines: Engines, core: CoreHandle) -> Result<Self, SnmpError> {
+        let Trust { communities, users, meanings, proxies } = trust;
+        let usm = Usm::new(users, engines.local, engines.remote);
         let socket = UdpSocket::bind(addr).await.map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => SnmpError::Taken { ip: addr.ip(), port: addr.port() },
             _ => SnmpError::Listen { addr, source },
         })?;
         Ok(Self {
             socket,
-            communities: settings.communities.iter().map(|community| community.clone().into_bytes()).collect(),
+            communities,
             usm,
             meanings,
-            proxies: settings.trap_proxies.clone(),
+            proxies,
             core,
             counters: Arc::default(),
             started: Instant::now(),

@@ -7,43 +7,59 @@ mod dots;
 mod session;
 mod url;
 
-use std::{fs, io, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
-use monitor_core::{config::Mailbox, domain::byte_order_mark::without_mark};
+use monitor_core::config::{Key, Mailbox, Mistake, Mistakes, SecretError};
 use tokio_rustls::rustls::{ClientConfig, pki_types::ServerName};
 
 pub(super) use self::session::{Session, SessionError};
 use self::url::{Encryption, Url};
-use crate::tls::{self, TlsError};
+use crate::{
+    secret,
+    tls::{self, TlsError},
+};
 
-/// A setting of `[mailbox]` that no mail can be fetched with: a key below it, and what is wrong.
+/// A setting of `[mailbox]` that no mail can be fetched with.
 #[derive(Debug, thiserror::Error)]
 pub enum MailboxError {
     /// `pop3` is not a URL of a mailbox.
-    #[error("mailbox.pop3 `{0}`: {1}; write pop3s://host, pop3+starttls://host or pop3://127.0.0.1")]
+    #[error("`{0}`: {1}")]
     Url(String, &'static str),
     /// A key without the others.
-    #[error("mailbox.{0} is missing: pop3, pop3_user and pop3_password_file go together")]
+    #[error("is missing")]
     Alone(&'static str),
-    /// A file cannot be read.
-    #[error("mailbox.{key} {path} cannot be read: {source}", path = path.display())]
-    Unreadable {
-        /// The key.
-        key: &'static str,
+    /// The password cannot be used.
+    #[error(transparent)]
+    Password(SecretError),
+    /// The user name or password would be two commands.
+    #[error("is empty or has more than one line")]
+    Lines(&'static str),
+    /// The file with certificates cannot be used.
+    #[error("{} {source}", path.display())]
+    Certificates {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        source: TlsError,
     },
-    /// The user name or password would be two commands.
-    #[error("mailbox.{0} is empty or has more than one line")]
-    Lines(&'static str),
-    /// No certificate in the file, or a wrong one.
-    #[error("mailbox.pop3_ca_file {} holds no certificate: write PEM (-----BEGIN CERTIFICATE-----)", .0.display())]
-    Certificate(PathBuf),
-    /// TLS cannot be set up.
-    #[error("mailbox.pop3 TLS cannot be set up: {0}")]
-    Tls(String),
+}
+
+impl From<MailboxError> for Mistake {
+    fn from(error: MailboxError) -> Self {
+        let (table, reason) = (Key::from("mailbox"), error.to_string());
+        match error {
+            MailboxError::Url(..) => {
+                let remedy = "write pop3s://host, pop3+starttls://host or pop3://127.0.0.1";
+                Self::new(table.to("pop3"), reason, remedy)
+            }
+            MailboxError::Alone(key) => {
+                Self::new(table.to(key), reason, "pop3, pop3_user and pop3_password_file go together")
+            }
+            MailboxError::Password(error) => error.at(table.to("pop3_password_file")),
+            MailboxError::Lines(key) => Self::new(table.to(key), reason, "write one line"),
+            MailboxError::Certificates { source, .. } => source.at(table.to("pop3_ca_file"), reason),
+        }
+    }
 }
 
 /// Where the mailbox is and how it is opened.
@@ -67,43 +83,48 @@ impl std::fmt::Debug for Pop3 {
 
 impl Pop3 {
     /// The configured mailbox; `None`: there is none.
-    pub fn new(settings: &Mailbox) -> Result<Option<Self>, MailboxError> {
-        let (url, user, file) = match (&settings.pop3, &settings.pop3_user, &settings.pop3_password_file) {
-            (None, None, None) => return Ok(None),
-            (None, ..) => return Err(MailboxError::Alone("pop3")),
-            (_, None, _) => return Err(MailboxError::Alone("pop3_user")),
-            (.., None) => return Err(MailboxError::Alone("pop3_password_file")),
-            (Some(url), Some(user), Some(file)) => (url, user, file),
-        };
-        let parsed = Url::parse(url).map_err(|what| MailboxError::Url(url.clone(), what))?;
-        let name =
-            ServerName::try_from(parsed.host.clone()).map_err(|_| MailboxError::Url(url.clone(), "no host name"))?;
-        let unreadable = |key, path: &PathBuf| {
-            let path = path.clone();
-            move |source| MailboxError::Unreadable { key, path, source }
-        };
-        let text = fs::read_to_string(file).map_err(unreadable("pop3_password_file", file))?;
-        let password = without_mark(&text).trim_end_matches(['\r', '\n']);
-        let one_line = |text: &str| !text.is_empty() && !text.contains(['\r', '\n']);
-        if !one_line(user) {
-            return Err(MailboxError::Lines("pop3_user"));
+    ///
+    /// # Errors
+    /// Every setting that no mail can be fetched with.
+    pub fn load(settings: &Mailbox) -> Result<Option<Self>, Vec<Mistake>> {
+        let mut mistakes = Mistakes::default();
+        let keys = [
+            ("pop3", settings.pop3.is_some()),
+            ("pop3_user", settings.pop3_user.is_some()),
+            ("pop3_password_file", settings.pop3_password_file.is_some()),
+        ];
+        if keys.iter().all(|(_, is_set)| !is_set) {
+            return Ok(None);
         }
-        if !one_line(password) {
-            return Err(MailboxError::Lines("pop3_password_file"));
-        }
-        let path = settings.pop3_ca_file.clone().unwrap_or_default();
-        let tls = tls::client(settings.pop3_ca_file.as_deref()).map_err(|error| match error {
-            TlsError::Unreadable(source) => MailboxError::Unreadable { key: "pop3_ca_file", path, source },
-            TlsError::NoCertificate => MailboxError::Certificate(path),
-            TlsError::Setup(reason) => MailboxError::Tls(reason),
-        })?;
-        Ok(Some(Self {
-            url: parsed,
-            user: user.clone(),
-            password: password.to_owned(),
-            tls,
-            name,
-            largest: settings.largest,
-        }))
+        mistakes.extend(keys.iter().filter(|(_, is_set)| !is_set).map(|(key, _)| MailboxError::Alone(key)));
+        let url = settings.pop3.as_deref().and_then(|url| mistakes.take(located(url)));
+        let user = settings.pop3_user.as_deref().and_then(|user| mistakes.take(one_line("pop3_user", user)));
+        let password = settings.pop3_password_file.as_deref().and_then(|file| {
+            let text = mistakes.take(secret::read(file, 0).map_err(MailboxError::Password))?;
+            mistakes.take(one_line("pop3_password_file", text.trim_end_matches(['\r', '\n'])))
+        });
+        let tls = tls::client(settings.pop3_ca_file.as_deref()).map_err(|source| {
+            let path = settings.pop3_ca_file.clone().unwrap_or_default();
+            MailboxError::Certificates { path, source }
+        });
+        let tls = mistakes.take(tls);
+        let mailbox = || {
+            let (url, name) = url?;
+            Some(Some(Self { url, user: user?, password: password?, tls: tls?, name, largest: settings.largest }))
+        };
+        mistakes.or(mailbox())
     }
+}
+
+/// Where the mailbox is, and by which name its server proves itself.
+fn located(text: &str) -> Result<(Url, ServerName<'static>), MailboxError> {
+    let wrong = |what| MailboxError::Url(text.to_owned(), what);
+    let url = Url::parse(text).map_err(wrong)?;
+    let name = ServerName::try_from(url.host.clone()).map_err(|_| wrong("no host name"))?;
+    Ok((url, name))
+}
+
+fn one_line(key: &'static str, text: &str) -> Result<String, MailboxError> {
+    let is_one = !text.is_empty() && !text.contains(['\r', '\n']);
+    if is_one { Ok(text.to_owned()) } else { Err(MailboxError::Lines(key)) }
 }

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use lab::{Lab, MailSink};
 use monitor_core::{
-    config,
+    config::{self, ConfigError},
     domain::{ClientAddr, ClientNet, MonotonicNs, OutageId, Service, UnixMs},
     mail::{AddressEntry, Origin},
     outage::{AnswersSeen, Change, FailedAttempt, Failure, Machine, Observation, Rules, Standing, Target},
@@ -20,7 +20,7 @@ use monitor_core::{
 use monitor_store::LocalStore;
 use ringback::{
     clock::Now as _,
-    notify::{Delivery, OutboxWorker},
+    notify::{Delivery, Mail, OutboxWorker},
 };
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -156,7 +156,8 @@ fn close(machine: &mut Machine) -> Vec<Change> {
 pub(crate) async fn mails(store: LocalStore, state_dir: &Path, smtp: String, connections: u16) -> Result<f64> {
     let (mut machine, _) = waiting(&store, MAILS).await?;
     let settings = config::Notify { smtp: Some(smtp), connections, reverse_dns: false, ..Default::default() };
-    let delivery = Arc::new(Delivery::new(&settings, state_dir)?);
+    let mail = Mail::load(&settings, state_dir).map_err(ConfigError::from)?;
+    let delivery = Arc::new(Delivery::of_mails(mail));
     store.apply(close(&mut machine)).await?;
     let outbox = store.store().outbox();
     let begun = Instant::now();

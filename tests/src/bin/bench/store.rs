@@ -5,7 +5,7 @@ use std::env;
 use anyhow::{Context as _, Result};
 use lab::{Lab, MailSink, Postgres};
 use monitor_core::config::{Config, StoreSettings};
-use monitor_store::LocalStore;
+use monitor_store::{LocalStore, NotificationPolicy};
 
 use crate::recovery::{Folder, closing, mails};
 
@@ -65,7 +65,7 @@ fn on(shared: bool, work: impl FnOnce(LocalStore, Folder, String) -> Work + Send
             Some(server) => {
                 let settings = StoreSettings { url: Some(server.url()), ..StoreSettings::default() };
                 let config = Config { store: settings, ..Config::default() };
-                LocalStore::at(&ringback::parts::database(&config).map_err(anyhow::Error::msg)?)?
+                LocalStore::at(&ringback::parts::database(&config)?, NotificationPolicy::default())?
             }
         };
         inside.block_on(work(store, folder, sink.url())).context("on the gateway")

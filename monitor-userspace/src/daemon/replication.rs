@@ -16,15 +16,19 @@ use monitor_core::{
     mail::AddressEntry,
     outage::{Observation, Question},
 };
-use monitor_store::{Following, Gateway, GatewayRecord, LocalStore, Outbox, SharedStore, Spooled, Store, StoreError};
+use monitor_store::{Following, Gateway, LocalStore, Outbox, SharedStore, Spooled, Store, StoreError};
 use tokio::{
     sync::{Notify as Wake, mpsc, watch},
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::HISTORY;
-use crate::{clock::Now as _, port::CoreHandle};
+use super::{HISTORY, stores::Stores};
+use crate::{
+    clock::Now as _,
+    control::{ReplicationState, SharedView},
+    port::CoreHandle,
+};
 
 /// Between two looks at what the others have seen.
 const LOOK: Duration = Duration::from_secs(1);
@@ -46,24 +50,6 @@ const FINISH: Duration = Duration::from_secs(5);
 
 /// Questions for other gateways that wait; more are not asked.
 pub(super) const QUESTIONS: usize = 256;
-
-/// What `status` shows.
-#[derive(Clone, Debug, Default)]
-pub struct Sharing {
-    /// Since when, and why, the database is out of reach.
-    pub cut_off: Option<(UnixMs, String)>,
-    /// Everybody who shares it, as it was known when it was last in reach.
-    pub gateways: Vec<GatewayRecord>,
-}
-
-/// The gateway's side of the shared database, for whoever reads.
-#[derive(Clone, Debug)]
-pub struct Shared {
-    /// Its own file.
-    pub local: LocalStore,
-    /// Whether the other one is in reach.
-    pub state: watch::Receiver<Sharing>,
-}
 
 /// What a daemon does in its database at its start; in a shared one as soon as that can be reached.
 pub(super) struct Arrival {
@@ -93,20 +79,18 @@ impl Arrival {
 }
 
 /// See the module.
-pub(super) struct Sharer {
-    pub(super) local: LocalStore,
-    pub(super) shared: SharedStore,
+pub(super) struct Replicator {
+    local: LocalStore,
+    shared: SharedStore,
     /// The shared database's.
-    pub(super) outbox: Outbox,
-    pub(super) gateway: Gateway,
+    outbox: Outbox,
+    gateway: Gateway,
     /// What is still to be done there, where the start was without it.
-    pub(super) arrival: Option<Arrival>,
-    pub(super) core: CoreHandle,
-    /// For other gateways.
-    pub(super) questions: mpsc::Receiver<Question>,
+    arrival: Option<Arrival>,
+    core: CoreHandle,
     /// Wakes the outbox.
-    pub(super) letters: Arc<Wake>,
-    pub(super) state: watch::Sender<Sharing>,
+    letters: Arc<Wake>,
+    state: watch::Sender<ReplicationState>,
 }
 
 /// This host's name, for people.
@@ -122,15 +106,38 @@ pub(super) fn reason(error: &anyhow::Error) -> String {
     }
 }
 
-impl Sharer {
-    /// Runs until `cancel`, which comes when the core has committed its last batch.
-    pub(super) async fn run(mut self, cancel: CancellationToken) -> Result<()> {
+impl Replicator {
+    /// `None`: the gateway is alone. The second value is for readers. `letters` wakes the outbox.
+    pub(super) fn start(
+        stores: &mut Stores,
+        core: &CoreHandle,
+        letters: &Arc<Wake>,
+    ) -> (Option<Self>, Option<SharedView>) {
+        let Some((shared, gateway)) = stores.shared.clone() else { return (None, None) };
+        let local = stores.local.clone();
+        let (state, view) =
+            watch::channel(ReplicationState { cut_off: stores.cut_off.take(), ..ReplicationState::default() });
+        let replicator = Self {
+            local: local.clone(),
+            shared,
+            outbox: stores.outbox.clone(),
+            gateway,
+            arrival: stores.arrival.take(),
+            core: core.clone(),
+            letters: Arc::clone(letters),
+            state,
+        };
+        (Some(replicator), Some(SharedView { local, state: view }))
+    }
+
+    /// Runs until `cancel`, which comes when the core has committed its last batch. `asked` is for other gateways.
+    pub(super) async fn run(mut self, mut asked: mpsc::Receiver<Question>, cancel: CancellationToken) -> Result<()> {
         let mut book = None;
         let mut taught = None;
         let mut questions = Vec::new();
         let mut arrival = self.arrival.take();
         loop {
-            while let Ok(question) = self.questions.try_recv() {
+            while let Ok(question) = asked.try_recv() {
                 questions.push(question);
             }
             questions.truncate(QUESTIONS);
@@ -149,7 +156,7 @@ impl Sharer {
             tokio::select! {
                 () = cancel.cancelled() => break,
                 () = self.local.spooled(), if self.state.borrow().cut_off.is_none() => {}
-                Some(question) = self.questions.recv(), if questions.is_empty() => questions.push(question),
+                Some(question) = asked.recv(), if questions.is_empty() => questions.push(question),
                 () = sleep(LOOK) => {}
             }
         }
