@@ -5,7 +5,7 @@ use std::time::Duration;
 use monitor_common::Evidence;
 use monitor_core::{
     domain::UnixMs,
-    outage::{Mark, Observation, Recovery, Target},
+    outage::{Failure, Mark, Observation, Recovery, Target},
 };
 use tokio::time::timeout;
 
@@ -68,16 +68,23 @@ async fn what_comes_while_a_transaction_runs_is_taken_in_its_order() {
     bed.world.fails(client(1), web(), Evidence::Unanswered);
     until("the first is read", async || bed.world.lock().ring.is_empty()).await;
     // Read into the backlog: the mark is not set yet, so the programs report time-outs of their own.
-    bed.world.fails(client(2), web(), Evidence::Unanswered);
-    bed.world.fails(client(3), mail(), Evidence::Refused);
-    until("the backlog has it", async || bed.world.lock().ring.is_empty()).await;
+    for (who, service, evidence) in [
+        (client(2), web(), Evidence::Unanswered),
+        (client(3), mail(), Evidence::Refused),
+        (client(5), mail(), Evidence::Unanswered),
+    ] {
+        bed.world.fails(who, service, evidence);
+        until("the backlog has it", async || bed.world.lock().ring.is_empty()).await;
+    }
     assert_eq!(running.open().await, []);
     busy.execute_batch("COMMIT").unwrap();
-    until("all is committed", async || running.waiting().await == [client(1), client(2), client(3)]).await;
+    until("all is committed", async || running.waiting().await == [client(1), client(2), client(3), client(5)]).await;
+    let of_mail = running.outages().await.into_iter().find(|record| record.outage.service == mail());
+    assert_eq!(of_mail.map(|record| record.outage.evidence), Some(Failure::Refused), "the first of its reports");
     // What comes after it, comes after it.
     bed.world.answers(web(), client(2));
     bed.world.fails(client(4), web(), Evidence::Refused);
-    until("it failed again", async || running.waiting().await == [client(3), client(4)]).await;
+    until("it failed again", async || running.waiting().await == [client(3), client(5), client(4)]).await;
     let outages: Vec<_> =
         running.outages().await.iter().rev().map(|record| (record.outage.service, record.ended.is_some())).collect();
     assert_eq!(outages, [(web(), true), (mail(), false), (web(), false)]);
