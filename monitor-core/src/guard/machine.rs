@@ -9,7 +9,7 @@ use crate::domain::MonotonicNs;
 
 /// What the operator wants of the guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rules {
+pub struct GuardRules {
     /// Whether a request that was not decided in time passes.
     pub fail_open: bool,
     /// How long a request waits.
@@ -26,18 +26,18 @@ pub struct Rules {
 
 /// What a guard is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fact {
+pub enum GuardFact {
     /// A request waits, under this name.
     Held(u64),
     /// A connection that nobody has checked is established.
     Established,
     /// The check of that number has ended.
-    Checked(u64, Outcome),
+    Checked(u64, GuardOutcome),
 }
 
 /// What a check found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum GuardOutcome {
     /// All is well.
     Healthy,
     /// Something is not.
@@ -47,7 +47,7 @@ pub enum Outcome {
 /// What a guard wants done, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Run all checks, and say what they found as [`Fact::Checked`] of this number.
+    /// Run all checks, and say what they found as [`GuardFact::Checked`] of this number.
     Check(u64),
     /// Let the request pass: it was checked.
     Admit(u64),
@@ -58,7 +58,7 @@ pub enum Action {
     /// Drop the request: too many wait. It comes again.
     Forget(u64),
     /// The established connections that were not checked are healthy, or are to be ended.
-    Settle(Outcome),
+    Settle(GuardOutcome),
     /// It is sick from now on.
     Sick,
     /// It was sick and is not any more.
@@ -89,8 +89,8 @@ pub enum Health {
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub struct Machine {
-    rules: Rules,
+pub struct GuardMachine {
+    rules: GuardRules,
     health: Health,
     /// The check that runs.
     running: Option<u64>,
@@ -103,16 +103,16 @@ fn after(at: MonotonicNs, by: Duration) -> MonotonicNs {
     MonotonicNs(at.0.saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX)))
 }
 
-impl Machine {
+impl GuardMachine {
     /// A guard that knows nothing yet.
     #[must_use]
-    pub fn new(rules: Rules) -> Self {
+    pub fn new(rules: GuardRules) -> Self {
         Self { rules, health: Health::Unknown, running: None, next_check: 0, held: VecDeque::new() }
     }
 
     /// A guard whose service has an outage from before a restart: it is checked at once, and on until it is well.
     #[must_use]
-    pub fn new_sick(rules: Rules, now: MonotonicNs) -> Self {
+    pub fn new_sick(rules: GuardRules, now: MonotonicNs) -> Self {
         let health = Health::Sick { since: now, latest: MonotonicNs(0), next: now, pause: rules.probe };
         Self { health, ..Self::new(rules) }
     }
@@ -136,20 +136,20 @@ impl Machine {
     }
 
     /// Takes one fact.
-    pub fn observe(&mut self, now: MonotonicNs, fact: Fact) -> Vec<Action> {
+    pub fn observe(&mut self, now: MonotonicNs, fact: GuardFact) -> Vec<Action> {
         let mut actions = Vec::new();
         match fact {
-            Fact::Held(request) => self.request(now, request, &mut actions),
-            Fact::Established => match self.kept(now) {
+            GuardFact::Held(request) => self.request(now, request, &mut actions),
+            GuardFact::Established => match self.kept(now) {
                 Some(outcome) => actions.push(Action::Settle(outcome)),
                 None => self.check(&mut actions),
             },
-            Fact::Checked(number, outcome) if self.running == Some(number) => {
+            GuardFact::Checked(number, outcome) if self.running == Some(number) => {
                 self.running = None;
                 self.checked(now, outcome, &mut actions);
             }
             // A check that nobody waits for any more.
-            Fact::Checked(..) => {}
+            GuardFact::Checked(..) => {}
         }
         actions
     }
@@ -171,7 +171,7 @@ impl Machine {
         actions
     }
 
-    /// When [`Machine::tick`] is to be called next.
+    /// When [`GuardMachine::tick`] is to be called next.
     #[must_use]
     pub fn next_deadline(&self) -> Option<MonotonicNs> {
         let held = self.held.front().map(|(_, since)| after(*since, self.rules.hold));
@@ -193,18 +193,20 @@ impl Machine {
     }
 
     /// The last result, while it counts.
-    fn kept(&self, now: MonotonicNs) -> Option<Outcome> {
+    fn kept(&self, now: MonotonicNs) -> Option<GuardOutcome> {
         match self.health {
-            Health::Healthy(at) if after(at, self.rules.keep) > now => Some(Outcome::Healthy),
-            Health::Sick { latest, .. } if latest.0 != 0 && after(latest, self.rules.keep) > now => Some(Outcome::Sick),
+            Health::Healthy(at) if after(at, self.rules.keep) > now => Some(GuardOutcome::Healthy),
+            Health::Sick { latest, .. } if latest.0 != 0 && after(latest, self.rules.keep) > now => {
+                Some(GuardOutcome::Sick)
+            }
             _ => None,
         }
     }
 
     fn request(&mut self, now: MonotonicNs, request: u64, actions: &mut Vec<Action>) {
         match self.kept(now) {
-            Some(Outcome::Healthy) => actions.push(Action::Admit(request)),
-            Some(Outcome::Sick) => actions.push(Action::Refuse(request)),
+            Some(GuardOutcome::Healthy) => actions.push(Action::Admit(request)),
+            Some(GuardOutcome::Sick) => actions.push(Action::Refuse(request)),
             None if self.held.len() >= self.rules.max_held => actions.push(Action::Forget(request)),
             None => {
                 self.held.push_back((request, now));
@@ -222,9 +224,9 @@ impl Machine {
         }
     }
 
-    fn checked(&mut self, now: MonotonicNs, outcome: Outcome, actions: &mut Vec<Action>) {
+    fn checked(&mut self, now: MonotonicNs, outcome: GuardOutcome, actions: &mut Vec<Action>) {
         match outcome {
-            Outcome::Healthy => {
+            GuardOutcome::Healthy => {
                 let was_sick = matches!(self.health, Health::Sick { .. });
                 self.health = Health::Healthy(now);
                 if !self.rules.keep.is_zero() {
@@ -236,7 +238,7 @@ impl Machine {
                     actions.push(Action::Recovered);
                 }
             }
-            Outcome::Sick => {
+            GuardOutcome::Sick => {
                 self.health = match self.health {
                     Health::Sick { since, next, pause, .. } if next <= now => {
                         let longer = (pause * 2).min(self.rules.probe_max);

@@ -4,13 +4,13 @@ use std::{collections::HashSet, time::Duration};
 
 use proptest::prelude::*;
 
-use super::{Action, Fact, Health, Machine, Outcome, Rules};
+use super::{Action, GuardFact, GuardMachine, GuardOutcome, GuardRules, Health};
 use crate::domain::MonotonicNs;
 
 const MS: u64 = 1_000_000;
 
-fn rules() -> Rules {
-    Rules {
+fn rules() -> GuardRules {
+    GuardRules {
         fail_open: true,
         hold: Duration::from_millis(500),
         keep: Duration::ZERO,
@@ -26,58 +26,58 @@ fn at(ms: u64) -> MonotonicNs {
 
 #[test]
 fn requests_that_come_during_a_check_share_it() {
-    let mut machine = Machine::new(rules());
-    assert_eq!(machine.observe(at(1), Fact::Held(1)), [Action::Check(0)]);
-    assert_eq!(machine.observe(at(2), Fact::Held(2)), []);
-    let done = machine.observe(at(3), Fact::Checked(0, Outcome::Healthy));
-    assert_eq!(done, [Action::Admit(1), Action::Admit(2), Action::Settle(Outcome::Healthy)]);
-    assert_eq!(machine.observe(at(4), Fact::Held(3)), [Action::Check(1)]);
+    let mut machine = GuardMachine::new(rules());
+    assert_eq!(machine.observe(at(1), GuardFact::Held(1)), [Action::Check(0)]);
+    assert_eq!(machine.observe(at(2), GuardFact::Held(2)), []);
+    let done = machine.observe(at(3), GuardFact::Checked(0, GuardOutcome::Healthy));
+    assert_eq!(done, [Action::Admit(1), Action::Admit(2), Action::Settle(GuardOutcome::Healthy)]);
+    assert_eq!(machine.observe(at(4), GuardFact::Held(3)), [Action::Check(1)]);
 }
 
 #[test]
 fn what_is_not_decided_in_time_follows_the_rule() {
     for (fail_open, expected) in [(true, Action::Pass(1)), (false, Action::Refuse(1))] {
-        let mut machine = Machine::new(Rules { fail_open, ..rules() });
-        machine.observe(at(1), Fact::Held(1));
-        machine.observe(at(300), Fact::Held(2));
+        let mut machine = GuardMachine::new(GuardRules { fail_open, ..rules() });
+        machine.observe(at(1), GuardFact::Held(1));
+        machine.observe(at(300), GuardFact::Held(2));
         assert_eq!(machine.next_deadline(), Some(at(501)));
         assert_eq!(machine.tick(at(500)), []);
         assert_eq!(machine.tick(at(501)), [expected]);
-        let late = machine.observe(at(600), Fact::Checked(0, Outcome::Healthy));
-        assert_eq!(late, [Action::Admit(2), Action::Settle(Outcome::Healthy)]);
+        let late = machine.observe(at(600), GuardFact::Checked(0, GuardOutcome::Healthy));
+        assert_eq!(late, [Action::Admit(2), Action::Settle(GuardOutcome::Healthy)]);
     }
 }
 
 #[test]
 fn a_kept_result_answers_without_a_check() {
-    let mut machine = Machine::new(Rules { keep: Duration::from_millis(100), ..rules() });
-    machine.observe(at(1), Fact::Held(1));
-    let done = machine.observe(at(2), Fact::Checked(0, Outcome::Healthy));
+    let mut machine = GuardMachine::new(GuardRules { keep: Duration::from_millis(100), ..rules() });
+    machine.observe(at(1), GuardFact::Held(1));
+    let done = machine.observe(at(2), GuardFact::Checked(0, GuardOutcome::Healthy));
     assert_eq!(done[0], Action::GoodUntil(at(102)));
-    assert_eq!(machine.observe(at(101), Fact::Held(2)), [Action::Admit(2)]);
-    assert_eq!(machine.observe(at(102), Fact::Held(3)), [Action::Check(1)]);
-    machine.observe(at(103), Fact::Checked(1, Outcome::Sick));
-    assert_eq!(machine.observe(at(104), Fact::Held(4)), [Action::Refuse(4)]);
+    assert_eq!(machine.observe(at(101), GuardFact::Held(2)), [Action::Admit(2)]);
+    assert_eq!(machine.observe(at(102), GuardFact::Held(3)), [Action::Check(1)]);
+    machine.observe(at(103), GuardFact::Checked(1, GuardOutcome::Sick));
+    assert_eq!(machine.observe(at(104), GuardFact::Held(4)), [Action::Refuse(4)]);
 }
 
 #[test]
 fn a_sick_guard_is_checked_with_growing_pauses_until_it_is_well() {
-    let mut machine = Machine::new(rules());
-    machine.observe(at(0), Fact::Established);
+    let mut machine = GuardMachine::new(rules());
+    machine.observe(at(0), GuardFact::Established);
     let mut now = 10;
     assert_eq!(
-        machine.observe(at(now), Fact::Checked(0, Outcome::Sick)),
-        [Action::Sick, Action::Settle(Outcome::Sick)]
+        machine.observe(at(now), GuardFact::Checked(0, GuardOutcome::Sick)),
+        [Action::Sick, Action::Settle(GuardOutcome::Sick)]
     );
     for (number, pause) in [(1, 100), (2, 200), (3, 350), (4, 350)] {
         assert_eq!(machine.next_deadline(), Some(at(now + pause)));
         now += pause;
         assert_eq!(machine.tick(at(now)), [Action::Check(number)]);
-        machine.observe(at(now), Fact::Checked(number, Outcome::Sick));
+        machine.observe(at(now), GuardFact::Checked(number, GuardOutcome::Sick));
     }
-    assert_eq!(machine.observe(at(now + 1), Fact::Held(7)), [Action::Check(5)]);
-    let done = machine.observe(at(now + 2), Fact::Checked(5, Outcome::Healthy));
-    assert_eq!(done, [Action::Admit(7), Action::Settle(Outcome::Healthy), Action::Recovered]);
+    assert_eq!(machine.observe(at(now + 1), GuardFact::Held(7)), [Action::Check(5)]);
+    let done = machine.observe(at(now + 2), GuardFact::Checked(5, GuardOutcome::Healthy));
+    assert_eq!(done, [Action::Admit(7), Action::Settle(GuardOutcome::Healthy), Action::Recovered]);
     assert_eq!((machine.health(), machine.next_deadline()), (Health::Healthy(at(now + 2)), None));
 }
 
@@ -110,8 +110,8 @@ proptest! {
         keep in prop_oneof![Just(0_u64), 1_u64..400],
         max_held in 1_usize..5,
     ) {
-        let rules = Rules { fail_open, keep: Duration::from_millis(keep), max_held, ..rules() };
-        let mut machine = Machine::new(rules);
+        let rules = GuardRules { fail_open, keep: Duration::from_millis(keep), max_held, ..rules() };
+        let mut machine = GuardMachine::new(rules);
         let (mut now, mut requests) = (1, 0);
         let mut waiting = HashSet::new();
         let mut running = None;
@@ -122,17 +122,17 @@ proptest! {
                 Step::Held => {
                     requests += 1;
                     waiting.insert(requests);
-                    machine.observe(at(now), Fact::Held(requests))
+                    machine.observe(at(now), GuardFact::Held(requests))
                 }
-                Step::Established => machine.observe(at(now), Fact::Established),
+                Step::Established => machine.observe(at(now), GuardFact::Established),
                 Step::Ends(healthy) => {
                     let Some(number) = running.take() else { continue };
                     well = healthy.then_some(now);
                     ended = true;
-                    let outcome = if healthy { Outcome::Healthy } else { Outcome::Sick };
-                    machine.observe(at(now), Fact::Checked(number, outcome))
+                    let outcome = if healthy { GuardOutcome::Healthy } else { GuardOutcome::Sick };
+                    machine.observe(at(now), GuardFact::Checked(number, outcome))
                 }
-                Step::StaleEnd => machine.observe(at(now), Fact::Checked(u64::MAX, Outcome::Healthy)),
+                Step::StaleEnd => machine.observe(at(now), GuardFact::Checked(u64::MAX, GuardOutcome::Healthy)),
                 Step::Wait(ms) => {
                     now += u64::from(ms);
                     machine.tick(at(now))

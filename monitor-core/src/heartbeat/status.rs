@@ -54,7 +54,7 @@ impl State {
 /// What people are to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Notice {
+pub enum PeerNotice {
     /// The system is down; once per outage.
     Down,
     /// It runs again; once per outage, and not before it really runs.
@@ -85,7 +85,7 @@ pub struct StatusFile {
 
 impl StatusFile {
     /// A signal has come. Says what to tell, and whether a start is to be answered by one (O-5).
-    pub fn signal(&mut self, signal: Signal) -> (Option<Notice>, bool) {
+    pub fn signal(&mut self, signal: Signal) -> (Option<PeerNotice>, bool) {
         match signal {
             Signal::Start => {
                 let known = matches!(self.state, State::Start | State::Recovered);
@@ -103,7 +103,7 @@ impl StatusFile {
             Signal::Running(value) if self.state.is_up() => {
                 self.state = State::Running;
                 (self.b, self.a, self.start_judged) = (self.a, Some(value), false);
-                (std::mem::take(&mut self.told_down).then_some(Notice::Recovered), false)
+                (std::mem::take(&mut self.told_down).then_some(PeerNotice::Recovered), false)
             }
             Signal::Running(_) => (None, false),
             // Of one that is down, recovery is still awaited.
@@ -116,7 +116,7 @@ impl StatusFile {
     }
 
     /// Every T1.
-    pub fn judge(&mut self) -> Option<Notice> {
+    pub fn judge(&mut self) -> Option<PeerNotice> {
         let down = match self.state {
             State::Running => self.a == self.b,
             State::Start | State::Recovered => std::mem::replace(&mut self.start_judged, true),
@@ -128,7 +128,7 @@ impl StatusFile {
         }
         let told = self.told_down;
         *self = Self { state: State::Down, awaiting: true, told_down: true, ..Self::default() };
-        (!told).then_some(Notice::Down)
+        (!told).then_some(PeerNotice::Down)
     }
 
     /// The judge itself was away (stopped, restarted): what has not come meanwhile means nothing.
@@ -162,11 +162,11 @@ mod tests {
         assert_eq!(file.judge(), None);
         file.signal(Signal::Running(3));
         assert_eq!(file.judge(), None);
-        assert_eq!(file.judge(), Some(Notice::Down));
+        assert_eq!(file.judge(), Some(PeerNotice::Down));
         assert_eq!((file.state, flags(&file)), (State::Down, (false, false, false, false, true)));
         assert_eq!(file.signal(Signal::Start), (None, true));
         assert_eq!((file.state, flags(&file)), (State::Recovered, (true, false, false, false, false)));
-        assert_eq!(file.signal(Signal::Running(4)), (Some(Notice::Recovered), false));
+        assert_eq!(file.signal(Signal::Running(4)), (Some(PeerNotice::Recovered), false));
         assert_eq!(file.state, State::Running);
         file.signal(Signal::End);
         assert_eq!((file.state, flags(&file)), (State::End, (false, false, false, true, false)));
@@ -184,7 +184,7 @@ mod tests {
             assert_eq!(file.judge(), None);
         }
         file.signal(Signal::Running(5));
-        assert_eq!(file.judge(), Some(Notice::Down), "the one of before says nothing new");
+        assert_eq!(file.judge(), Some(PeerNotice::Down), "the one of before says nothing new");
     }
 
     // proves: O-4c
@@ -223,7 +223,7 @@ mod tests {
         }
         told.extend(file.signal(Signal::Start).0);
         told.extend(file.signal(Signal::Running(1)).0);
-        assert_eq!(told, [Notice::Down, Notice::Recovered]);
+        assert_eq!(told, [PeerNotice::Down, PeerNotice::Recovered]);
     }
 
     #[derive(Clone, Copy, Debug)]
@@ -260,7 +260,7 @@ mod tests {
         #[test]
         fn every_walk_follows_the_table_and_tells_in_turns(steps in prop::collection::vec(step(), 0..200)) {
             let mut file = StatusFile::default();
-            let mut latest = Notice::Recovered;
+            let mut latest = PeerNotice::Recovered;
             for step in steps {
                 let alive = match file.state {
                     State::Running => file.a != file.b,

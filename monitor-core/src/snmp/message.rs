@@ -21,7 +21,7 @@ const ENTERPRISE_SPECIFIC: u32 = 6;
 
 /// What a notification of any version says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
+pub struct TrapContent {
     /// What happened, in the v2 form (RFC 3584 section 3.1).
     pub oid: Vec<u32>,
     /// agent-addr or snmpTrapAddress: who the message says it speaks for.
@@ -34,7 +34,7 @@ pub struct Notification {
     /// Its community string.
     pub community: Vec<u8>,
     /// What it says.
-    pub notice: Notice,
+    pub notice: TrapContent,
     /// What to answer an inform with; `None`: a trap.
     pub acknowledgement: Option<Vec<u8>>,
 }
@@ -82,7 +82,7 @@ fn decode_v1(datagram: &[u8]) -> Option<Notification> {
     let agent = Ipv4Addr::from(agent);
     Some(Notification {
         community: message.community.to_vec(),
-        notice: Notice { oid, agent: (!agent.is_unspecified()).then_some(IpAddr::V4(agent)) },
+        notice: TrapContent { oid, agent: (!agent.is_unspecified()).then_some(IpAddr::V4(agent)) },
         acknowledgement: None,
     })
 }
@@ -110,7 +110,7 @@ fn decode_v2c(datagram: &[u8]) -> Option<Notification> {
 }
 
 /// What a v2 PDU notifies of (RFC 3416 section 4.2.6).
-pub fn notice(pdu: &v2::Pdu) -> Option<Notice> {
+pub fn notice(pdu: &v2::Pdu) -> Option<TrapContent> {
     let oid = value(pdu, &TRAP_OID).and_then(|value| match value {
         smi2::ObjectSyntax::Simple(smi2::SimpleSyntax::ObjectId(oid)) => Some(oid.to_vec()),
         _ => None,
@@ -121,7 +121,7 @@ pub fn notice(pdu: &v2::Pdu) -> Option<Notice> {
         }
         _ => None,
     });
-    Some(Notice { oid, agent })
+    Some(TrapContent { oid, agent })
 }
 
 fn value<'a>(pdu: &'a v2::Pdu, name: &[u32]) -> Option<&'a smi2::ObjectSyntax> {

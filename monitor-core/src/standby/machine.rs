@@ -27,7 +27,7 @@ pub enum NoHandOver {
 
 /// What the machine is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fact {
+pub enum StandbyFact {
     /// A beat of a peer has arrived.
     Heard {
         /// Whose.
@@ -45,7 +45,7 @@ pub enum Fact {
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Actions {
+pub struct StandbyActions {
     /// The new mode, if it has changed, and why.
     pub changed: Option<(Mode, Why)>,
     /// A rival has given way: caches that it filled must be corrected.
@@ -99,7 +99,7 @@ struct Peer {
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub struct Machine {
+pub struct StandbyMachine {
     rank: Rank,
     /// Silence of this length means that a host is gone.
     gone_after: Duration,
@@ -117,7 +117,7 @@ pub struct Machine {
     rival: bool,
 }
 
-impl Machine {
+impl StandbyMachine {
     /// A machine that begins to listen at `now`, for `expected` other hosts.
     #[must_use]
     pub const fn new(rank: Rank, gone_after: Duration, expected: usize, now: MonotonicNs) -> Self {
@@ -177,8 +177,8 @@ impl Machine {
     }
 
     /// Time alone has passed. Called at every beat at least, before anything that has arrived is given to
-    /// [`Machine::observe`].
-    pub fn tick(&mut self, now: MonotonicNs) -> Actions {
+    /// [`StandbyMachine::observe`].
+    pub fn tick(&mut self, now: MonotonicNs) -> StandbyActions {
         let was_away = since(self.latest_tick, now) >= self.gone_after;
         self.latest_tick = now;
         if was_away {
@@ -188,40 +188,40 @@ impl Machine {
             if self.mode != Mode::Undecided {
                 self.mode = Mode::Undecided;
                 let changed = Some((Mode::Undecided, Why::Stalled));
-                return Actions { changed, correct_caches: false, was_away };
+                return StandbyActions { changed, correct_caches: false, was_away };
             }
         }
-        Actions { was_away, ..self.decide(now) }
+        StandbyActions { was_away, ..self.decide(now) }
     }
 
-    /// When [`Machine::tick`] is to be called next, if not for a beat before: a peer that falls silent is gone then.
+    /// When [`StandbyMachine::tick`] is to be called next, if not for a beat before: a peer that falls silent is gone then.
     #[must_use]
     pub fn next_deadline(&self) -> Option<MonotonicNs> {
         self.peers.values().map(|peer| peer.heard + self.gone_after).filter(|gone| *gone > self.latest_tick).min()
     }
 
     /// Takes one fact.
-    pub fn observe(&mut self, now: MonotonicNs, fact: Fact) -> Actions {
+    pub fn observe(&mut self, now: MonotonicNs, fact: StandbyFact) -> StandbyActions {
         match fact {
-            Fact::Heard { peer, beat, hears_us } => {
+            StandbyFact::Heard { peer, beat, hears_us } => {
                 let before = self.peers.get(&peer).and_then(|peer| peer.deaf_since);
                 let deaf_since = if hears_us { None } else { before.or(Some(now)) };
                 self.peers.insert(peer, Peer { beat, heard: now, deaf_since });
             }
-            Fact::Fit(fit) => {
+            StandbyFact::Fit(fit) => {
                 if fit && !self.fit {
                     // It may have heard nobody for want of a link: it listens first.
                     self.started = now;
                 }
                 self.fit = fit;
             }
-            Fact::Retires => self.handed_over_until = Some(MonotonicNs(u64::MAX)),
+            StandbyFact::Retires => self.handed_over_until = Some(MonotonicNs(u64::MAX)),
         }
         self.decide(now)
     }
 
     /// Gives the addresses to the best of the others (H-8).
-    pub fn hand_over(&mut self, now: MonotonicNs) -> Result<Actions, NoHandOver> {
+    pub fn hand_over(&mut self, now: MonotonicNs) -> Result<StandbyActions, NoHandOver> {
         if self.mode != Mode::Active {
             return Err(NoHandOver::NotActive);
         }
@@ -234,7 +234,7 @@ impl Machine {
         Ok(self.decide(now))
     }
 
-    fn decide(&mut self, now: MonotonicNs) -> Actions {
+    fn decide(&mut self, now: MonotonicNs) -> StandbyActions {
         let active = self.active_peer(now).is_some();
         let next = if self.mode == Mode::Active { self.stay(now) } else { self.take(now, active) };
         let changed = next.filter(|(mode, _)| *mode != self.mode);
@@ -243,7 +243,7 @@ impl Machine {
         }
         let correct_caches = self.mode == Mode::Active && self.rival && !active;
         self.rival = self.mode == Mode::Active && active;
-        Actions { changed, correct_caches, was_away: false }
+        StandbyActions { changed, correct_caches, was_away: false }
     }
 
     /// An active host: is there a reason not to be?

@@ -16,17 +16,17 @@ const fn ms(milliseconds: u64) -> MonotonicNs {
     MonotonicNs(milliseconds * 1_000_000)
 }
 
-fn machine(priority: u64, expected: usize) -> Machine {
+fn machine(priority: u64, expected: usize) -> StandbyMachine {
     let rank = Rank { priority, name: format!("h{priority}") };
-    Machine::new(rank, Duration::from_millis(GONE), expected, ms(0))
+    StandbyMachine::new(rank, Duration::from_millis(GONE), expected, ms(0))
 }
 
 const fn beat(mode: Mode, priority: u64) -> Beat {
     Beat { mode, priority, candidate: true, hears_active: None }
 }
 
-fn heard(peer: &str, beat: Beat, hears_us: bool) -> Fact {
-    Fact::Heard { peer: peer.to_owned(), beat, hears_us }
+fn heard(peer: &str, beat: Beat, hears_us: bool) -> StandbyFact {
+    StandbyFact::Heard { peer: peer.to_owned(), beat, hears_us }
 }
 
 // proves: H-3a
@@ -34,7 +34,7 @@ fn heard(peer: &str, beat: Beat, hears_us: bool) -> Fact {
 fn a_host_that_hears_nobody_becomes_active_after_a_while_and_not_before() {
     let mut machine = machine(1, 1);
     for now in (0..2 * GONE).step_by(10) {
-        assert_eq!(machine.tick(ms(now)), Actions::default(), "at {now} ms");
+        assert_eq!(machine.tick(ms(now)), StandbyActions::default(), "at {now} ms");
         assert_eq!(machine.mode(), Mode::Undecided);
     }
     assert_eq!(machine.tick(ms(2 * GONE)).changed, Some((Mode::Active, Why::NobodyActive)));
@@ -44,11 +44,11 @@ fn a_host_that_hears_nobody_becomes_active_after_a_while_and_not_before() {
 #[test]
 fn of_undecided_hosts_the_better_one_becomes_active_as_soon_as_all_are_heard() {
     let (mut better, mut worse) = (machine(1, 2), machine(2, 2));
-    assert_eq!(better.observe(ms(1), heard("h2", beat(Mode::Undecided, 2), true)), Actions::default());
+    assert_eq!(better.observe(ms(1), heard("h2", beat(Mode::Undecided, 2), true)), StandbyActions::default());
     let actions = better.observe(ms(2), heard("h3", beat(Mode::Undecided, 3), true));
     assert_eq!(actions.changed, Some((Mode::Active, Why::NobodyActive)));
     worse.observe(ms(1), heard("h1", beat(Mode::Undecided, 1), true));
-    assert_eq!(worse.observe(ms(2), heard("h3", beat(Mode::Undecided, 3), true)), Actions::default());
+    assert_eq!(worse.observe(ms(2), heard("h3", beat(Mode::Undecided, 3), true)), StandbyActions::default());
     let actions = worse.observe(ms(3), heard("h1", beat(Mode::Active, 1), true));
     assert_eq!(actions.changed, Some((Mode::Standby, Why::OtherActive)));
 }
@@ -62,7 +62,7 @@ fn a_better_host_that_returns_does_not_disturb_the_active_one() {
     let mut active = machine(2, 1);
     active.observe(ms(1), heard("h1", Beat { candidate: false, ..beat(Mode::Undecided, 1) }, true));
     assert_eq!(active.mode(), Mode::Active);
-    assert_eq!(active.observe(ms(2), heard("h1", beat(Mode::Undecided, 1), true)), Actions::default());
+    assert_eq!(active.observe(ms(2), heard("h1", beat(Mode::Undecided, 1), true)), StandbyActions::default());
 }
 
 // proves: H-7
@@ -139,14 +139,14 @@ fn caches_are_corrected_when_a_rival_has_given_way() {
 fn without_a_link_nobody_is_active_and_the_other_is_let_in() {
     let mut machine = machine(1, 1);
     machine.observe(ms(0), heard("h2", beat(Mode::Undecided, 2), true));
-    assert_eq!(machine.observe(ms(1), Fact::Fit(false)).changed, Some((Mode::Undecided, Why::Unfit)));
+    assert_eq!(machine.observe(ms(1), StandbyFact::Fit(false)).changed, Some((Mode::Undecided, Why::Unfit)));
     assert!(!machine.beat(ms(1)).candidate);
     assert_eq!(machine.seen_until(ms(1)), ms(0));
     // The link returns after a long time, in which nobody was heard.
     for now in (10..5000).step_by(50) {
         machine.tick(ms(now));
     }
-    assert_eq!(machine.observe(ms(5000), Fact::Fit(true)), Actions::default());
+    assert_eq!(machine.observe(ms(5000), StandbyFact::Fit(true)), StandbyActions::default());
     let actions = machine.observe(ms(5040), heard("h2", beat(Mode::Active, 2), true));
     assert_eq!(actions.changed, Some((Mode::Standby, Why::OtherActive)));
 }
@@ -188,7 +188,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 struct Host {
-    machine: Machine,
+    machine: StandbyMachine,
     /// What the kernel holds: it counts also while the host is stopped.
     seen_until: MonotonicNs,
     running: bool,

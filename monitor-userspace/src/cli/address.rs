@@ -17,7 +17,7 @@ use crate::control::AddressLine;
 
 /// `ringback address`
 #[derive(Debug, Subcommand)]
-pub(super) enum Address {
+pub(super) enum AddressArgs {
     /// Print the address book
     List(List),
     /// Add an entry, or replace the one for the same client
@@ -75,7 +75,7 @@ pub(super) fn language(text: &str) -> Result<Language, String> {
     }
 }
 
-impl Address {
+impl AddressArgs {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let book = Book::open(context).await?;
         match self {

@@ -10,13 +10,13 @@ use crate::{
 
 /// `ringback check`
 #[derive(Debug, Args)]
-pub(super) struct Check {
+pub(super) struct CheckArgs {
     /// Print the configuration in force, with all defaults
     #[arg(long)]
     json: bool,
 }
 
-impl Check {
+impl CheckArgs {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let checked = parts::check(context.path(), context.presence()).await;
         let Loaded { config, parts } = checked.map_err(|error| Failure::usage(error.to_string()))?;

@@ -7,13 +7,13 @@ use crate::{kernel, page};
 
 /// `ringback cleanup`
 #[derive(Debug, Args)]
-pub(super) struct Cleanup {
+pub(super) struct CleanupArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-impl Cleanup {
+impl CleanupArgs {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let config = context.config()?;
         let mut removed = kernel::cleanup(&config.watch.pin_dir).map_err(|error| Failure::failed(error.to_string()))?;

@@ -11,13 +11,13 @@ use crate::guard::{GuardLine, HealthWord};
 
 /// `ringback guard`
 #[derive(Debug, Args)]
-pub(super) struct Guard {
+pub(super) struct GuardArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-impl Guard {
+impl GuardArgs {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let guards: Vec<GuardLine> = context.client()?.get("/v1/guards").await?;
         table::print(self.json, &guards, |guards| match guards.len() {

@@ -52,39 +52,39 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Watch, decide and mail, until stopped
-    Run(run::Run),
+    Run(run::RunArgs),
     /// Fetch lists of gateways by POP3 and mail the clients on them, until stopped
-    Relay(relay::Relay),
+    Relay(relay::RelayArgs),
     /// Name every mistake in the configuration and around it, or say that there is none
-    Check(check::Check),
+    Check(check::CheckArgs),
     /// What is down, who waits, is anything lost, does mail go out
-    Status(status::Status),
+    Status(status::StatusArgs),
     /// Outages, latest first
-    Outages(outages::Outages),
+    Outages(outages::OutagesArgs),
     /// Clients that wait for a recovery
-    Waiting(waiting::Waiting),
+    Waiting(waiting::WaitingArgs),
     /// Services that have answered at least once
-    Services(services::Services),
+    Services(services::ServicesArgs),
     /// Guarded ports of this host, and how their servers are
-    Guard(guard::Guard),
+    Guard(guard::GuardArgs),
     /// The address book: who is told about which client
     #[command(subcommand)]
-    Address(address::Address),
+    Address(address::AddressArgs),
     /// Say that a server or service is back
-    Signal(signal::Signal),
+    Signal(signal::SignalArgs),
     /// Other hosts: who is heard, who is up
-    Peers(peers::Peers),
+    Peers(peers::PeersArgs),
     /// Addresses that several hosts share: who has them, and giving them away
-    Standby(standby::Standby),
+    Standby(standby::StandbyArgs),
     /// Send one mail, to see whether mail goes out
-    TestMail(test_mail::TestMail),
+    TestMail(test_mail::TestMailArgs),
     /// Detach the programs and remove everything that is pinned
-    Cleanup(cleanup::Cleanup),
+    Cleanup(cleanup::CleanupArgs),
     /// Print a completion script for a shell
-    Completions(completions::Completions),
+    Completions(completions::CompletionsArgs),
     /// Write the manual pages into a folder
     #[command(hide = true)]
-    Man(man::Man),
+    Man(man::ManArgs),
 }
 
 /// What every verb may use.

@@ -17,7 +17,7 @@ use crate::{clock::Now as _, control::OutageLine};
 
 /// `ringback outages`
 #[derive(Debug, Args)]
-pub(super) struct Outages {
+pub(super) struct OutagesArgs {
     /// Also those that are over
     #[arg(long)]
     all: bool,
@@ -29,7 +29,7 @@ pub(super) struct Outages {
     json: bool,
 }
 
-impl Outages {
+impl OutagesArgs {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let path = format!("/v1/outages?ended={}&limit={}", self.all, self.limit);
         let outages: Vec<OutageLine> = context.client()?.get(&path).await?;

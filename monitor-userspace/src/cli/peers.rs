@@ -11,13 +11,13 @@ use crate::peer::PeersReport;
 
 /// `ringback peers`
 #[derive(Debug, Args)]
-pub(super) struct Peers {
+pub(super) struct PeersArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-impl Peers {
+impl PeersArgs {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let report: PeersReport = context.client()?.get("/v1/peers").await?;
         table::print(self.json, &report, |report| text(report, Width::of_stdout()))

@@ -10,13 +10,13 @@ use super::{Context, Failure};
 
 /// `ringback run`
 #[derive(Debug, Args)]
-pub(super) struct Run {
+pub(super) struct RunArgs {
     /// Log as JSON, one event a line
     #[arg(long)]
     json: bool,
 }
 
-impl Run {
+impl RunArgs {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let loaded = context.loaded()?;
         start_log(self.json);

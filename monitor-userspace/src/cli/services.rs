@@ -11,13 +11,13 @@ use crate::control::ServiceLine;
 
 /// `ringback services`
 #[derive(Debug, Args)]
-pub(super) struct Services {
+pub(super) struct ServicesArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-impl Services {
+impl ServicesArgs {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let services: Vec<ServiceLine> = context.client()?.get("/v1/services").await?;
         table::print(self.json, &services, |services| {

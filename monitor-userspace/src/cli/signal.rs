@@ -10,7 +10,7 @@ use crate::control::{SignalRequest, Target};
 
 /// `ringback signal`
 #[derive(Debug, Args)]
-pub(super) struct Signal {
+pub(super) struct SignalArgs {
     /// What is back: ADDRESS for every service of a server, or ADDRESS:PORT
     #[arg(value_parser = target)]
     target: Target,
@@ -23,7 +23,7 @@ fn target(text: &str) -> Result<Target, String> {
     text.parse::<Service>().map(Target::Service).map_err(|error| error.to_string())
 }
 
-impl Signal {
+impl SignalArgs {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let _: bool = context.client()?.post("/v1/signal", &SignalRequest { target: self.target }).await?;
         Ok(())

@@ -12,7 +12,7 @@ use crate::{control::HandOverRequest, peer::PeersReport};
 /// `ringback standby`
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
-pub(super) struct Standby {
+pub(super) struct StandbyArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -29,7 +29,7 @@ enum Verb {
     },
 }
 
-impl Standby {
+impl StandbyArgs {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let client = context.client()?;
         match self.verb {

@@ -27,13 +27,13 @@ const SILENT: Duration = Duration::from_secs(10);
 
 /// `ringback status`
 #[derive(Debug, Args)]
-pub(super) struct Status {
+pub(super) struct StatusArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-impl Status {
+impl StatusArgs {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let report: StatusReport = context.client()?.get("/v1/status").await?;
         table::print(self.json, &report, |report| text(report, Width::of_stdout()))

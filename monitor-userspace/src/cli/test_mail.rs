@@ -7,7 +7,7 @@ use crate::control::TestMailRequest;
 
 /// `ringback test-mail`
 #[derive(Debug, Args)]
-pub(super) struct TestMail {
+pub(super) struct TestMailArgs {
     /// Who is to get it: a mail address, or webhook:NAME
     to: String,
     /// Print JSON
@@ -15,7 +15,7 @@ pub(super) struct TestMail {
     json: bool,
 }
 
-impl TestMail {
+impl TestMailArgs {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let answer: String = context.client()?.post("/v1/test-mail", &TestMailRequest { to: self.to }).await?;
         table::print(self.json, &answer, |answer| format!("{answer}\n"))

@@ -15,7 +15,7 @@ use crate::control::WaitingRequest;
 /// `ringback waiting`
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
-pub(super) struct Waiting {
+pub(super) struct WaitingArgs {
     #[command(subcommand)]
     verb: Option<WaitingVerb>,
     /// Only of this outage
@@ -50,7 +50,7 @@ struct Add {
     language: Option<Language>,
 }
 
-impl Waiting {
+impl WaitingArgs {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         if let Some(WaitingVerb::Add(add)) = self.verb {
             let Add { outage, client, mail, language } = add;

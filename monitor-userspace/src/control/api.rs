@@ -37,7 +37,7 @@ use crate::{
 
 /// What the handlers need of the daemon.
 #[derive(Clone)]
-pub struct Context {
+pub struct ControlContext {
     /// Reads, and changes of the address book.
     pub store: Store,
     /// The way to the core; at a relay to what stands in its place.
@@ -73,13 +73,13 @@ pub struct GatewayView {
     pub page: Option<PageView>,
     /// How much one client may ask for.
     pub limits: Arc<Limits>,
-    /// The database that is shared with other gateways, if there is one; [`Context::store`] is that one.
+    /// The database that is shared with other gateways, if there is one; [`ControlContext::store`] is that one.
     pub shared: Option<SharedView>,
     /// The exchange of heartbeats, if there is one.
     pub peers: Option<crate::peer::Peers>,
 }
 
-impl Context {
+impl ControlContext {
     /// What a gateway has to show.
     pub(super) fn gateway(&self) -> Option<&GatewayView> {
         match &self.role {
@@ -113,7 +113,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 pub(super) const MOST: u32 = 10_000;
 
 /// Every route.
-pub fn router(context: Context) -> Router {
+pub fn router(context: ControlContext) -> Router {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/outages", get(outages))
@@ -131,7 +131,7 @@ pub fn router(context: Context) -> Router {
 }
 
 /// The metrics alone, for the network.
-pub fn metrics_router(context: Context) -> Router {
+pub fn metrics_router(context: ControlContext) -> Router {
     Router::new().route("/metrics", get(metrics_page)).route("/health", get(health)).with_state(context)
 }
 
@@ -154,7 +154,7 @@ fn stopping() -> Wrong {
     Wrong(StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping".to_owned())
 }
 
-async fn status(State(context): State<Context>) -> Result<Json<StatusReport>, Wrong> {
+async fn status(State(context): State<ControlContext>) -> Result<Json<StatusReport>, Wrong> {
     Ok(Json(report(&context).await?))
 }
 
@@ -166,7 +166,7 @@ struct OutageQuery {
 }
 
 async fn outages(
-    State(context): State<Context>,
+    State(context): State<ControlContext>,
     Query(query): Query<OutageQuery>,
 ) -> Result<Json<Vec<OutageLine>>, Wrong> {
     let limit = query.limit.unwrap_or(100).min(MOST);
@@ -180,7 +180,7 @@ struct WaitingQuery {
 }
 
 async fn waiting(
-    State(context): State<Context>,
+    State(context): State<ControlContext>,
     Query(query): Query<WaitingQuery>,
 ) -> Result<Json<Vec<WaitingClient>>, Wrong> {
     let limit = query.limit.unwrap_or(1000).min(MOST);
@@ -188,7 +188,10 @@ async fn waiting(
 }
 
 /// B-2: the outage must be open. The limits are those of typed addresses.
-async fn add_waiting(State(context): State<Context>, Json(request): Json<WaitingRequest>) -> Result<Json<bool>, Wrong> {
+async fn add_waiting(
+    State(context): State<ControlContext>,
+    Json(request): Json<WaitingRequest>,
+) -> Result<Json<bool>, Wrong> {
     let WaitingRequest { outage, client, mail, language } = request;
     // Requests may name an IPv4 address in its IPv6 form.
     let client = ClientAddr::new(client.ip());
@@ -198,7 +201,7 @@ async fn add_waiting(State(context): State<Context>, Json(request): Json<Waiting
     let Some((record, view)) = found.zip(context.gateway()) else {
         return Err(Wrong(StatusCode::NOT_FOUND, format!("there is no open outage {outage}: see `ringback outages`")));
     };
-    let Context { store, core, .. } = &context;
+    let ControlContext { store, core, .. } = &context;
     let subscriptions = Subscriptions { store, core, limits: &view.limits };
     let wanted = (outage, record.outage.service);
     let (status, what) = match subscriptions.subscribe(client, wanted, mail.as_deref(), language).await {
@@ -222,23 +225,23 @@ async fn add_waiting(State(context): State<Context>, Json(request): Json<Waiting
     Err(Wrong(status, what))
 }
 
-async fn services(State(context): State<Context>) -> Result<Json<Vec<ServiceLine>>, Wrong> {
+async fn services(State(context): State<ControlContext>) -> Result<Json<Vec<ServiceLine>>, Wrong> {
     let watched = context.shared().map_or(&context.store, |shared| shared.local.store());
     let services = watched.learned_services().await?;
     Ok(Json(services.into_iter().map(|(service, answered)| ServiceLine { service, answered }).collect()))
 }
 
-async fn guards(State(context): State<Context>) -> Json<Vec<GuardLine>> {
+async fn guards(State(context): State<ControlContext>) -> Json<Vec<GuardLine>> {
     Json(context.guards())
 }
 
-async fn addresses(State(context): State<Context>) -> Result<Json<Vec<AddressLine>>, Wrong> {
+async fn addresses(State(context): State<ControlContext>) -> Result<Json<Vec<AddressLine>>, Wrong> {
     let entries = context.store.addresses().await?;
     Ok(Json(entries.into_iter().map(AddressLine::from).collect()))
 }
 
 async fn put_addresses(
-    State(context): State<Context>,
+    State(context): State<ControlContext>,
     Json(lines): Json<Vec<AddressLine>>,
 ) -> Result<Json<usize>, Wrong> {
     let entries = AddressLine::entries(lines, UnixMs::now()).map_err(|what| Wrong(StatusCode::BAD_REQUEST, what))?;
@@ -248,7 +251,10 @@ async fn put_addresses(
     Ok(Json(count))
 }
 
-async fn remove_address(State(context): State<Context>, Path(client): Path<String>) -> Result<Json<bool>, Wrong> {
+async fn remove_address(
+    State(context): State<ControlContext>,
+    Path(client): Path<String>,
+) -> Result<Json<bool>, Wrong> {
     let client: ClientNet = client.parse().map_err(|what| Wrong(StatusCode::BAD_REQUEST, what))?;
     if !context.store.remove_address(client).await? {
         return Err(Wrong(StatusCode::NOT_FOUND, AddressLine::absent(client)));
@@ -258,7 +264,7 @@ async fn remove_address(State(context): State<Context>, Path(client): Path<Strin
 }
 
 async fn signal(
-    State(context): State<Context>,
+    State(context): State<ControlContext>,
     Json(request): Json<SignalRequest>,
 ) -> Result<(StatusCode, Json<bool>), Wrong> {
     let signal = Observation::Signal { target: request.target.into(), at: UnixMs::now() };
@@ -267,7 +273,7 @@ async fn signal(
 }
 
 async fn test_mail(
-    State(context): State<Context>,
+    State(context): State<ControlContext>,
     Json(request): Json<TestMailRequest>,
 ) -> Result<Json<String>, Wrong> {
     let delivery = Arc::clone(&context.delivery.borrow());
@@ -296,13 +302,13 @@ async fn test_mail(
     }))
 }
 
-async fn health(State(context): State<Context>) -> Result<(StatusCode, Json<Health>), Wrong> {
+async fn health(State(context): State<ControlContext>) -> Result<(StatusCode, Json<Health>), Wrong> {
     let health = report(&context).await?.health;
     let status = if health == Health::Ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok((status, Json(health)))
 }
 
-async fn metrics_page(State(context): State<Context>) -> Result<Response, Wrong> {
+async fn metrics_page(State(context): State<ControlContext>) -> Result<Response, Wrong> {
     let hosts = super::peers::report(&context).await?;
     let guards = context.guards();
     let text = metrics::encode(&report(&context).await?, &hosts, &guards);

@@ -13,7 +13,7 @@ mod socket;
 mod status;
 
 pub use self::{
-    api::{Context, GatewayView, Role, metrics_router, router},
+    api::{ControlContext, GatewayView, Role, metrics_router, router},
     client::{Client, ClientError},
     peers::HandOverRequest,
     report::{

@@ -8,7 +8,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::api::{Context, Wrong};
+use super::api::{ControlContext, Wrong};
 use crate::peer::{Ended, PeersReport};
 
 /// `ringback standby hand-over`.
@@ -19,7 +19,7 @@ pub struct HandOverRequest {
     pub group: Option<String>,
 }
 
-pub(super) fn routes() -> Router<Context> {
+pub(super) fn routes() -> Router<ControlContext> {
     Router::new().route("/v1/peers", get(peers)).route("/v1/standby/hand-over", post(hand_over))
 }
 
@@ -29,12 +29,12 @@ impl From<Ended> for Wrong {
     }
 }
 
-async fn peers(State(context): State<Context>) -> Result<Json<PeersReport>, Wrong> {
+async fn peers(State(context): State<ControlContext>) -> Result<Json<PeersReport>, Wrong> {
     report(&context).await.map(Json)
 }
 
 /// Empty where no heartbeats are exchanged.
-pub(super) async fn report(context: &Context) -> Result<PeersReport, Wrong> {
+pub(super) async fn report(context: &ControlContext) -> Result<PeersReport, Wrong> {
     match context.gateway().and_then(|view| view.peers.as_ref()) {
         Some(peers) => Ok(peers.report().await?),
         None => Ok(PeersReport::default()),
@@ -42,7 +42,7 @@ pub(super) async fn report(context: &Context) -> Result<PeersReport, Wrong> {
 }
 
 async fn hand_over(
-    State(context): State<Context>,
+    State(context): State<ControlContext>,
     Json(request): Json<HandOverRequest>,
 ) -> Result<Json<Vec<String>>, Wrong> {
     let Some(peers) = context.gateway().and_then(|view| view.peers.as_ref()) else {

@@ -6,7 +6,7 @@ use monitor_core::domain::UnixMs;
 use monitor_store::{ListState, OutageRecord, OutboxCounts, StoreError};
 
 use super::{
-    api::{Context, MOST},
+    api::{ControlContext, MOST},
     report::{CertificateLine, Health, InterfaceLine, Loss, OutageLine, SharedLine, StatusReport},
 };
 use crate::{
@@ -21,7 +21,7 @@ const LISTS: u32 = 10;
 const REFUSED: u32 = 10;
 
 /// Gathers it.
-pub(super) async fn report(context: &Context) -> Result<StatusReport, StoreError> {
+pub(super) async fn report(context: &ControlContext) -> Result<StatusReport, StoreError> {
     let core = context.gateway().map(|view| view.core.borrow().clone()).unwrap_or_default();
     let store = context.within_reach().await;
     let outages: Vec<_> = store.outages(false, MOST).await?.into_iter().map(line).collect();
@@ -91,7 +91,7 @@ fn losses(core: &CoreState) -> Vec<Loss> {
 }
 
 /// What keeps the daemon from its work.
-fn problems(context: &Context, core: &CoreState, outbox: &OutboxCounts) -> Vec<String> {
+fn problems(context: &ControlContext, core: &CoreState, outbox: &OutboxCounts) -> Vec<String> {
     let mut problems = Vec::new();
     if let Some(error) = &core.store_error {
         problems.push(format!("the store does not take changes: {error}"));
@@ -128,7 +128,7 @@ fn shared_problem(shared: &SharedLine) -> Option<String> {
     ))
 }
 
-async fn shared_line(context: &Context) -> Result<Option<SharedLine>, StoreError> {
+async fn shared_line(context: &ControlContext) -> Result<Option<SharedLine>, StoreError> {
     let Some(shared) = context.shared() else { return Ok(None) };
     let (kept, oldest_kept) = shared.local.spool_length().await?;
     let state = shared.state.borrow().clone();

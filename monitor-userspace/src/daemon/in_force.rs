@@ -31,7 +31,7 @@ pub(super) struct InForce {
     policy: NotificationPolicy,
     links: Option<UnsubscribeLinks>,
     webhooks: watch::Sender<Webhooks>,
-    page: watch::Sender<Arc<page::InForce>>,
+    page: watch::Sender<Arc<page::PageInForce>>,
     test_mails: watch::Sender<Arc<Delivery>>,
 }
 
@@ -46,7 +46,7 @@ impl InForce {
         policy: NotificationPolicy,
         mail: Mail,
         webhooks: Webhooks,
-        page: page::InForce,
+        page: page::PageInForce,
     ) -> Result<(Self, Arc<Delivery>)> {
         for remark in mail.remarks() {
             tracing::warn!("notify.template_dir: {remark}");
@@ -67,7 +67,7 @@ impl InForce {
     }
 
     /// The page's part.
-    pub(super) fn page(&self) -> watch::Receiver<Arc<page::InForce>> {
+    pub(super) fn page(&self) -> watch::Receiver<Arc<page::PageInForce>> {
         self.page.subscribe()
     }
 

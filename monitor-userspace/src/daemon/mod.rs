@@ -100,7 +100,7 @@ pub async fn run(loaded: Loaded, path: PathBuf) -> Result<()> {
     let core = deciding.state.clone();
     let page_view = page.as_ref().and_then(Page::view);
     let view = GatewayView { core, guards, page: page_view, limits, shared, peers: peers.clone() };
-    let context = control::Context {
+    let context = control::ControlContext {
         store: stores.store.clone(),
         core: to_core.clone(),
         delivery: in_force.test_mails(),

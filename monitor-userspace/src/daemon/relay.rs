@@ -58,7 +58,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         Arc::clone(&letters),
         Arc::clone(courier.counters()),
     );
-    let context = control::Context {
+    let context = control::ControlContext {
         store: store.clone(),
         core: to_core,
         delivery: watch::channel(Arc::clone(&delivery)).1,

@@ -52,14 +52,14 @@ const FINISH: Duration = Duration::from_secs(5);
 pub(super) const QUESTIONS: usize = 256;
 
 /// What a daemon does in its database at its start; in a shared one as soon as that can be reached.
-pub(super) struct Arrival {
+pub(super) struct SettleIn {
     /// Those of the configuration.
     pub(super) addresses: Vec<AddressEntry>,
     /// How long what is over is kept.
     pub(super) history: Duration,
 }
 
-impl Arrival {
+impl SettleIn {
     pub(super) fn of(config: &Config) -> Self {
         Self { addresses: AddressEntry::of_config(&config.address, UnixMs::now()), history: HISTORY }
     }
@@ -86,7 +86,7 @@ pub(super) struct Replicator {
     outbox: Outbox,
     gateway: Gateway,
     /// What is still to be done there, where the start was without it.
-    arrival: Option<Arrival>,
+    arrival: Option<SettleIn>,
     core: CoreHandle,
     /// Wakes the outbox.
     letters: Arc<Wake>,
@@ -169,7 +169,7 @@ impl Replicator {
     }
 
     /// What the start left to do.
-    async fn arrive(&self, arrival: &mut Option<Arrival>) -> Result<()> {
+    async fn arrive(&self, arrival: &mut Option<SettleIn>) -> Result<()> {
         let Some(late) = arrival else { return Ok(()) };
         late.settle_in(self.shared.store(), Some(self.local.store())).await?;
         *arrival = None;

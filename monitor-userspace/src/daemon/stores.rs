@@ -9,7 +9,7 @@ use monitor_store::{Gateway, LocalStore, Location, NotificationPolicy, Outbox, S
 
 use super::{
     HISTORY,
-    replication::{self, Arrival},
+    replication::{self, SettleIn},
 };
 use crate::clock::Now as _;
 
@@ -26,7 +26,7 @@ pub(super) struct Stores {
     /// Since when the shared database is out of reach, and why.
     pub(super) cut_off: Option<(UnixMs, String)>,
     /// What is still to be done there.
-    pub(super) arrival: Option<Arrival>,
+    pub(super) arrival: Option<SettleIn>,
 }
 
 impl Stores {
@@ -35,7 +35,7 @@ impl Stores {
         let Location::File(_) = database else { return Self::open_shared(config, database, policy).await };
         let local = LocalStore::at(database, policy)?;
         let store = local.store().clone();
-        Arrival::of(config).settle_in(&store, None).await?;
+        SettleIn::of(config).settle_in(&store, None).await?;
         Ok(Self { outbox: store.outbox(), store, local, shared: None, cut_off: None, arrival: None })
     }
 
@@ -45,7 +45,7 @@ impl Stores {
         let gateway = local.gateway(replication::host_name()).await.context("reading this gateway's name")?;
         local.store().prune(UnixMs::now().before(HISTORY)).await.context("forgetting old outages")?;
         let store = shared.store().clone();
-        let arrival = Arrival::of(config);
+        let arrival = SettleIn::of(config);
         let arrived = match absence {
             Some(error) => Err(error.into()),
             None => arrival.settle_in(&store, Some(local.store())).await,

@@ -33,7 +33,7 @@ impl Watching {
         interfaces: &[String],
         stores: &Stores,
         core: &CoreHandle,
-        page: watch::Receiver<Arc<page::InForce>>,
+        page: watch::Receiver<Arc<page::PageInForce>>,
         (tasks, cancel): (&mut Tasks, &CancellationToken),
     ) -> Result<Self> {
         let (mut kernel, events) = Kernel::start(&config.watch, !config.guard.is_empty())?;

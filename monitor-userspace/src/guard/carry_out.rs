@@ -11,14 +11,14 @@ use monitor_core::{
     domain::{ClientAddr, MonotonicNs, Service, UnixMs},
     guard::{
         frame,
-        machine::{Action, Outcome},
+        machine::{Action, GuardOutcome},
     },
     outage::{GuardFinding, Observation},
 };
 
 use super::{
     connections::{self, Connection},
-    guarded::Waiting,
+    guarded::HeldRequest,
     worker::Worker,
 };
 use crate::{clock::Now as _, health};
@@ -83,7 +83,7 @@ impl Worker {
     }
 
     /// Lets go of a held SYN. Returns whether it was still held: the kernel may have decided meanwhile.
-    pub(super) fn release(&self, index: usize, waiting: &Waiting, op: u32) -> bool {
+    pub(super) fn release(&self, index: usize, waiting: &HeldRequest, op: u32) -> bool {
         if !self.say(index, &waiting.flow, waiting.seq, op) {
             return false;
         }
@@ -112,7 +112,7 @@ impl Worker {
     }
 
     /// What becomes of the established connections that were not checked (D-2).
-    fn settle(&mut self, index: usize, outcome: Outcome) {
+    fn settle(&mut self, index: usize, outcome: GuardOutcome) {
         if self.guards[index].setting.mode != GuardMode::After {
             return;
         }
@@ -127,7 +127,7 @@ impl Worker {
         }
         let sick_since = self.guards[index].sick_since;
         match outcome {
-            Outcome::Healthy => {
+            GuardOutcome::Healthy => {
                 for (flow, open) in unchecked {
                     self.say(index, &flow, 0, GuardOp::HEALTHY);
                     self.guards[index].admitted += 1;
@@ -139,7 +139,7 @@ impl Worker {
                     }
                 }
             }
-            Outcome::Sick => {
+            GuardOutcome::Sick => {
                 let guard = &mut self.guards[index];
                 let flows: HashSet<Flow> = unchecked.iter().map(|(flow, _)| *flow).collect();
                 guard.refused += flows.len() as u64;

@@ -10,7 +10,7 @@ use monitor_common::{Flow, GuardCounts, GuardFlags, GuardRule};
 use monitor_core::{
     config::{GuardFail, GuardMode, GuardSetting},
     domain::{ClockOffset, MonotonicNs, Service},
-    guard::machine::{Health, Machine, Rules},
+    guard::machine::{GuardMachine, GuardRules, Health},
 };
 
 use super::{GuardLine, HealthWord};
@@ -20,7 +20,7 @@ use crate::{health::CheckLine, kernel::HeldFrame};
 const MOST_SERVICES: usize = 256;
 
 /// A SYN that waits.
-pub(super) struct Waiting {
+pub(super) struct HeldRequest {
     pub(super) flow: Flow,
     pub(super) seq: u32,
     pub(super) held: HeldFrame,
@@ -29,10 +29,10 @@ pub(super) struct Waiting {
 /// One guard and what goes on at it.
 pub(super) struct Guard {
     pub(super) setting: GuardSetting,
-    pub(super) machine: Machine,
+    pub(super) machine: GuardMachine,
     pub(super) rule: GuardRule,
     /// What waits, by the name that the machine knows it by.
-    pub(super) waiting: HashMap<u64, Waiting>,
+    pub(super) waiting: HashMap<u64, HeldRequest>,
     /// Since when the kernel knows that it is sick.
     pub(super) sick_since: Option<MonotonicNs>,
     /// Services whose clients were refused.
@@ -55,7 +55,7 @@ fn nanoseconds(duration: Duration) -> u64 {
 
 impl Guard {
     pub(super) fn new(setting: GuardSetting, failed: &[Service], now: MonotonicNs) -> Self {
-        let rules = Rules {
+        let rules = GuardRules {
             fail_open: setting.fail == GuardFail::Open,
             hold: setting.hold,
             keep: setting.keep,
@@ -80,7 +80,7 @@ impl Guard {
             flags |= GuardFlags::SICK;
         }
         Self {
-            machine: if sick { Machine::new_sick(rules, now) } else { Machine::new(rules) },
+            machine: if sick { GuardMachine::new_sick(rules, now) } else { GuardMachine::new(rules) },
             rule: GuardRule { hold_ns: nanoseconds(setting.hold), good_until_ns: 0, max_held: setting.max_held, flags },
             setting,
             waiting: HashMap::new(),

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use monitor_common::{Flow, GuardOp, OpenFlow};
-use monitor_core::{domain::MonotonicNs, guard::machine::Fact};
+use monitor_core::{domain::MonotonicNs, guard::machine::GuardFact};
 
 use super::{connections, worker::Worker};
 use crate::clock::Now as _;
@@ -50,7 +50,7 @@ impl Worker {
                 Err(error) => tracing::warn!(%error, port, "this host's connections cannot be read"),
             }
             if of_guard.iter().any(|(_, open)| open.checked == 0) && !self.guards[index].machine.is_checking() {
-                let actions = self.guards[index].machine.observe(now, Fact::Established);
+                let actions = self.guards[index].machine.observe(now, GuardFact::Established);
                 self.act(index, actions);
             }
         }

@@ -12,7 +12,7 @@ use monitor_core::{
     domain::{MonotonicNs, Service},
     guard::{
         frame,
-        machine::{Fact, Outcome},
+        machine::{GuardFact, GuardOutcome},
     },
     port::Clock as _,
 };
@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     GuardLine,
-    guarded::{Guard, Waiting},
+    guarded::{Guard, HeldRequest},
     reply::Replies,
 };
 use crate::{
@@ -145,7 +145,7 @@ impl Worker {
                 let Some(index) = self.guards.iter().position(|guard| guard.setting.port == flow.server_port) else {
                     return;
                 };
-                let waiting = Waiting { flow, seq, held };
+                let waiting = HeldRequest { flow, seq, held };
                 if !self.is_local(IpAddr::from(flow.server)) {
                     // Forwarded: another host's service is not ours to judge.
                     self.release(index, &waiting, GuardOp::PASS);
@@ -156,13 +156,13 @@ impl Worker {
                 let guard = &mut self.guards[index];
                 guard.waiting.insert(request, waiting);
                 guard.held_most = guard.held_most.max(guard.waiting.len() as u64);
-                let actions = guard.machine.observe(now, Fact::Held(request));
+                let actions = guard.machine.observe(now, GuardFact::Held(request));
                 self.act(index, actions);
             }
             GuardReport::Established { guard, flow } => {
                 let index = guard as usize;
                 if index < self.guards.len() && self.is_local(IpAddr::from(flow.server)) {
-                    let actions = self.guards[index].machine.observe(now, Fact::Established);
+                    let actions = self.guards[index].machine.observe(now, GuardFact::Established);
                     self.act(index, actions);
                 }
             }
@@ -174,9 +174,9 @@ impl Worker {
         guard.runs += 1;
         guard.reason = reason(&checks);
         guard.checks = checks;
-        let outcome = if guard.reason.is_none() { Outcome::Healthy } else { Outcome::Sick };
+        let outcome = if guard.reason.is_none() { GuardOutcome::Healthy } else { GuardOutcome::Sick };
         tracing::debug!(port = guard.setting.port, ?outcome, reason = guard.reason, "checked");
-        let actions = guard.machine.observe(MonotonicNs::now(), Fact::Checked(number, outcome));
+        let actions = guard.machine.observe(MonotonicNs::now(), GuardFact::Checked(number, outcome));
         self.act(index, actions);
     }
 

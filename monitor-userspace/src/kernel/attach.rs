@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     error::{KernelError, errno, link_reason, program_reason},
     interface, pins,
-    tc::{self, Place, TcMode},
+    tc::{self, FilterPlace, TcMode},
 };
 
 /// How XDP runs on an interface.
@@ -90,7 +90,7 @@ async fn egress(ebpf: &mut Ebpf, pin_dir: &Path, name: &str, ifindex: u32) -> Re
         .ok_or(KernelError::ProgramMissing(program::EGRESS))?
         .try_into()
         .map_err(|source| KernelError::program(program::EGRESS, source))?;
-    let place = Place {
+    let place = FilterPlace {
         program: program::EGRESS,
         how: "tc egress",
         side: TcAttachType::Egress,

@@ -22,7 +22,7 @@ use super::{
     bpffs,
     error::KernelError,
     interface, pins,
-    tc::{self, Place},
+    tc::{self, FilterPlace},
 };
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ringback-gate"));
@@ -62,7 +62,7 @@ impl Gate {
         let sides = [(program::GATE_IN, TcAttachType::Ingress), (program::GATE_OUT, TcAttachType::Egress)];
         let mut wanted = vec![folder.join(map::GATE)];
         for (name, side) in sides {
-            let place = Place {
+            let place = FilterPlace {
                 program: name,
                 how: "the gate of shared addresses",
                 side,

@@ -21,7 +21,7 @@ use monitor_core::domain::{ClientNet, MonotonicNs, Service};
 use super::{
     error::KernelError,
     interface, pins,
-    tc::{self, Place},
+    tc::{self, FilterPlace},
     watch_list,
 };
 use crate::clock::Now as _;
@@ -242,7 +242,7 @@ fn put_on(
     let key = (name.to_owned(), ifindex);
     if !links.contains_key(&key) {
         // Before programs of others: one that passes a packet would end the chain. Ours only ends it for its own packets.
-        let place = Place {
+        let place = FilterPlace {
             program: program::STAND_IN,
             how: "the stand-in page's tc ingress",
             side: TcAttachType::Ingress,

@@ -2,7 +2,7 @@
 //! the kernel has no tcx.
 //!
 //! A filter is no file, so it outlives the daemon by itself; that it is there is remembered by an empty folder among the
-//! pins ([`Place::filter`]). It is known again by its name, and replaced in place. Filters of others stay as they are:
+//! pins ([`FilterPlace::filter`]). It is known again by its name, and replaced in place. Filters of others stay as they are:
 //! ours comes before them, as one that passes a packet ends the chain, and lets every packet through to them.
 
 use std::{io, path::PathBuf};
@@ -40,7 +40,7 @@ pub enum TcMode {
 }
 
 /// Which program is where, and what keeps it there.
-pub(super) struct Place<'a> {
+pub(super) struct FilterPlace<'a> {
     /// The program's name.
     pub(super) program: &'static str,
     /// For people, in errors.
@@ -54,14 +54,14 @@ pub(super) struct Place<'a> {
     pub(super) filter: PathBuf,
 }
 
-impl Place<'_> {
+impl FilterPlace<'_> {
     fn refused(&self, reason: String) -> KernelError {
         refused(self.interface, self.how, reason)
     }
 }
 
 /// Attaches the program, or puts it in the place of an earlier daemon's.
-pub(super) async fn attach(program: &mut SchedClassifier, place: &Place<'_>) -> Result<TcMode, KernelError> {
+pub(super) async fn attach(program: &mut SchedClassifier, place: &FilterPlace<'_>) -> Result<TcMode, KernelError> {
     let failed = |source| KernelError::program(place.program, source);
     if let Some(old) = pinned(place.interface, &place.link)? {
         let link = SchedClassifierLink::try_from(old).map_err(|error| place.refused(link_reason(&error)))?;
@@ -108,7 +108,7 @@ pub(super) async fn attach(program: &mut SchedClassifier, place: &Place<'_>) -> 
 /// filter, which stays behind when the process is killed; the folder says so.
 pub(super) fn attach_for_now(
     program: &mut SchedClassifier,
-    place: &Place<'_>,
+    place: &FilterPlace<'_>,
 ) -> Result<SchedClassifierLinkId, KernelError> {
     if !place.filter.exists() {
         let order = TcAttachOptions::TcxOrder(LinkOrder::first());
@@ -127,7 +127,7 @@ pub(super) fn attach_for_now(
 }
 
 /// Makes the program a filter, in the place of an earlier daemon's or before those of others.
-async fn filter(program: &mut SchedClassifier, place: &Place<'_>) -> Result<SchedClassifierLinkId, KernelError> {
+async fn filter(program: &mut SchedClassifier, place: &FilterPlace<'_>) -> Result<SchedClassifierLinkId, KernelError> {
     add_clsact(place)?;
     // Remembered before it is there: a daemon that is killed in between leaves nothing that nobody would find.
     pins::remember_filter(&place.filter)?;
@@ -144,7 +144,7 @@ async fn filter(program: &mut SchedClassifier, place: &Place<'_>) -> Result<Sche
 }
 
 /// Makes the qdisc that has the filters.
-fn add_clsact(place: &Place<'_>) -> Result<(), KernelError> {
+fn add_clsact(place: &FilterPlace<'_>) -> Result<(), KernelError> {
     match tc::qdisc_add_clsact(place.interface) {
         Ok(()) => Ok(()),
         // It serves everyone's filters.
@@ -154,7 +154,7 @@ fn add_clsact(place: &Place<'_>) -> Result<(), KernelError> {
 }
 
 /// Adds a filter before those of others as far as that goes.
-fn first(program: &mut SchedClassifier, place: &Place<'_>) -> Result<SchedClassifierLinkId, ProgramError> {
+fn first(program: &mut SchedClassifier, place: &FilterPlace<'_>) -> Result<SchedClassifierLinkId, ProgramError> {
     let mut add = |priority| {
         let options = NlOptions { priority, ..NlOptions::default() };
         program.attach_with_options(place.interface, place.side, TcAttachOptions::Netlink(options))
@@ -171,7 +171,7 @@ fn first(program: &mut SchedClassifier, place: &Place<'_>) -> Result<SchedClassi
 }
 
 /// Priority and handle of our filter.
-async fn find(place: &Place<'_>) -> Result<Option<(u16, TcHandle)>, io::Error> {
+async fn find(place: &FilterPlace<'_>) -> Result<Option<(u16, TcHandle)>, io::Error> {
     let (connection, handle, _) = rtnetlink::new_connection()?;
     let connection = tokio::spawn(connection);
     let index = i32::try_from(place.ifindex).map_err(io::Error::other)?;

@@ -15,9 +15,9 @@ use super::{
     links::UnsubscribeLinks,
     maildir::Maildir,
     message::Composer,
-    relay::Relay,
     server_name::ServerNames,
-    smtp::{Handed, Session},
+    smarthost::Smarthost,
+    smtp::{Handed, SmtpSession},
     webhook::Webhooks,
 };
 use crate::clock::Now as _;
@@ -43,7 +43,7 @@ impl Mail {
     /// Every setting that mail cannot be sent with.
     pub fn load(settings: &config::Notify, state_dir: &Path) -> Result<Self, Vec<Mistake>> {
         let mut mistakes = Mistakes::default();
-        let relay = mistakes.take_all(Relay::load(settings));
+        let relay = mistakes.take_all(Smarthost::load(settings));
         let composer = mistakes.take_all(Composer::load(settings, TimeZone::system()));
         let mail = || {
             Some(Self {
@@ -82,7 +82,7 @@ pub struct Delivery {
 
 #[derive(Clone, Debug)]
 enum Way {
-    Smtp(Arc<Relay>),
+    Smtp(Arc<Smarthost>),
     Maildir(Maildir),
 }
 
@@ -152,7 +152,7 @@ impl Delivery {
 
 /// Carries letters one after the other; keeps its connection between them.
 pub(super) enum Carrier {
-    Smtp { relay: Arc<Relay>, session: Option<Box<Session>> },
+    Smtp { relay: Arc<Smarthost>, session: Option<Box<SmtpSession>> },
     Maildir(Maildir),
 }
 
@@ -197,7 +197,7 @@ impl Carrier {
             Self::Smtp { relay, session } => loop {
                 let mut open = match session.take() {
                     Some(open) => open,
-                    None => match Session::open(relay).await {
+                    None => match SmtpSession::open(relay).await {
                         Ok(open) => Box::new(open),
                         Err(reason) => return Attempt::NoSession(reason),
                     },

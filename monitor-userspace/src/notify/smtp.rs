@@ -21,7 +21,7 @@ use tokio::{net::TcpStream, time::timeout};
 use super::{
     implicit_tls::ImplicitTls,
     message::Written,
-    relay::{Encryption, Relay},
+    smarthost::{Smarthost, SmtpEncryption},
 };
 
 /// The longest time to get a session: connection, TLS, login.
@@ -35,7 +35,7 @@ const QUIT_LIMIT: Duration = Duration::from_secs(2);
 const MESSAGES_PER_SESSION: u32 = 100;
 
 /// An open session, between two messages.
-pub(super) struct Session {
+pub(super) struct SmtpSession {
     connection: AsyncSmtpConnection,
     sent: u32,
 }
@@ -50,9 +50,9 @@ pub(super) enum Handed {
     NotBegun,
 }
 
-impl Session {
+impl SmtpSession {
     /// A session with `relay`, or why there is none.
-    pub(super) async fn open(relay: &Relay) -> Result<Self, String> {
+    pub(super) async fn open(relay: &Smarthost) -> Result<Self, String> {
         match timeout(OPEN_LIMIT, open(relay)).await {
             Ok(Ok(connection)) => Ok(Self { connection, sent: 0 }),
             Ok(Err(reason)) => Err(format!("mail server {relay}: {}", shown(&reason))),
@@ -160,17 +160,17 @@ enum OpenError {
     Smtp(#[from] Error),
 }
 
-async fn open(relay: &Relay) -> Result<AsyncSmtpConnection, OpenError> {
+async fn open(relay: &Smarthost) -> Result<AsyncSmtpConnection, OpenError> {
     let (stream, peer) = connect(relay).await?;
-    let (mut connection, mut encrypted) = if relay.encryption == Encryption::Implicit {
+    let (mut connection, mut encrypted) = if relay.encryption == SmtpEncryption::Implicit {
         let stream = ImplicitTls::over(stream, peer, relay.tls.clone()).await.map_err(OpenError::Tls)?;
         (AsyncSmtpConnection::connect_with_transport(Box::new(stream), &relay.hello).await?, true)
     } else {
         (AsyncSmtpConnection::connect_with_transport(Box::new(stream), &relay.hello).await?, false)
     };
     match relay.encryption {
-        Encryption::StartTls if !connection.can_starttls() => return Err(OpenError::NoStartTls),
-        Encryption::StartTls | Encryption::WhenOffered if connection.can_starttls() => {
+        SmtpEncryption::StartTls if !connection.can_starttls() => return Err(OpenError::NoStartTls),
+        SmtpEncryption::StartTls | SmtpEncryption::WhenOffered if connection.can_starttls() => {
             connection.starttls(relay.tls.clone(), &relay.hello).await.map_err(OpenError::Tls)?;
             encrypted = true;
         }
@@ -186,7 +186,7 @@ async fn open(relay: &Relay) -> Result<AsyncSmtpConnection, OpenError> {
     Ok(connection)
 }
 
-async fn connect(relay: &Relay) -> Result<(TcpStream, SocketAddr), OpenError> {
+async fn connect(relay: &Smarthost) -> Result<(TcpStream, SocketAddr), OpenError> {
     let mut failed = OpenError::NoAddress;
     for addr in tokio::net::lookup_host((relay.host.as_str(), relay.port)).await.map_err(OpenError::Lookup)? {
         match or_timed_out(TcpStream::connect(addr)).await {

@@ -3,7 +3,7 @@
 use monitor_core::domain::{ClientAddr, Language, UnixMs};
 use serde::Deserialize;
 
-use super::{counters::Count, routes::Context, subscription::Subscribed, view::Failed};
+use super::{counters::Count, routes::PageContext, subscription::Subscribed, view::Failed};
 use crate::clock::Now as _;
 
 /// The form's fields.
@@ -46,7 +46,7 @@ impl Outcome {
 
 /// Keeps the answer. What it says is in the store when this returns.
 pub(super) async fn keep(
-    context: &Context,
+    context: &PageContext,
     client: ClientAddr,
     failed: &Failed,
     form: &Form,

@@ -52,7 +52,7 @@ impl From<DocumentError> for Mistake {
 }
 
 /// Where a page is and where it leads.
-pub(super) struct Place<'a> {
+pub(super) struct PagePlace<'a> {
     pub(super) words: &'a Words,
     /// Of the local times beside UTC.
     pub(super) zone: &'a TimeZone,
@@ -103,7 +103,7 @@ impl Document {
     }
 
     /// The question (F-21).
-    pub(super) fn question(&self, place: &Place<'_>, failed: &Failed, question: &Question<'_>) -> String {
+    pub(super) fn question(&self, place: &PagePlace<'_>, failed: &Failed, question: &Question<'_>) -> String {
         let words = place.words;
         let title = &about(words.down, &failed.server());
         let since = &utc_and_local(failed.since, place.zone);
@@ -111,7 +111,7 @@ impl Document {
     }
 
     /// The confirmation, with the address and the server (F-22).
-    pub(super) fn confirmation(&self, place: &Place<'_>, server: &str, answered: &Answered<'_>) -> String {
+    pub(super) fn confirmation(&self, place: &PagePlace<'_>, server: &str, answered: &Answered<'_>) -> String {
         let (words, back) = (place.words, place.back);
         let (title, text, mail) = match answered {
             Answered::Yes { mail } => (words.registered, words.registered_for, Some(*mail)),
@@ -138,7 +138,7 @@ impl Document {
     }
 
     /// A page that moves on when the server is back.
-    fn waiting(&self, place: &Place<'_>, title: &str, main: &str, seconds: u32) -> String {
+    fn waiting(&self, place: &PagePlace<'_>, title: &str, main: &str, seconds: u32) -> String {
         let refresh = html(&RefreshPart { seconds, back: place.back });
         self.fill(place.words, title, &refresh, main, &html(&ScriptPart { place, script: SCRIPT }))
     }
@@ -221,7 +221,7 @@ struct RefreshPart<'a> {
 #[derive(Template)]
 #[template(path = "script.html")]
 struct ScriptPart<'a> {
-    place: &'a Place<'a>,
+    place: &'a PagePlace<'a>,
     script: &'static str,
 }
 

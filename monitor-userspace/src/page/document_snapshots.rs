@@ -15,8 +15,8 @@ fn body(page: &str) -> &str {
     body.split_once("\n</main>").unwrap().0
 }
 
-fn with<T>(language: Language, show: impl FnOnce(&Document, &Place<'_>) -> T) -> T {
-    let place = Place {
+fn with<T>(language: Language, show: impl FnOnce(&Document, &PagePlace<'_>) -> T) -> T {
+    let place = PagePlace {
         words: words::of(language),
         zone: &TimeZone::UTC,
         nonce: "0123abcd",

@@ -9,7 +9,7 @@ use monitor_core::{
 use super::{certificates::Certificates, document::Document, host_header};
 
 /// See the module. Made anew, and then in force as a whole.
-pub struct InForce {
+pub struct PageInForce {
     pub(super) settings: StandIn,
     /// The frame around everything.
     pub(super) document: Document,
@@ -20,7 +20,7 @@ pub struct InForce {
     pub(super) zone: TimeZone,
 }
 
-impl InForce {
+impl PageInForce {
     /// Reads the files that the configuration names.
     ///
     /// # Errors

@@ -14,13 +14,13 @@ use tokio::net::{TcpListener, TcpStream};
 const BACKLOG: i32 = 4096;
 
 /// One listener for each family.
-pub(super) struct Listeners {
+pub(super) struct PageListeners {
     v4: TcpListener,
     v6: Option<TcpListener>,
     ports: (u16, u16),
 }
 
-impl Listeners {
+impl PageListeners {
     /// Listens on ports that the kernel picks; without IPv6 on IPv4 alone.
     pub(super) fn bind() -> io::Result<Self> {
         let v4 = listener(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;

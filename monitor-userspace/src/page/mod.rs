@@ -52,12 +52,12 @@ pub use self::{
     certificates::out_of_date,
     counters::Counters,
     expiry::{Lifetime, Validity},
-    in_force::InForce,
+    in_force::PageInForce,
     limits::Limits,
     steering::remove as remove_steering,
     subscription::{Subscribed, Subscriptions},
 };
-use self::{expiry::Reminder, listeners::Listeners, routes::Context, steering::Steering, token::Key};
+use self::{expiry::Reminder, listeners::PageListeners, routes::PageContext, steering::Steering, token::Key};
 use crate::{
     clock::Now as _,
     kernel::{StandInMaps, StandInTargets},
@@ -86,7 +86,7 @@ pub struct Surroundings {
     /// To the core: the address book has changed, somebody waits.
     pub core: CoreHandle,
     /// What a reload replaces.
-    pub in_force: watch::Receiver<Arc<InForce>>,
+    pub in_force: watch::Receiver<Arc<PageInForce>>,
     /// Where the key of its links and forms is kept.
     pub state_dir: PathBuf,
     /// How much one client may ask, here and elsewhere.
@@ -96,16 +96,16 @@ pub struct Surroundings {
 /// The page, ready to run. Its routing rules go when it is dropped.
 pub struct Page {
     maps: StandInMaps,
-    in_force: watch::Receiver<Arc<InForce>>,
+    in_force: watch::Receiver<Arc<PageInForce>>,
     counters: Arc<Counters>,
     standing: Option<Standing>,
 }
 
 /// What there is only when the page is on.
 struct Standing {
-    listeners: Listeners,
+    listeners: PageListeners,
     own: Option<TcpListener>,
-    context: Context,
+    context: PageContext,
     _steering: Steering,
 }
 
@@ -126,7 +126,7 @@ pub struct PageView {
 
 /// When the certificates in force are good.
 #[derive(Clone)]
-pub struct CertificateLifetimes(watch::Receiver<Arc<InForce>>);
+pub struct CertificateLifetimes(watch::Receiver<Arc<PageInForce>>);
 
 impl CertificateLifetimes {
     /// Each file, and when it is good.
@@ -153,8 +153,8 @@ impl Page {
                 ),
                 None => None,
             };
-            let listeners = Listeners::bind().context("listening for stand-in connections")?;
-            let context = Context {
+            let listeners = PageListeners::bind().context("listening for stand-in connections")?;
+            let context = PageContext {
                 store: surroundings.store,
                 core: surroundings.core,
                 key: Arc::new(Key::load(&surroundings.state_dir).context("the key of the stand-in page")?),
@@ -242,7 +242,7 @@ impl Page {
     }
 
     /// Tells the kernel that we are alive, and what there is.
-    fn tell(&mut self, in_force: &InForce, (port_v4, port_v6): (u16, u16)) -> Result<()> {
+    fn tell(&mut self, in_force: &PageInForce, (port_v4, port_v6): (u16, u16)) -> Result<()> {
         // Before the flag: without an entry port 443 is another port.
         let servers = if port_v4 == 0 { Vec::new() } else { in_force.certificates.servers() };
         self.maps.set_tls(&servers)?;
@@ -253,7 +253,7 @@ impl Page {
 }
 
 /// Says which certificates end, have ended, or have not begun.
-fn remind(reminder: &mut Reminder, in_force: &InForce) {
+fn remind(reminder: &mut Reminder, in_force: &PageInForce) {
     let (files, lifetimes): (Vec<_>, Vec<_>) = in_force.certificates.lifetimes().unzip();
     for (index, validity) in reminder.look(&lifetimes, UnixMs::now()) {
         let shown = if validity.is_good() { "" } else { "; its names do not get the page" };
@@ -263,7 +263,7 @@ fn remind(reminder: &mut Reminder, in_force: &InForce) {
 }
 
 /// What is failed, and whom the page is not for; waits for a store that is out of reach. `None`: cancelled before.
-async fn first_look(context: &Context, cancel: &CancellationToken) -> Option<Vec<(ClientNet, bool)>> {
+async fn first_look(context: &PageContext, cancel: &CancellationToken) -> Option<Vec<(ClientNet, bool)>> {
     let mut warned = false;
     loop {
         let looked = async {
@@ -287,7 +287,7 @@ async fn first_look(context: &Context, cancel: &CancellationToken) -> Option<Vec
 
 /// Looks at what is failed; says, when that is due and anything is, whom the page is not for.
 async fn look_again(
-    context: &Context,
+    context: &PageContext,
     settings: &StandIn,
     on_record_is_due: bool,
 ) -> Result<Option<Vec<(ClientNet, bool)>>, StoreError> {

@@ -7,11 +7,11 @@ use monitor_core::{
 };
 use monitor_store::StoreError;
 
-use super::routes::Context;
+use super::routes::PageContext;
 use crate::clock::Now as _;
 
 /// Networks with an address on record, and clients among them that are asked all the same.
-pub(super) async fn of(context: &Context, settings: &StandIn) -> Result<Vec<(ClientNet, bool)>, StoreError> {
+pub(super) async fn of(context: &PageContext, settings: &StandIn) -> Result<Vec<(ClientNet, bool)>, StoreError> {
     if settings.ask == Ask::Everyone {
         return Ok(Vec::new());
     }

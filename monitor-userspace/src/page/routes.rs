@@ -23,12 +23,12 @@ use tokio_util::sync::CancellationToken;
 use super::{
     answer::{self, Form, Outcome},
     counters::{Count, Counters},
-    document::{Answered, Place, Question},
+    document::{Answered, PagePlace, Question},
     host_header,
-    in_force::InForce,
+    in_force::PageInForce,
     language,
     limits::Limits,
-    server::Peers,
+    server::Ends,
     subscribe,
     subscription::Subscriptions,
     token::{self, Key},
@@ -55,18 +55,18 @@ pub(super) const UNSUBSCRIBE: &str = "/.ringback/unsubscribe";
 
 /// What the handlers need. Clones share it.
 #[derive(Clone)]
-pub(super) struct Context {
+pub(super) struct PageContext {
     pub(super) store: Store,
     pub(super) core: CoreHandle,
     pub(super) key: Arc<Key>,
     pub(super) view: View,
-    pub(super) in_force: watch::Receiver<Arc<InForce>>,
+    pub(super) in_force: watch::Receiver<Arc<PageInForce>>,
     pub(super) limits: Arc<Limits>,
     pub(super) counters: Arc<Counters>,
     pub(super) own_url: Option<Arc<str>>,
 }
 
-impl Context {
+impl PageContext {
     /// Looks again at what is failed.
     pub(super) async fn look(&self) -> Result<(), StoreError> {
         let in_force = self.in_force();
@@ -81,7 +81,7 @@ impl Context {
     }
 
     /// The settings at this moment.
-    pub(super) fn in_force(&self) -> Arc<InForce> {
+    pub(super) fn in_force(&self) -> Arc<PageInForce> {
         Arc::clone(&self.in_force.borrow())
     }
 
@@ -92,7 +92,7 @@ impl Context {
 
 /// How one client is spoken to.
 struct Style {
-    in_force: Arc<InForce>,
+    in_force: Arc<PageInForce>,
     language: Language,
     words: &'static Words,
 }
@@ -105,7 +105,7 @@ impl Style {
 }
 
 /// Every route.
-pub(super) fn router(context: Context, closing: CancellationToken) -> Router {
+pub(super) fn router(context: PageContext, closing: CancellationToken) -> Router {
     let wait = {
         let view = context.view.clone();
         move |Query(query): Query<WaitQuery>| async move { waiting::stream(view, OutageId(query.outage), closing) }
@@ -138,7 +138,7 @@ async fn headers(request: Request, next: Next) -> Response {
 }
 
 /// Any path of a failed server.
-async fn page(State(context): State<Context>, Extension(peers): Extension<Peers>, request: Request) -> Response {
+async fn page(State(context): State<PageContext>, Extension(peers): Extension<Ends>, request: Request) -> Response {
     let Some(service) = peers.service else { return StatusCode::NOT_FOUND.into_response() };
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let failed = match context.view.service(service) {
@@ -198,8 +198,8 @@ fn unavailable_json(failed: &Failed) -> Response {
 
 /// One person who is asked about one server.
 struct Asking<'a> {
-    context: &'a Context,
-    peers: Peers,
+    context: &'a PageContext,
+    peers: Ends,
     failed: &'a Failed,
     style: &'a Style,
 }
@@ -230,14 +230,19 @@ impl Asking<'_> {
         host: &str,
         path: &str,
         status: StatusCode,
-        write: impl FnOnce(&Place<'_>) -> String,
+        write: impl FnOnce(&PagePlace<'_>) -> String,
     ) -> Response {
         // Without random bytes the script does not run, and the page refreshes itself.
         let nonce = token::random::<16>().map(|bytes| token::hex(&bytes)).unwrap_or_default();
         let back = self.back(host, path);
         let wait = format!("{WAIT}?outage={}", self.failed.outage);
-        let place =
-            Place { words: self.style.words, zone: &self.style.in_force.zone, nonce: &nonce, back: &back, wait: &wait };
+        let place = PagePlace {
+            words: self.style.words,
+            zone: &self.style.in_force.zone,
+            nonce: &nonce,
+            back: &back,
+            wait: &wait,
+        };
         let policy = format!(
             "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'nonce-{nonce}'; \
              connect-src 'self'; form-action 'self' {}; base-uri 'none'; frame-ancestors 'none'",
@@ -268,7 +273,11 @@ impl Asking<'_> {
 }
 
 /// The form's answer.
-async fn take_answer(State(context): State<Context>, Extension(peers): Extension<Peers>, request: Request) -> Response {
+async fn take_answer(
+    State(context): State<PageContext>,
+    Extension(peers): Extension<Ends>,
+    request: Request,
+) -> Response {
     let style = context.style(request.headers());
     let form = match form(request.into_body()).await {
         Ok(form) => form,
@@ -322,7 +331,7 @@ struct Link {
     tag: String,
 }
 
-async fn ask_unsubscribe(State(context): State<Context>, headers: HeaderMap, Query(link): Query<Link>) -> Response {
+async fn ask_unsubscribe(State(context): State<PageContext>, headers: HeaderMap, Query(link): Query<Link>) -> Response {
     if !context.key.may_unsubscribe(&link.tag, &link.mail) {
         return StatusCode::NOT_FOUND.into_response();
     }
@@ -331,7 +340,7 @@ async fn ask_unsubscribe(State(context): State<Context>, headers: HeaderMap, Que
 }
 
 /// By the page's button, or by a mail program (RFC 8058).
-async fn unsubscribe(State(context): State<Context>, headers: HeaderMap, Query(link): Query<Link>) -> Response {
+async fn unsubscribe(State(context): State<PageContext>, headers: HeaderMap, Query(link): Query<Link>) -> Response {
     if !context.key.may_unsubscribe(&link.tag, &link.mail) {
         return StatusCode::NOT_FOUND.into_response();
     }

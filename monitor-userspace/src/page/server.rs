@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     counters::Count,
-    listeners::Listeners,
-    routes::{self, Context},
+    listeners::PageListeners,
+    routes::{self, PageContext},
     tls,
 };
 
@@ -44,7 +44,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Who is connected, and to whom.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Peers {
+pub(super) struct Ends {
     pub(super) client: ClientAddr,
     /// The server in whose name we answer; `None`: this is the gateway's own address.
     pub(super) service: Option<Service>,
@@ -52,9 +52,9 @@ pub(super) struct Peers {
 
 /// Serves both kinds of connections until `closing`, then waits for those that are open.
 pub(super) async fn accept(
-    listeners: Listeners,
+    listeners: PageListeners,
     own: Option<TcpListener>,
-    context: Context,
+    context: PageContext,
     closing: CancellationToken,
 ) {
     let router = routes::router(context.clone(), closing.clone());
@@ -76,7 +76,7 @@ pub(super) async fn accept(
         }
         let Ok(local) = stream.local_addr() else { continue };
         let service = (!is_own).then(|| Service::new(local.ip(), local.port()));
-        let peers = Peers { client: ClientAddr::new(client.ip()), service };
+        let peers = Ends { client: ClientAddr::new(client.ip()), service };
         let (context, router, closing) = (context.clone(), router.clone(), closing.clone());
         connections.spawn(async move {
             tokio::select! {
@@ -98,7 +98,7 @@ async fn accept_own(own: Option<&TcpListener>) -> std::io::Result<(TcpStream, So
 }
 
 /// Speaks with a client, over TLS where it came for that.
-async fn meet(stream: TcpStream, context: Context, router: Router, peers: Peers, closing: CancellationToken) {
+async fn meet(stream: TcpStream, context: PageContext, router: Router, peers: Ends, closing: CancellationToken) {
     let over_tls = peers.service.filter(|service| service.port() == STAND_IN_TLS_PORT);
     let served = match over_tls {
         None => serve(stream, router, peers, closing).await,
@@ -112,7 +112,7 @@ async fn meet(stream: TcpStream, context: Context, router: Router, peers: Peers,
     }
 }
 
-async fn serve<S>(stream: S, router: Router, peers: Peers, closing: CancellationToken) -> hyper::Result<()>
+async fn serve<S>(stream: S, router: Router, peers: Ends, closing: CancellationToken) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     counters::Count,
-    routes::{Context, whole},
-    server::Peers,
+    routes::{PageContext, whole},
+    server::Ends,
     subscription::Subscribed,
 };
 
@@ -34,8 +34,8 @@ struct Listed {
 }
 
 pub(super) async fn subscribe(
-    State(context): State<Context>,
-    Extension(peers): Extension<Peers>,
+    State(context): State<PageContext>,
+    Extension(peers): Extension<Ends>,
     request: Request,
 ) -> Response {
     // A page of another site can make a browser post a form, and only with the right to ask first, this.

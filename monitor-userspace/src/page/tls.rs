@@ -8,13 +8,13 @@ use socket2::SockRef;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{LazyConfigAcceptor, rustls::server::Acceptor, server::TlsStream};
 
-use super::{counters::Count, routes::Context};
+use super::{counters::Count, routes::PageContext};
 
 /// The handshake must be done by then.
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// Shakes hands in the server's name. `None`: there was no such handshake, and the connection is ended.
-pub(super) async fn accept(stream: TcpStream, context: &Context, service: Service) -> Option<TlsStream<TcpStream>> {
+pub(super) async fn accept(stream: TcpStream, context: &PageContext, service: Service) -> Option<TlsStream<TcpStream>> {
     let shaken = timeout(WITHIN, shake(stream, context, service)).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()));
     match shaken {
         Ok(stream) => stream,
@@ -25,7 +25,7 @@ pub(super) async fn accept(stream: TcpStream, context: &Context, service: Servic
     }
 }
 
-async fn shake(stream: TcpStream, context: &Context, service: Service) -> io::Result<Option<TlsStream<TcpStream>>> {
+async fn shake(stream: TcpStream, context: &PageContext, service: Service) -> io::Result<Option<TlsStream<TcpStream>>> {
     let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
     let in_force = context.in_force();
     let Some(tls) = in_force.certificates.of(service.addr(), start.client_hello().server_name()) else {

@@ -50,7 +50,7 @@ pub struct Parts {
     /// Where mail for this Ringback itself is fetched, if it is.
     pub mailbox: Option<Pop3>,
     /// The stand-in page.
-    pub page: page::InForce,
+    pub page: page::PageInForce,
     /// Whose traps are believed.
     pub trust: Trust,
     /// What authenticates signals over HTTP.
@@ -74,7 +74,7 @@ impl Parts {
         let signal_secret = mistakes.take(signal_secret.transpose());
         let trust = mistakes.take_all(Trust::load(&config.recovery));
         let mail = mistakes.take_all(Mail::load(&config.notify, &config.store.state_dir));
-        let page = mistakes.take_all(page::InForce::load(config));
+        let page = mistakes.take_all(page::PageInForce::load(config));
         let database = mistakes.take(database(config));
         let mailbox = mistakes.take_all(Pop3::load(&config.mailbox));
         let relays = mistakes.take_all(Relays::load(&config.relay, &secret::read));

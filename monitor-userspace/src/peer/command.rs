@@ -1,6 +1,6 @@
 //! What the thread of the heartbeats is asked, and what it tells the rest of the daemon.
 
-use monitor_core::{domain::UnixMs, heartbeat::status::Notice};
+use monitor_core::{domain::UnixMs, heartbeat::status::PeerNotice};
 use tokio::sync::oneshot;
 
 use super::report::PeersReport;
@@ -13,7 +13,7 @@ pub(super) enum Command {
     /// The group, or all.
     HandOver(Option<String>, oneshot::Sender<Result<Vec<String>, HandOverError>>),
     /// The letters of this notice are in the outbox.
-    Told(String, Notice),
+    Told(String, PeerNotice),
     Stop,
 }
 
@@ -23,5 +23,5 @@ pub(crate) enum Event {
     /// This host has another mode for a group of shared addresses.
     Mode(ModeChange),
     /// People are to be told of a watched peer. `since`: begin of the outage, which names the letters.
-    Notice { peer: String, notice: Notice, at: UnixMs, since: UnixMs },
+    Notice { peer: String, notice: PeerNotice, at: UnixMs, since: UnixMs },
 }

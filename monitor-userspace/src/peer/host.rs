@@ -5,7 +5,7 @@ use std::{io, path::Path, time::Duration};
 use monitor_core::{
     config::{PeerPath, PeerSetting},
     domain::{MonotonicNs, UnixMs},
-    heartbeat::{session::Session, status::Notice, wire::Beat},
+    heartbeat::{session::Session, status::PeerNotice, wire::Beat},
 };
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -67,7 +67,7 @@ impl Host {
     }
 
     /// Passes on what people are to be told of it.
-    pub(super) fn tell(&self, events: &UnboundedSender<Event>, notice: Option<Notice>) {
+    pub(super) fn tell(&self, events: &UnboundedSender<Event>, notice: Option<PeerNotice>) {
         let Some((watched, notice)) = self.watched.as_ref().zip(notice) else { return };
         let at = watched.kept.untold.map_or_else(UnixMs::now, |(_, at)| at);
         let event = Event::Notice { peer: self.setting.name.clone(), notice, at, since: watched.kept.down_since };

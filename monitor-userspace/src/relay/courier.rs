@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     counters::{Count, Counters},
-    pop3::{Pop3, Session, SessionError},
+    pop3::{Pop3, Pop3Session, SessionError},
 };
 
 /// Mails per session: deletions count from its end, and a flood must not keep it from coming.
@@ -139,7 +139,7 @@ pub async fn watch<R: Reader>(
 #[derive(Debug, thiserror::Error)]
 enum VisitError {
     #[error(transparent)]
-    Session(#[from] SessionError),
+    Pop3Session(#[from] SessionError),
     #[error("the store does not take what was fetched: {0}")]
     Store(#[from] StoreError),
 }
@@ -158,7 +158,7 @@ async fn visit<R: Reader>(
     left: &mut HashSet<String>,
     cancel: &CancellationToken,
 ) -> Result<Visited, VisitError> {
-    let mut session = Session::open(mailbox).await?;
+    let mut session = Pop3Session::open(mailbox).await?;
     let entries = session.entries().await?;
     // What others have deleted meanwhile need not be remembered.
     left.retain(|uid| entries.iter().any(|entry| entry.uid == *uid));

@@ -208,7 +208,7 @@ async fn a_server_that_lies_about_sizes_is_cut_off() {
     let (read, _mails) = mpsc::unbounded_channel();
     let mut reader = Passing(read, Verdict::Delete);
     let visited = visit(&courier.mailbox, &mut reader, &mut HashSet::new(), &CancellationToken::new()).await;
-    assert!(matches!(visited, Err(VisitError::Session(SessionError::TooLarge))));
+    assert!(matches!(visited, Err(VisitError::Pop3Session(SessionError::TooLarge))));
 }
 
 #[tokio::test]
@@ -224,7 +224,7 @@ async fn without_encryption_there_is_no_password() {
     for (fault, expected) in [(Fault::None, "STLS refused"), (Fault::Injects, "bytes in clear")] {
         let server = Server::start(&[], fault).await;
         let courier = server.courier("pop3+starttls", 100);
-        let Err(error) = Session::open(&courier.mailbox).await else { panic!("a session") };
+        let Err(error) = Pop3Session::open(&courier.mailbox).await else { panic!("a session") };
         assert!(error.to_string().contains(expected), "{error}");
         assert!(server.commands.lock().unwrap().iter().all(|line| line == "STLS"));
     }

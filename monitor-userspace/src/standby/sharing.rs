@@ -12,7 +12,7 @@ use monitor_core::{
     heartbeat::wire::{Beat, Mode, Rank},
     standby::{
         defence::{Defence, PAUSE},
-        machine::{Actions, Fact, Machine, Why},
+        machine::{StandbyActions, StandbyFact, StandbyMachine, Why},
     },
 };
 
@@ -50,7 +50,7 @@ impl Outside {
 struct Group {
     setting: StandbyGroup,
     health_check: HealthCheck,
-    machine: Machine,
+    machine: StandbyMachine,
     defence: Defence,
     /// What the others were last told.
     said: Option<Beat>,
@@ -78,7 +78,7 @@ impl Sharing {
             Group {
                 setting: setting.clone(),
                 health_check: health_check(setting),
-                machine: Machine::new(rank, settings.gone_after(), expected, now),
+                machine: StandbyMachine::new(rank, settings.gone_after(), expected, now),
                 defence: Defence::default(),
                 said: None,
                 since: UnixMs::now(),
@@ -113,7 +113,7 @@ impl Sharing {
             // may have taken over meanwhile.
             group.defend(now, was_active && group.is_active(), &self.outside);
             let fit = linked && group.health_check.works();
-            group.step(now, &mut self.outside, |machine| machine.observe(now, Fact::Fit(fit)));
+            group.step(now, &mut self.outside, |machine| machine.observe(now, StandbyFact::Fit(fit)));
         }
         away
     }
@@ -122,7 +122,7 @@ impl Sharing {
     pub(crate) fn heard(&mut self, now: MonotonicNs, from: &str, beats: &[(String, Beat)], hears_us: bool) {
         for (name, beat) in beats {
             let Some(group) = self.groups.iter_mut().find(|group| group.setting.name == *name) else { continue };
-            let fact = Fact::Heard { peer: from.to_owned(), beat: beat.clone(), hears_us };
+            let fact = StandbyFact::Heard { peer: from.to_owned(), beat: beat.clone(), hears_us };
             group.step(now, &mut self.outside, |machine| machine.observe(now, fact));
         }
     }
@@ -200,7 +200,7 @@ impl Sharing {
     /// The daemon ends in order: the addresses go to others at once.
     pub(crate) fn retire(&mut self, now: MonotonicNs) {
         for group in &mut self.groups {
-            group.step(now, &mut self.outside, |machine| machine.observe(now, Fact::Retires));
+            group.step(now, &mut self.outside, |machine| machine.observe(now, StandbyFact::Retires));
         }
     }
 
@@ -216,14 +216,19 @@ impl Group {
     }
 
     /// Gives the machine its turn and carries out what comes of it.
-    fn step(&mut self, now: MonotonicNs, outside: &mut Outside, turn: impl FnOnce(&mut Machine) -> Actions) -> Actions {
+    fn step(
+        &mut self,
+        now: MonotonicNs,
+        outside: &mut Outside,
+        turn: impl FnOnce(&mut StandbyMachine) -> StandbyActions,
+    ) -> StandbyActions {
         let before = self.machine.mode();
         let actions = turn(&mut self.machine);
         self.carry_out(before, actions, now, outside);
         actions
     }
 
-    fn carry_out(&mut self, before: Mode, actions: Actions, now: MonotonicNs, outside: &mut Outside) {
+    fn carry_out(&mut self, before: Mode, actions: StandbyActions, now: MonotonicNs, outside: &mut Outside) {
         if let Some((mode, why)) = actions.changed {
             (self.since, self.why) = (UnixMs::now(), Some(why));
             self.changes += 1;

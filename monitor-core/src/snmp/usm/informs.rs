@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::{
-    Refusal,
+    UsmRefusal,
     window::{LARGEST_WINDOW, TIME_WINDOW},
 };
 
@@ -36,7 +36,7 @@ pub(super) struct Informs(HashMap<InformKey, bool>);
 
 impl Informs {
     /// Takes an inform at our engine's time `now`, in seconds.
-    pub(super) fn take(&mut self, key: InformKey, now: u32) -> Result<Known, Refusal> {
+    pub(super) fn take(&mut self, key: InformKey, now: u32) -> Result<Known, UsmRefusal> {
         match self.0.get(&key) {
             Some(false) => return Ok(Known::Taken),
             Some(true) => return Ok(Known::Committed),
@@ -44,7 +44,7 @@ impl Informs {
         }
         self.0.retain(|key, _| key.time.saturating_add(TIME_WINDOW) >= now);
         if self.0.len() >= LARGEST_WINDOW {
-            return Err(Refusal::WindowFull);
+            return Err(UsmRefusal::WindowFull);
         }
         self.0.insert(key, false);
         Ok(Known::New)
@@ -60,7 +60,7 @@ impl Informs {
 
 #[cfg(test)]
 mod tests {
-    use super::{InformKey, Informs, Known, LARGEST_WINDOW, Refusal, TIME_WINDOW};
+    use super::{InformKey, Informs, Known, LARGEST_WINDOW, TIME_WINDOW, UsmRefusal};
 
     #[test]
     fn an_inform_is_new_once_until_nobody_can_send_it_again() {
@@ -74,7 +74,7 @@ mod tests {
             let message = i32::try_from(message).unwrap_or_default();
             assert_eq!(informs.take(InformKey { time: 10, message }, 10), Ok(Known::New));
         }
-        assert_eq!(informs.take(InformKey { time: 10, message: -1 }, 10), Err(Refusal::WindowFull));
+        assert_eq!(informs.take(InformKey { time: 10, message: -1 }, 10), Err(UsmRefusal::WindowFull));
         let later = 11 + TIME_WINDOW;
         assert_eq!(informs.take(InformKey { time: later, message: -1 }, later), Ok(Known::New));
         assert_eq!(informs.0.len(), 1);

@@ -26,14 +26,14 @@ use self::{
     informs::{Informs, Known},
     keys::Protection,
     users::Users,
-    window::{BOOTS_EXHAUSTED, Stamp, TIME_WINDOW, Windows},
+    window::{BOOTS_EXHAUSTED, EngineStamp, TIME_WINDOW, Windows},
 };
 pub use self::{
     informs::InformKey,
     keys::{Encrypted, EngineKeys, UserKeys},
     users::{User, engine_id},
 };
-use super::message::{self, Notice};
+use super::message::{self, TrapContent};
 use crate::{
     domain::UnixMs,
     snmp::{LocalEngine, RemoteEngine},
@@ -47,7 +47,7 @@ const ENGINE_ID: std::ops::RangeInclusive<usize> = 5..=32;
 
 /// Why a message is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum UsmRefusal {
     /// Not SNMPv3 with USM, or not a notification.
     Malformed,
     /// The sender takes another engine for the authority, or asks who it is.
@@ -68,7 +68,7 @@ pub enum Refusal {
     WindowFull,
 }
 
-impl Refusal {
+impl UsmRefusal {
     /// Which of usmStats counts it; what has none is not reported to its sender.
     fn statistic(self) -> Option<u8> {
         Some(match self {
@@ -97,7 +97,7 @@ pub enum Verdict {
     /// Nothing, but its sender may have to be told why.
     Refused {
         /// Why it is refused.
-        why: Refusal,
+        why: UsmRefusal,
         /// The Report that its sender gets.
         report: Option<Vec<u8>>,
     },
@@ -113,7 +113,7 @@ pub enum Verdict {
 /// A notification that is new, and authentic as far as its user is configured to be.
 pub struct Taken {
     /// What it says.
-    pub notice: Notice,
+    pub notice: TrapContent,
     /// Whom its user speaks for.
     pub server: Option<IpAddr>,
     /// Must be in the store with whatever follows from the notification.
@@ -151,7 +151,7 @@ impl Usm {
     /// Takes a datagram; `recovers` says whether the OID of a notification means recovery.
     pub fn take(&mut self, datagram: &[u8], now: Now, recovers: impl Fn(&[u32]) -> bool) -> Verdict {
         let Some(frame) = Frame::read(datagram) else {
-            return Verdict::Refused { why: Refusal::Malformed, report: None };
+            return Verdict::Refused { why: UsmRefusal::Malformed, report: None };
         };
         self.open(&frame, datagram, now, recovers).unwrap_or_else(|why| {
             let report = self.report(&frame, why, now);
@@ -171,28 +171,28 @@ impl Usm {
         datagram: &[u8],
         now: Now,
         recovers: impl Fn(&[u32]) -> bool,
-    ) -> Result<Verdict, Refusal> {
+    ) -> Result<Verdict, UsmRefusal> {
         let ours = frame.engine == self.local.id;
         if !ours && frame.reportable {
-            return Err(Refusal::UnknownEngine);
+            return Err(UsmRefusal::UnknownEngine);
         }
         if !ENGINE_ID.contains(&frame.engine.len()) {
-            return Err(Refusal::Malformed);
+            return Err(UsmRefusal::Malformed);
         }
         let user = if ours { self.users.named(&frame.user) } else { self.users.of_engine(&frame.user, &frame.engine) };
-        let user = user.ok_or(Refusal::UnknownUser)?;
+        let user = user.ok_or(UsmRefusal::UnknownUser)?;
         if user.level() != (frame.authenticated, frame.encrypted) {
-            return Err(Refusal::WrongLevel);
+            return Err(UsmRefusal::WrongLevel);
         }
         let keys = user.localized(&frame.engine);
         if frame.authenticated && keys.is_none() {
-            return Err(Refusal::WrongDigest);
+            return Err(UsmRefusal::WrongDigest);
         }
         let server = user.server;
-        let stamp = Stamp { boots: frame.boots, time: frame.time, message: frame.message };
+        let stamp = EngineStamp { boots: frame.boots, time: frame.time, message: frame.message };
         if let Some(keys) = &keys {
             if !keys.verify(datagram, frame.digest.clone()) {
-                return Err(Refusal::WrongDigest);
+                return Err(UsmRefusal::WrongDigest);
             }
             if ours {
                 self.in_own_window(stamp, now)?;
@@ -203,7 +203,7 @@ impl Usm {
         let scoped = clear(frame, keys.as_deref())?;
         match &scoped.data {
             Pdus::Trap(Trap(pdu)) if !ours => {
-                let notice = message::notice(pdu).ok_or(Refusal::Malformed)?;
+                let notice = message::notice(pdu).ok_or(UsmRefusal::Malformed)?;
                 let seen = if keys.is_some() && recovers(&notice.oid) {
                     Some(self.windows.remember(&frame.engine, stamp)?)
                 } else {
@@ -212,38 +212,38 @@ impl Usm {
                 Ok(Verdict::Taken(Taken { notice, server, seen, acknowledgement: None, inform: None }))
             }
             Pdus::InformRequest(InformRequest(pdu)) if ours => {
-                let notice = message::notice(pdu).ok_or(Refusal::Malformed)?;
+                let notice = message::notice(pdu).ok_or(UsmRefusal::Malformed)?;
                 let key = (keys.is_some() && recovers(&notice.oid))
                     .then_some(InformKey { time: frame.time, message: frame.message });
                 let known = key.map_or(Ok(Known::New), |key| self.informs.take(key, now.engine))?;
                 if known == Known::Taken {
-                    return Err(Refusal::Replayed);
+                    return Err(UsmRefusal::Replayed);
                 }
                 let data = Pdus::Response(Response(Pdu { error_status: 0, error_index: 0, ..pdu.clone() }));
                 let answer = ScopedPdu { data, ..scoped };
                 let header = self.header(frame, now);
                 let acknowledgement =
-                    frame::write(&header, answer, as_received(frame, keys.as_deref())).ok_or(Refusal::Malformed)?;
+                    frame::write(&header, answer, as_received(frame, keys.as_deref())).ok_or(UsmRefusal::Malformed)?;
                 if known == Known::Committed {
                     return Ok(Verdict::Again { acknowledgement });
                 }
                 let acknowledgement = Some(acknowledgement);
                 Ok(Verdict::Taken(Taken { notice, server, seen: None, acknowledgement, inform: key }))
             }
-            _ => Err(Refusal::Malformed),
+            _ => Err(UsmRefusal::Malformed),
         }
     }
 
     /// Section 3.2, step 7a: we are the authority.
-    fn in_own_window(&self, stamp: Stamp, now: Now) -> Result<(), Refusal> {
+    fn in_own_window(&self, stamp: EngineStamp, now: Now) -> Result<(), UsmRefusal> {
         let right = stamp.boots == self.local.boots
             && stamp.boots != BOOTS_EXHAUSTED
             && stamp.time.abs_diff(now.engine) <= TIME_WINDOW;
-        if right { Ok(()) } else { Err(Refusal::NotInWindow) }
+        if right { Ok(()) } else { Err(UsmRefusal::NotInWindow) }
     }
 
     /// Tells the sender why its message is refused, if it wants to know (RFC 3412 section 7.1.3).
-    fn report(&mut self, frame: &Frame, why: Refusal, now: Now) -> Option<Vec<u8>> {
+    fn report(&mut self, frame: &Frame, why: UsmRefusal, now: Now) -> Option<Vec<u8>> {
         let which = why.statistic()?;
         let count = self.statistics.get_mut(usize::from(which) - 1)?;
         *count = count.wrapping_add(1);
@@ -269,7 +269,7 @@ impl Usm {
             data: Pdus::Report(Report(pdu)),
         };
         // Our time must be believed by who sets its clock by it (section 3.2, step 7a); the rest need not be.
-        let keys = if why == Refusal::NotInWindow {
+        let keys = if why == UsmRefusal::NotInWindow {
             Some(self.users.named(&frame.user)?.localized(&self.local.id)?)
         } else {
             None
@@ -299,14 +299,15 @@ fn as_received<'a>(frame: &Frame, keys: Option<&'a dyn EngineKeys>) -> Protectio
 }
 
 /// The scoped PDU, decrypted if it must be.
-fn clear(frame: &Frame, keys: Option<&dyn EngineKeys>) -> Result<ScopedPdu, Refusal> {
+fn clear(frame: &Frame, keys: Option<&dyn EngineKeys>) -> Result<ScopedPdu, UsmRefusal> {
     match (&frame.scoped, keys.filter(|_| frame.encrypted)) {
         (ScopedPduData::CleartextPdu(scoped), None) => Ok(scoped.clone()),
         (ScopedPduData::EncryptedPdu(encrypted), Some(keys)) => {
-            let clear = keys.decrypt(encrypted, frame.boots, frame.time, &frame.salt).ok_or(Refusal::Undecryptable)?;
-            rasn::ber::decode(&clear).map_err(|_| Refusal::Undecryptable)
+            let clear =
+                keys.decrypt(encrypted, frame.boots, frame.time, &frame.salt).ok_or(UsmRefusal::Undecryptable)?;
+            rasn::ber::decode(&clear).map_err(|_| UsmRefusal::Undecryptable)
         }
-        _ => Err(Refusal::Malformed),
+        _ => Err(UsmRefusal::Malformed),
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::Refusal;
+use super::UsmRefusal;
 use crate::{domain::UnixMs, snmp::RemoteEngine};
 
 /// How much older than the newest a message may be, in seconds (RFC 3414 section 2.2.3).
@@ -20,7 +20,7 @@ pub(super) const LARGEST_WINDOW: usize = 4096;
 
 /// What tells a message from every other one of its engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Stamp {
+pub(super) struct EngineStamp {
     /// snmpEngineBoots.
     pub(super) boots: u32,
     /// snmpEngineTime, in seconds.
@@ -42,9 +42,9 @@ impl Windows {
     }
 
     /// Takes the time of an authenticated message, or says why the message is refused.
-    pub(super) fn admit(&mut self, engine: &[u8], stamp: Stamp, now: UnixMs) -> Result<(), Refusal> {
+    pub(super) fn admit(&mut self, engine: &[u8], stamp: EngineStamp, now: UnixMs) -> Result<(), UsmRefusal> {
         if stamp.boots == BOOTS_EXHAUSTED {
-            return Err(Refusal::NotInWindow);
+            return Err(UsmRefusal::NotInWindow);
         }
         let Some(known) = self.engines.get_mut(engine) else {
             let (boots, time) = (stamp.boots, stamp.time);
@@ -65,19 +65,19 @@ impl Windows {
         let elapsed = u32::try_from(now.since(known.received).as_secs()).unwrap_or(u32::MAX);
         let engine_now = known.time.saturating_add(elapsed);
         if stamp.boots < known.boots || stamp.time.saturating_add(TIME_WINDOW) < engine_now {
-            return Err(Refusal::NotInWindow);
+            return Err(UsmRefusal::NotInWindow);
         }
         if known.seen.contains(&(stamp.time, stamp.message)) {
-            return Err(Refusal::Replayed);
+            return Err(UsmRefusal::Replayed);
         }
         Ok(())
     }
 
     /// Remembers an admitted message that means recovery; returns what the store must keep before it is acted on.
-    pub(super) fn remember(&mut self, engine: &[u8], stamp: Stamp) -> Result<RemoteEngine, Refusal> {
-        let known = self.engines.get_mut(engine).ok_or(Refusal::NotInWindow)?;
+    pub(super) fn remember(&mut self, engine: &[u8], stamp: EngineStamp) -> Result<RemoteEngine, UsmRefusal> {
+        let known = self.engines.get_mut(engine).ok_or(UsmRefusal::NotInWindow)?;
         if known.seen.len() >= LARGEST_WINDOW {
-            return Err(Refusal::WindowFull);
+            return Err(UsmRefusal::WindowFull);
         }
         known.seen.push((stamp.time, stamp.message));
         Ok(known.clone())
@@ -91,13 +91,13 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{BOOTS_EXHAUSTED, LARGEST_WINDOW, Refusal, Stamp, TIME_WINDOW, Windows};
+    use super::{BOOTS_EXHAUSTED, EngineStamp, LARGEST_WINDOW, TIME_WINDOW, UsmRefusal, Windows};
     use crate::domain::UnixMs;
 
     const ENGINE: &[u8] = &[0x80, 0, 0, 0, 1, 2];
 
-    fn stamp(boots: u32, time: u32, message: i32) -> Stamp {
-        Stamp { boots, time, message }
+    fn stamp(boots: u32, time: u32, message: i32) -> EngineStamp {
+        EngineStamp { boots, time, message }
     }
 
     fn at(seconds: u64) -> UnixMs {
@@ -109,14 +109,14 @@ mod tests {
         let mut windows = Windows::default();
         windows.admit(ENGINE, stamp(3, 1000, 7), at(0)).unwrap();
         windows.remember(ENGINE, stamp(3, 1000, 7)).unwrap();
-        assert_eq!(windows.admit(ENGINE, stamp(3, 1000, 7), at(1)), Err(Refusal::Replayed));
+        assert_eq!(windows.admit(ENGINE, stamp(3, 1000, 7), at(1)), Err(UsmRefusal::Replayed));
         windows.admit(ENGINE, stamp(3, 1000, 8), at(1)).unwrap();
         // No newer message has come, but the engine's clock goes on.
-        assert_eq!(windows.admit(ENGINE, stamp(3, 1000, 9), at(151)), Err(Refusal::NotInWindow));
+        assert_eq!(windows.admit(ENGINE, stamp(3, 1000, 9), at(151)), Err(UsmRefusal::NotInWindow));
         windows.admit(ENGINE, stamp(3, 1001, 9), at(151)).unwrap();
-        assert_eq!(windows.admit(ENGINE, stamp(2, 9999, 10), at(151)), Err(Refusal::NotInWindow));
+        assert_eq!(windows.admit(ENGINE, stamp(2, 9999, 10), at(151)), Err(UsmRefusal::NotInWindow));
         windows.admit(ENGINE, stamp(4, 0, 1), at(152)).unwrap();
-        assert_eq!(windows.admit(ENGINE, stamp(BOOTS_EXHAUSTED, 1, 1), at(152)), Err(Refusal::NotInWindow));
+        assert_eq!(windows.admit(ENGINE, stamp(BOOTS_EXHAUSTED, 1, 1), at(152)), Err(UsmRefusal::NotInWindow));
     }
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
         for message in 0..i32::try_from(LARGEST_WINDOW).unwrap() {
             windows.remember(ENGINE, stamp(1, 5, message)).unwrap();
         }
-        assert_eq!(windows.remember(ENGINE, stamp(1, 5, -1)), Err(Refusal::WindowFull));
+        assert_eq!(windows.remember(ENGINE, stamp(1, 5, -1)), Err(UsmRefusal::WindowFull));
         windows.admit(ENGINE, stamp(1, 6 + TIME_WINDOW, 0), at(151)).unwrap();
         windows.remember(ENGINE, stamp(1, 6 + TIME_WINDOW, 0)).unwrap();
     }

@@ -13,7 +13,7 @@ use std::{
 use monitor_core::{
     config::{Config, PeerPath, PeerSetting},
     domain::{Language, UnixMs},
-    heartbeat::{status::Notice as Told, wire::Mode},
+    heartbeat::{status::PeerNotice as Told, wire::Mode},
     mail::{Ready, ReadyLetter, notice},
     standby::machine::Why,
 };

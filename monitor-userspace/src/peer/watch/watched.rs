@@ -10,7 +10,7 @@ use monitor_core::{
     config::PeerSetting,
     domain::{MonotonicNs, UnixMs},
     heartbeat::{
-        status::{Notice, State, StatusFile},
+        status::{PeerNotice, State, StatusFile},
         wire::{Signal, Status},
     },
 };
@@ -27,7 +27,7 @@ pub(in crate::peer) struct Kept {
     /// Begin of the outage that people were told of, or are to be told of.
     pub(in crate::peer) down_since: UnixMs,
     /// A notice whose letters are not known to be written: written again at the next start, under the same names.
-    pub(in crate::peer) untold: Option<(Notice, UnixMs)>,
+    pub(in crate::peer) untold: Option<(PeerNotice, UnixMs)>,
 }
 
 /// See the module.
@@ -88,7 +88,7 @@ impl Watched {
     }
 
     /// The peer's word. Says what to tell; an answer is sent by [`Watched::own_signal`], at once.
-    pub(in crate::peer) fn heard(&mut self, status: Status, now: MonotonicNs, at: UnixMs) -> Option<Notice> {
+    pub(in crate::peer) fn heard(&mut self, status: Status, now: MonotonicNs, at: UnixMs) -> Option<PeerNotice> {
         self.start_wanted = !status.holds_you_up;
         let before = self.kept.status.state;
         let (notice, answer) = self.kept.status.signal(status.signal);
@@ -101,7 +101,7 @@ impl Watched {
     }
 
     /// Judges when it is time.
-    pub(in crate::peer) fn judge(&mut self, now: MonotonicNs, at: UnixMs) -> Option<Notice> {
+    pub(in crate::peer) fn judge(&mut self, now: MonotonicNs, at: UnixMs) -> Option<PeerNotice> {
         if now < self.next_judgement {
             return None;
         }
@@ -148,16 +148,16 @@ impl Watched {
     }
 
     /// The letters of the notice are in the outbox.
-    pub(in crate::peer) fn told(&mut self, notice: Notice) {
+    pub(in crate::peer) fn told(&mut self, notice: PeerNotice) {
         if self.kept.untold.is_some_and(|(untold, _)| untold == notice) {
             self.kept.untold = None;
             self.save();
         }
     }
 
-    fn keep(&mut self, before: State, notice: Option<Notice>, at: UnixMs) {
+    fn keep(&mut self, before: State, notice: Option<PeerNotice>, at: UnixMs) {
         if let Some(notice) = notice {
-            if notice == Notice::Down {
+            if notice == PeerNotice::Down {
                 self.kept.down_since = at;
             }
             self.kept.untold = Some((notice, at));

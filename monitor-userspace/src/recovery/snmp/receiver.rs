@@ -15,9 +15,9 @@ use monitor_core::{
     snmp::{
         LocalEngine, RemoteEngine,
         meaning::Meanings,
-        message::{self, Notice},
+        message::{self, TrapContent},
         speaker::speaker,
-        usm::{InformKey, Now, Refusal, Taken, User, Usm, Verdict},
+        usm::{InformKey, Now, Taken, User, Usm, UsmRefusal, Verdict},
     },
 };
 use tokio::{net::UdpSocket, task::JoinSet};
@@ -213,15 +213,15 @@ impl Receiver {
         match usm.take(datagram, now, |oid| self.meanings.is_recovery(oid)) {
             Verdict::Refused { why, report } => {
                 Counters::count(match why {
-                    Refusal::Malformed => &self.counters.malformed,
-                    Refusal::UnknownEngine => &self.counters.discoveries,
-                    Refusal::UnknownUser => &self.counters.unknown_user,
-                    Refusal::WrongLevel => &self.counters.wrong_level,
-                    Refusal::WrongDigest => &self.counters.wrong_digest,
-                    Refusal::Undecryptable => &self.counters.undecryptable,
-                    Refusal::NotInWindow => &self.counters.not_in_window,
-                    Refusal::Replayed => &self.counters.replayed,
-                    Refusal::WindowFull => &self.counters.window_full,
+                    UsmRefusal::Malformed => &self.counters.malformed,
+                    UsmRefusal::UnknownEngine => &self.counters.discoveries,
+                    UsmRefusal::UnknownUser => &self.counters.unknown_user,
+                    UsmRefusal::WrongLevel => &self.counters.wrong_level,
+                    UsmRefusal::WrongDigest => &self.counters.wrong_digest,
+                    UsmRefusal::Undecryptable => &self.counters.undecryptable,
+                    UsmRefusal::NotInWindow => &self.counters.not_in_window,
+                    UsmRefusal::Replayed => &self.counters.replayed,
+                    UsmRefusal::WindowFull => &self.counters.window_full,
                 });
                 if let Some(report) = report {
                     self.send(&report, source).await;
@@ -242,7 +242,7 @@ impl Receiver {
     /// lose it any more, and sends it again until then.
     async fn notified(
         &mut self,
-        notice: &Notice,
+        notice: &TrapContent,
         server: Option<IpAddr>,
         seen: Option<RemoteEngine>,
         answer: Option<Acknowledgement>,

@@ -12,8 +12,8 @@ use std::{path::PathBuf, sync::Arc};
 use monitor_core::config::{Key, Mailbox, Mistake, Mistakes, SecretError};
 use tokio_rustls::rustls::{ClientConfig, pki_types::ServerName};
 
-pub(super) use self::session::{Session, SessionError};
-use self::url::{Encryption, Url};
+pub(super) use self::session::{Pop3Session, SessionError};
+use self::url::{Pop3Encryption, Url};
 use crate::{
     secret,
     tls::{self, TlsError},

@@ -10,7 +10,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::{
-    Encryption, Pop3,
+    Pop3, Pop3Encryption,
     dots::{Dots, Step},
 };
 
@@ -69,22 +69,22 @@ pub(in crate::relay) struct Entry {
 }
 
 /// An open mailbox.
-pub(in crate::relay) struct Session {
+pub(in crate::relay) struct Pop3Session {
     stream: BufReader<Box<dyn Stream>>,
 }
 
-impl Session {
+impl Pop3Session {
     /// Connects, encrypts and logs in.
     pub(in crate::relay) async fn open(mailbox: &Pop3) -> Result<Self, SessionError> {
         let (stream, peer) = connect(mailbox).await?;
-        let mut session = if mailbox.url.encryption == Encryption::Implicit {
+        let mut session = if mailbox.url.encryption == Pop3Encryption::Implicit {
             Self { stream: BufReader::new(encrypted(mailbox, Box::new(stream)).await?) }
         } else {
             Self { stream: BufReader::new(Box::new(stream)) }
         };
         session.answer("the connection").await?;
         match mailbox.url.encryption {
-            Encryption::StartTls => {
+            Pop3Encryption::StartTls => {
                 session.ask("STLS", "STLS").await?;
                 // Whoever wrote these before the handshake is not the server.
                 if !session.stream.buffer().is_empty() {
@@ -92,8 +92,8 @@ impl Session {
                 }
                 session.stream = BufReader::new(encrypted(mailbox, session.stream.into_inner()).await?);
             }
-            Encryption::None if !peer.ip().is_loopback() => return Err(SessionError::InClear(peer)),
-            Encryption::None | Encryption::Implicit => {}
+            Pop3Encryption::None if !peer.ip().is_loopback() => return Err(SessionError::InClear(peer)),
+            Pop3Encryption::None | Pop3Encryption::Implicit => {}
         }
         session.ask("USER", &format!("USER {}", mailbox.user)).await?;
         session.ask("PASS", &format!("PASS {}", mailbox.password)).await?;

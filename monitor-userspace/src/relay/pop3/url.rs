@@ -4,7 +4,7 @@ use std::{fmt, net::Ipv6Addr};
 
 /// When the connection is encrypted. The password never crosses a network in clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Encryption {
+pub(super) enum Pop3Encryption {
     /// `pop3://`: never, and so only to this machine itself.
     None,
     /// `pop3+starttls://`: by STLS or not at all.
@@ -16,7 +16,7 @@ pub(super) enum Encryption {
 /// Where the mailbox is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Url {
-    pub(super) encryption: Encryption,
+    pub(super) encryption: Pop3Encryption,
     /// Host name or address, without brackets.
     pub(super) host: String,
     pub(super) port: u16,
@@ -26,9 +26,9 @@ impl Url {
     pub(super) fn parse(url: &str) -> Result<Self, &'static str> {
         let (scheme, rest) = url.split_once("://").ok_or("no scheme")?;
         let (encryption, default_port) = match scheme {
-            "pop3" => (Encryption::None, 110),
-            "pop3+starttls" => (Encryption::StartTls, 110),
-            "pop3s" => (Encryption::Implicit, 995),
+            "pop3" => (Pop3Encryption::None, 110),
+            "pop3+starttls" => (Pop3Encryption::StartTls, 110),
+            "pop3s" => (Pop3Encryption::Implicit, 995),
             _ => return Err("unknown scheme"),
         };
         if rest.contains('@') {
@@ -72,10 +72,10 @@ mod tests {
     #[test]
     fn urls_name_encryption_host_and_port() {
         for (url, encryption, host, port) in [
-            ("pop3s://mail.example.net", Encryption::Implicit, "mail.example.net", 995),
-            ("pop3+starttls://mail.example.net/", Encryption::StartTls, "mail.example.net", 110),
-            ("pop3://127.0.0.1:1110", Encryption::None, "127.0.0.1", 1110),
-            ("pop3s://[2001:db8::1]:9950", Encryption::Implicit, "2001:db8::1", 9950),
+            ("pop3s://mail.example.net", Pop3Encryption::Implicit, "mail.example.net", 995),
+            ("pop3+starttls://mail.example.net/", Pop3Encryption::StartTls, "mail.example.net", 110),
+            ("pop3://127.0.0.1:1110", Pop3Encryption::None, "127.0.0.1", 1110),
+            ("pop3s://[2001:db8::1]:9950", Pop3Encryption::Implicit, "2001:db8::1", 9950),
         ] {
             assert_eq!(Url::parse(url), Ok(Url { encryption, host: host.to_owned(), port }), "{url}");
         }

@@ -18,7 +18,7 @@ use crate::secret;
 
 /// When the connection to the mail server is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Encryption {
+pub(super) enum SmtpEncryption {
     /// `smtp://`: when the server offers STARTTLS. Without a login, any certificate will do (RFC 7435): a mail server
     /// that could be impersonated with a false certificate could as well offer no STARTTLS.
     WhenOffered,
@@ -30,26 +30,26 @@ pub(super) enum Encryption {
 
 /// The mail server that takes our mails (F-20).
 #[derive(Clone)]
-pub(super) struct Relay {
+pub(super) struct Smarthost {
     /// Host name or address, without brackets.
     pub(super) host: String,
     /// TCP port.
     pub(super) port: u16,
-    pub(super) encryption: Encryption,
+    pub(super) encryption: SmtpEncryption,
     pub(super) tls: TlsParameters,
     pub(super) credentials: Option<Credentials>,
     /// What we call ourselves in EHLO.
     pub(super) hello: ClientId,
 }
 
-impl std::fmt::Debug for Relay {
+impl std::fmt::Debug for Smarthost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{self} {:?}", self.encryption)
     }
 }
 
 /// `mail.example.net:25`, as messages name it.
-impl std::fmt::Display for Relay {
+impl std::fmt::Display for Smarthost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.host.contains(':') {
             write!(f, "[{}]:{}", self.host, self.port)
@@ -59,7 +59,7 @@ impl std::fmt::Display for Relay {
     }
 }
 
-impl Relay {
+impl Smarthost {
     /// The configured mail server; `None`: there is none, mails go into a Maildir.
     pub(super) fn load(settings: &config::Notify) -> Result<Option<Self>, Vec<Mistake>> {
         let mut mistakes = Mistakes::default();
@@ -79,7 +79,7 @@ impl Relay {
         let mut tls = TlsParameters::builder(host.clone());
         if let Some(certificate) = certificate {
             tls = tls.add_root_certificate(certificate);
-        } else if encryption == Encryption::WhenOffered && credentials.is_none() {
+        } else if encryption == SmtpEncryption::WhenOffered && credentials.is_none() {
             tls = tls.dangerous_accept_invalid_certs(true).dangerous_accept_invalid_hostnames(true);
         }
         let tls = mistakes.take(tls.build_rustls().map_err(|error| NotifyError::Tls(error.to_string())));
@@ -87,7 +87,7 @@ impl Relay {
     }
 }
 
-fn parse(url: &str) -> Result<(Encryption, String, u16), NotifyError> {
+fn parse(url: &str) -> Result<(SmtpEncryption, String, u16), NotifyError> {
     let wrong = |reason| {
         // A password that somebody wrote into the URL must not reach the log.
         let shown = match (url.split_once("://"), url.rsplit_once('@')) {
@@ -98,9 +98,9 @@ fn parse(url: &str) -> Result<(Encryption, String, u16), NotifyError> {
     };
     let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong("no scheme"))?;
     let (encryption, default_port) = match scheme {
-        "smtp" => (Encryption::WhenOffered, 25),
-        "smtp+starttls" => (Encryption::StartTls, 587),
-        "smtps" => (Encryption::Implicit, 465),
+        "smtp" => (SmtpEncryption::WhenOffered, 25),
+        "smtp+starttls" => (SmtpEncryption::StartTls, 587),
+        "smtps" => (SmtpEncryption::Implicit, 465),
         _ => return Err(wrong("unknown scheme")),
     };
     if rest.contains('@') {
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     fn error(settings: config::Notify) -> String {
-        let mistakes = Relay::load(&settings).unwrap_err();
+        let mistakes = Smarthost::load(&settings).unwrap_err();
         assert_eq!(mistakes.len(), 1, "{mistakes:?}");
         mistakes[0].to_string()
     }
@@ -177,11 +177,11 @@ mod tests {
     #[test]
     fn urls_name_encryption_host_and_port() {
         for (url, encryption, host, port) in [
-            ("smtp://mail.example.net", Encryption::WhenOffered, "mail.example.net", 25),
-            ("smtp://192.0.2.1:2525/", Encryption::WhenOffered, "192.0.2.1", 2525),
-            ("smtp+starttls://mail.example.net", Encryption::StartTls, "mail.example.net", 587),
-            ("smtps://[2001:db8::1]", Encryption::Implicit, "2001:db8::1", 465),
-            ("smtps://[2001:db8::1]:4650", Encryption::Implicit, "2001:db8::1", 4650),
+            ("smtp://mail.example.net", SmtpEncryption::WhenOffered, "mail.example.net", 25),
+            ("smtp://192.0.2.1:2525/", SmtpEncryption::WhenOffered, "192.0.2.1", 2525),
+            ("smtp+starttls://mail.example.net", SmtpEncryption::StartTls, "mail.example.net", 587),
+            ("smtps://[2001:db8::1]", SmtpEncryption::Implicit, "2001:db8::1", 465),
+            ("smtps://[2001:db8::1]:4650", SmtpEncryption::Implicit, "2001:db8::1", 4650),
         ] {
             assert_eq!(parse(url).unwrap(), (encryption, host.to_owned(), port), "{url}");
         }
