@@ -57,33 +57,7 @@ fn text(report: &StatusReport, width: Width) -> String {
         say(outage_lines(&report.outages, report.now, width).trim_end().to_owned());
         say(String::new());
     }
-    let watched: Vec<_> = report
-        .interfaces
-        .iter()
-        .map(|line| format!("{} ({})", line.name, format!("{:?}, {:?}", line.xdp, line.tc).to_lowercase()))
-        .collect();
-    say(format!(
-        "Watching:  {}; {} services known; up {}",
-        if watched.is_empty() { "nothing".to_owned() } else { watched.join(", ") },
-        report.services,
-        lasting(report.now.since(report.started))
-    ));
-    say(if report.losses.is_empty() {
-        "Lost:      nothing".to_owned()
-    } else {
-        let losses: Vec<_> = report.losses.iter().map(|loss| format!("{} {}", loss.count, loss.reason)).collect();
-        format!("LOST:      {}", losses.join(", "))
-    });
-    let outbox = &report.outbox;
-    say(match (outbox.queued, outbox.retrying, outbox.dead) {
-        (0, _, 0) => format!("Mail:      goes out; {} delivered", outbox.delivered),
-        (queued, retrying, dead) => {
-            format!(
-                "MAIL:      {queued} queued, {retrying} of them retrying, {dead} given up; {} delivered",
-                outbox.delivered
-            )
-        }
-    });
+    working_lines(report).into_iter().for_each(&mut say);
     if let Some(line) = page_line(&report.page) {
         say(line);
     }
@@ -115,6 +89,36 @@ fn text(report: &StatusReport, width: Width) -> String {
         say(format!("           given up {}: {about}: {}", utc_short(letter.at), letter.reason));
     }
     text
+}
+
+/// What is watched, what is lost, whether mail goes out.
+fn working_lines(report: &StatusReport) -> [String; 3] {
+    let watched: Vec<_> = report
+        .interfaces
+        .iter()
+        .map(|line| format!("{} ({})", line.name, format!("{:?}, {:?}", line.xdp, line.tc).to_lowercase()))
+        .collect();
+    let watching = format!(
+        "Watching:  {}; {} services known; up {}",
+        if watched.is_empty() { "nothing".to_owned() } else { watched.join(", ") },
+        report.services,
+        lasting(report.now.since(report.started))
+    );
+    let lost = if report.losses.is_empty() {
+        "Lost:      nothing".to_owned()
+    } else {
+        let losses: Vec<_> = report.losses.iter().map(|loss| format!("{} {}", loss.count, loss.reason)).collect();
+        format!("LOST:      {}", losses.join(", "))
+    };
+    let outbox = &report.outbox;
+    let mail = match (outbox.queued, outbox.retrying, outbox.dead) {
+        (0, _, 0) => format!("Mail:      goes out; {} delivered", outbox.delivered),
+        (queued, retrying, dead) => {
+            let delivered = outbox.delivered;
+            format!("MAIL:      {queued} queued, {retrying} of them retrying, {dead} given up; {delivered} delivered")
+        }
+    };
+    [watching, lost, mail]
 }
 
 /// What became of the page's clients: the two that matter always, the others when there were any. `None`: it is off.
