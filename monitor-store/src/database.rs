@@ -2,38 +2,19 @@
 
 use std::{
     fmt,
-    path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
 };
 
 use crate::{
-    NotificationPolicy, StoreError, postgres,
+    StoreError,
+    location::{Location, Openers},
+    policy::NotificationPolicy,
     readers::Readers,
     sql::Connection,
-    sqlite::{self, Lock},
-    writer::{Session, Writer},
+    sqlite::Lock,
+    tables::Session,
+    writer::Writer,
 };
-
-/// Where the database is.
-#[derive(Clone, Debug)]
-pub enum Location {
-    /// A file on this machine: SQLite.
-    File(PathBuf),
-    /// A server that several gateways share: PostgreSQL.
-    Server(Box<postgres::Server>),
-}
-
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => path.display().fmt(f),
-            Self::Server(server) => server.fmt(f),
-        }
-    }
-}
-
-/// Makes a connection; called on the thread that is to use it.
-pub(super) type Opener = Arc<dyn Fn() -> Result<Connection, StoreError> + Send + Sync>;
 
 /// An open database. The last clone that is dropped closes it.
 #[derive(Clone)]
@@ -57,17 +38,7 @@ impl Database {
         location: &Location,
         policy: NotificationPolicy,
     ) -> Result<(Self, Option<StoreError>), StoreError> {
-        let (lock, writable, readable): (_, Opener, Opener) = match location.clone() {
-            Location::File(path) => {
-                let lock = sqlite::lock(&path)?;
-                let other = path.clone();
-                (Some(lock), Arc::new(move || sqlite::open(&path)), Arc::new(move || sqlite::open_to_read(&other)))
-            }
-            Location::Server(server) => {
-                let open: Opener = Arc::new(move || postgres::open(&server));
-                (None, Arc::clone(&open), open)
-            }
-        };
+        let Openers { writable, readable, lock } = location.openers()?;
         let (writer, absence) = Writer::start(writable, location)?;
         let database = Self {
             inner: Arc::new(Inner {
@@ -120,11 +91,5 @@ impl Database {
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Database").field("location", &self.inner.location).finish_non_exhaustive()
-    }
-}
-
-impl From<&Path> for Location {
-    fn from(path: &Path) -> Self {
-        Self::File(path.to_owned())
     }
 }

@@ -1,6 +1,6 @@
 //! What can be wrong with the store, and what to do about it.
 
-use crate::sql;
+use crate::engine;
 
 /// What is wrong with the store.
 #[derive(Debug, thiserror::Error)]
@@ -42,17 +42,11 @@ pub enum StoreError {
     Unreachable(String),
     /// The database refused; nothing of the transaction was written.
     #[error("database: {0}")]
-    Database(#[source] sql::Error),
+    Database(#[source] engine::Error),
 }
 
-impl From<sql::Error> for StoreError {
-    fn from(error: sql::Error) -> Self {
+impl From<engine::Error> for StoreError {
+    fn from(error: engine::Error) -> Self {
         if error.is_full() { Self::Full } else { Self::Database(error) }
-    }
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        sql::Error::from(error).into()
     }
 }

@@ -13,10 +13,13 @@
 
 mod clock;
 mod database;
+mod engine;
 mod error;
 mod local;
+mod location;
 mod outbox;
 mod page;
+mod policy;
 mod postgres;
 mod readers;
 mod records;
@@ -31,13 +34,16 @@ mod tests;
 mod writer;
 
 pub use self::{
-    database::Location,
     error::StoreError,
-    local::{LocalStore, Spooled},
+    local::LocalStore,
+    location::Location,
     outbox::Outbox,
+    policy::NotificationPolicy,
     postgres::{Server, UrlError},
-    records::{Applied, DeadLetter, OutageRecord, OutboxCounts, WaitingClient},
-    relay::{ListRecord, ListState, NotificationPolicy, ReceiptOrder, RefusedMail, Taken, TakenList},
-    shared::{Elsewhere, Following, Gateway, GatewayRecord, SharedStore},
+    records::{
+        Applied, DeadLetter, Elsewhere, Following, Gateway, GatewayRecord, ListRecord, ListState, OutageRecord,
+        OutboxCounts, ReceiptOrder, RefusedMail, Spooled, Taken, TakenList, WaitingClient,
+    },
+    shared::SharedStore,
     store::Store,
 };

@@ -15,7 +15,7 @@ use monitor_core::{
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::Notify;
 
-use crate::{Applied, Gateway, Location, NotificationPolicy, Store, StoreError, clock, tables};
+use crate::{Applied, Gateway, Location, NotificationPolicy, Spooled, Store, StoreError, clock, tables};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -23,15 +23,6 @@ pub struct LocalStore {
     store: Store,
     /// Woken when something was spooled; `None`: there is no database to share with.
     spooled: Option<Arc<Notify>>,
-}
-
-/// A batch of changes that is to be shared.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spooled {
-    /// Ascending, by gateway.
-    pub number: i64,
-    /// In the gateway's own numbers of outages.
-    pub changes: Vec<Change>,
 }
 
 impl LocalStore {

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::{StoreError, database::Opener, sql::Connection};
+use crate::{StoreError, location::Opener, sql::Connection};
 
 /// Connections that stay open when nobody reads.
 const KEPT: usize = 4;

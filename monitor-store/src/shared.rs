@@ -4,70 +4,18 @@ use std::time::Duration;
 
 use monitor_core::{
     domain::{OutageId, UnixMs},
-    outage::{Outage, Question},
+    outage::Question,
 };
-use serde::{Deserialize, Serialize};
 
-use crate::{Applied, Location, NotificationPolicy, Outbox, Spooled, Store, StoreError, tables};
+use crate::{
+    Applied, Following, Gateway, GatewayRecord, Location, NotificationPolicy, Outbox, Spooled, Store, StoreError,
+    tables,
+};
 
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct SharedStore {
     store: Store,
-}
-
-/// One of the gateways that share a database.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gateway {
-    /// Made once, with the gateway's own file: another file is another gateway.
-    pub name: String,
-    /// Its host's name, for people.
-    pub host: String,
-}
-
-impl Gateway {
-    /// The number in whose name it takes letters.
-    fn holder(&self) -> i64 {
-        let digest = ring::digest::digest(&ring::digest::SHA256, self.name.as_bytes());
-        digest.as_ref().iter().take(7).fold(1, |number, byte| number << 8 | i64::from(*byte))
-    }
-}
-
-/// What has happened at other gateways.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Following {
-    /// Open outages that this gateway has never reported.
-    pub opened: Vec<Outage>,
-    /// Outages of this gateway that are over.
-    pub ended: Vec<Elsewhere>,
-    /// A number that changes with each change of the address book.
-    pub book: i64,
-    /// Questions of other gateways that nobody has answered, by number.
-    pub asked: Vec<(i64, Question)>,
-    /// Questions of this gateway that another one has answered, and up to when the service was well.
-    pub answered: Vec<(Question, UnixMs)>,
-}
-
-/// The end of an outage that one of the gateways has closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Elsewhere {
-    /// By the number that this gateway gave it.
-    pub outage: OutageId,
-    /// When it ended.
-    pub ended: UnixMs,
-}
-
-/// A gateway in `status`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GatewayRecord {
-    /// See [`Gateway::name`].
-    pub name: String,
-    /// Its host's name.
-    pub host: String,
-    /// The number of its latest batch that is in the database.
-    pub applied: u64,
-    /// When it was last seen.
-    pub seen: UnixMs,
 }
 
 impl SharedStore {
@@ -96,7 +44,7 @@ impl SharedStore {
     /// The letters to be delivered, as this gateway takes them, each time for so long.
     #[must_use]
     pub fn outbox(&self, gateway: &Gateway, lease: Duration) -> Outbox {
-        Outbox::of_holder(self.store.database.clone(), gateway.holder(), lease)
+        Outbox::of_holder(self.store.database.clone(), holder(gateway), lease)
     }
 
     /// Applies a gateway's batch to the common outages: all or nothing, and once, however often it comes.
@@ -142,4 +90,10 @@ impl SharedStore {
             .write(move |session| tables::outages::set_shared_name(session.conn, &gateway.name, own, &name))
             .await
     }
+}
+
+/// The number in whose name a gateway takes letters.
+fn holder(gateway: &Gateway) -> i64 {
+    let digest = ring::digest::digest(&ring::digest::SHA256, gateway.name.as_bytes());
+    digest.as_ref().iter().take(7).fold(1, |number, byte| number << 8 | i64::from(*byte))
 }

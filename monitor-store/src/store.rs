@@ -84,7 +84,7 @@ impl Store {
 
     /// The address book, by network.
     pub async fn addresses(&self) -> Result<Vec<AddressEntry>, StoreError> {
-        self.database.read(tables::address::entries).await
+        self.database.read(tables::book::entries).await
     }
 
     /// Inserts or replaces these entries, all or none.

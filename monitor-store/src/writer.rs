@@ -9,9 +9,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     StoreError,
-    database::{Location, Opener},
+    location::{Location, Opener},
     sql::{self, Connection},
-    tables::address::BookCache,
+    tables::{BookCache, Session},
 };
 
 /// Work that waits for the writer. If the queue is full, callers wait. That slows the event reader down, and the
@@ -23,14 +23,6 @@ const GROUP: usize = 256;
 
 /// How often work is tried that conflicts with another process's.
 const TRIES: usize = 8;
-
-/// What work on the writer may use.
-pub(crate) struct Session<'a> {
-    /// Inside a transaction.
-    pub(crate) conn: &'a Connection,
-    /// The address book, read at most once as long as it does not change.
-    pub(crate) book: &'a mut BookCache,
-}
 
 pub(super) struct Writer {
     /// `None` only while it is dropped.

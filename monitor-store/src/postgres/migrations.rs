@@ -1,12 +1,12 @@
 //! The schema's versions: numbered files, each applied once, in one transaction with its number.
 
 use super::{
-    Server,
+    Raw, Server, ServerConnection,
     open::{explain, settle, unusable},
 };
 use crate::{
     StoreError,
-    sql::{Connection, Error, OptionalExtension as _},
+    engine::{Error, FromSql as _, Value, Wrong},
 };
 
 /// `MIGRATIONS[n]` leads from version `n` to `n + 1`. A released file is never edited.
@@ -22,7 +22,7 @@ const MIGRATIONS: &[&str] = &[
 const TRIES: usize = 5;
 
 /// Brings the schema up to date, or says why that cannot be.
-pub(super) fn run(server: &Server, conn: &Connection) -> Result<(), StoreError> {
+pub(super) fn run(server: &Server, conn: &ServerConnection) -> Result<(), StoreError> {
     let mut tries = 0;
     loop {
         tries += 1;
@@ -50,21 +50,18 @@ enum Found {
     Foreign,
 }
 
-fn attempt(conn: &Connection) -> Result<Found, Error> {
+fn attempt(conn: &ServerConnection) -> Result<Found, Error> {
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     settle(conn)?;
     // The common case takes no lock and needs no right to change the schema.
-    let there =
-        conn.query_row("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'ringback'", (), |row| {
-            row.get::<_, i64>(0)
-        })?;
-    if there > 0 {
+    let there = number(conn, "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'ringback'")?;
+    if there.ok_or(Error::NoRow)? > 0 {
         let ours = conn
-            .prepare_cached(
+            .prepare(
                 "SELECT 1 FROM information_schema.tables WHERE table_schema = 'ringback' AND table_name = 'schema_version'",
             )?
-            .exists(())?;
-        if !ours {
+            .query(&[])?;
+        if ours.is_empty() {
             return Ok(Found::Foreign);
         }
         let found = version(conn, "SELECT version FROM schema_version")?;
@@ -88,17 +85,25 @@ fn attempt(conn: &Connection) -> Result<Found, Error> {
         conn.execute_batch(migration)?;
     }
     if found < known {
-        conn.execute("UPDATE schema_version SET version = ?1", [known])?;
+        conn.prepare("UPDATE schema_version SET version = ?1")?.execute(&[Value::Integer(known)])?;
     }
     conn.execute_batch("COMMIT")?;
     Ok(if found > known { Found::Newer { found, known } } else { Found::UpToDate })
 }
 
-fn version(conn: &Connection, sql: &str) -> Result<i64, Error> {
-    Ok(conn.query_row(sql, (), |row| row.get(0)).optional()?.unwrap_or(0))
+fn version(conn: &ServerConnection, sql: &str) -> Result<i64, Error> {
+    Ok(number(conn, sql)?.unwrap_or(0))
 }
 
-fn roll_back(conn: &Connection) {
+/// The first column of the first row.
+fn number(conn: &ServerConnection, sql: &str) -> Result<Option<i64>, Error> {
+    let rows = conn.prepare(sql)?.query(&[])?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let Raw(number) = row.try_get(0)?;
+    i64::column_result(&number).map(Some).map_err(|Wrong| Error::Column("0".to_owned()))
+}
+
+fn roll_back(conn: &ServerConnection) {
     if let Err(error) = conn.execute_batch("ROLLBACK") {
         tracing::debug!(%error, "store_rollback");
     }

@@ -20,7 +20,7 @@ use tokio::{runtime::Runtime, time::timeout};
 pub(crate) use self::location::no_authorities;
 pub use self::location::{Server, UrlError};
 pub(super) use self::{open::open, value::Raw};
-use super::sql::{Error, Params, Value};
+use super::engine::{Error, Params, Value};
 
 /// How long one statement, or one group of them, may take. A recovery of a million clients is thousands of groups.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,8 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Statements on their way before the first answer is waited for.
 const PIPELINE: usize = 512;
 
-/// A connection.
-pub(crate) struct Session {
+/// A connection and what drives it.
+pub(crate) struct ServerConnection {
     /// `None` only while it is dropped.
     runtime: Option<Runtime>,
     client: tokio_postgres::Client,
@@ -37,7 +37,7 @@ pub(crate) struct Session {
     prepared: RefCell<HashMap<String, tokio_postgres::Statement>>,
 }
 
-impl Drop for Session {
+impl Drop for ServerConnection {
     fn drop(&mut self) {
         // A runtime that ends in its own time may be dropped anywhere, also on a thread of another runtime.
         if let Some(runtime) = self.runtime.take() {
@@ -46,7 +46,7 @@ impl Drop for Session {
     }
 }
 
-impl Session {
+impl ServerConnection {
     fn new(runtime: Runtime, client: tokio_postgres::Client) -> Self {
         Self { runtime: Some(runtime), client, prepared: RefCell::default() }
     }
@@ -68,29 +68,29 @@ impl Session {
     /// `?1` is `$1` here. No text in a statement has a question mark.
     pub(super) fn prepare(&self, sql: &str) -> Result<Prepared<'_>, Error> {
         if let Some(statement) = self.prepared.borrow().get(sql) {
-            return Ok(Prepared { session: self, statement: statement.clone() });
+            return Ok(Prepared { conn: self, statement: statement.clone() });
         }
         let statement = self.run(self.client.prepare(&sql.replace('?', "$")))?;
         self.prepared.borrow_mut().insert(sql.to_owned(), statement.clone());
-        Ok(Prepared { session: self, statement })
+        Ok(Prepared { conn: self, statement })
     }
 }
 
 /// A prepared statement.
 pub(crate) struct Prepared<'c> {
-    session: &'c Session,
+    conn: &'c ServerConnection,
     statement: tokio_postgres::Statement,
 }
 
 impl Prepared<'_> {
     pub(super) fn execute(&self, values: &[Value<'_>]) -> Result<usize, Error> {
-        let changed = self.session.run(self.session.client.execute_raw(&self.statement, values))?;
+        let changed = self.conn.run(self.conn.client.execute_raw(&self.statement, values))?;
         Ok(usize::try_from(changed).unwrap_or(usize::MAX))
     }
 
     pub(super) fn query(&self, values: &[Value<'_>]) -> Result<Vec<tokio_postgres::Row>, Error> {
-        self.session.run(async {
-            let rows = self.session.client.query_raw(&self.statement, values).await?;
+        self.conn.run(async {
+            let rows = self.conn.client.query_raw(&self.statement, values).await?;
             rows.try_collect().await
         })
     }
@@ -101,17 +101,17 @@ impl Prepared<'_> {
         values: &[Value<'_>],
         mut take: impl FnMut(&tokio_postgres::Row) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let rows = self.session.run(self.session.client.query_raw(&self.statement, values))?;
+        let rows = self.conn.run(self.conn.client.query_raw(&self.statement, values))?;
         let mut rows = std::pin::pin!(rows);
-        while let Some(row) = self.session.run(rows.try_next())? {
+        while let Some(row) = self.conn.run(rows.try_next())? {
             take(&row)?;
         }
         Ok(())
     }
 
     pub(super) fn execute_each<P: Params>(&self, rows: &[P]) -> Result<Vec<usize>, Error> {
-        let changed = self
-            .pipelined(rows, |values| async move { self.session.client.execute_raw(&self.statement, &values).await })?;
+        let changed =
+            self.pipelined(rows, |values| async move { self.conn.client.execute_raw(&self.statement, &values).await })?;
         Ok(changed.into_iter().map(|changed| usize::try_from(changed).unwrap_or(usize::MAX)).collect())
     }
 
@@ -121,7 +121,7 @@ impl Prepared<'_> {
         read: impl Fn(&tokio_postgres::Row) -> Result<T, Error>,
     ) -> Result<Vec<Vec<T>>, Error> {
         let found = self.pipelined(rows, |values| async move {
-            let rows = self.session.client.query_raw(&self.statement, &values).await?;
+            let rows = self.conn.client.query_raw(&self.statement, &values).await?;
             rows.try_collect::<Vec<_>>().await
         })?;
         found.iter().map(|rows| rows.iter().map(&read).collect()).collect()
@@ -134,7 +134,7 @@ impl Prepared<'_> {
     {
         let mut answers = Vec::with_capacity(rows.len());
         for rows in rows.chunks(PIPELINE) {
-            self.session.run(async {
+            self.conn.run(async {
                 let mut sent = Vec::with_capacity(rows.len());
                 for row in rows {
                     let mut answer = Sent::Waiting(Box::pin(send(row.values())));

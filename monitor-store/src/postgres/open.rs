@@ -5,11 +5,8 @@ use std::{error::Error as _, io};
 use tokio::runtime::Builder;
 use tokio_postgres::{NoTls, error::SqlState};
 
-use super::{Server, Session, migrations, tls::Tls};
-use crate::{
-    StoreError,
-    sql::{Connection, Error},
-};
+use super::{Server, ServerConnection, migrations, tls::Tls};
+use crate::{StoreError, engine::Error};
 
 /// Our tables are in a schema of their own. A transaction whose gateway is gone must not hold others up for long, and a
 /// committed transaction must be on the disk.
@@ -21,7 +18,7 @@ const SETTINGS: &str = "SET search_path = ringback; SET idle_in_transaction_sess
 /// # Errors
 /// [`StoreError::Unreachable`] if the same may work later. Other errors: the server does not let us in, it is not
 /// PostgreSQL, or a newer Ringback has used the database.
-pub(crate) fn open(server: &Server) -> Result<Connection, StoreError> {
+pub(crate) fn open(server: &Server) -> Result<ServerConnection, StoreError> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
@@ -40,13 +37,12 @@ pub(crate) fn open(server: &Server) -> Result<Connection, StoreError> {
             }
         }
     });
-    let session = Session::new(runtime, client.map_err(|error| explain(server, error.into()))?);
-    let conn = Connection::Postgres(session);
+    let conn = ServerConnection::new(runtime, client.map_err(|error| explain(server, error.into()))?);
     migrations::run(server, &conn)?;
     Ok(conn)
 }
 
-pub(super) fn settle(conn: &Connection) -> Result<(), Error> {
+pub(super) fn settle(conn: &ServerConnection) -> Result<(), Error> {
     conn.execute_batch(SETTINGS)
 }
 

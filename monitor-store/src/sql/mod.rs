@@ -1,19 +1,14 @@
 //! The small part of SQL that the store needs, the same on both engines: statements, parameters, rows, transactions.
 //!
 //! In: portable SQL with parameters `?1`, `?2` …, and the domain's values. Out: rows. Modelled on rusqlite, which
-//! stands behind it on SQLite; on PostgreSQL it is `tokio-postgres`. Only this module knows the differences between the
-//! two.
+//! stands behind it on SQLite; on PostgreSQL it is `tokio-postgres`. The engines are below it, and only this module knows
+//! the differences between the two.
 
-mod engine;
-mod error;
+mod connection;
 mod rows;
-mod value;
 
-pub(super) use self::{
-    engine::{Connection, Row},
-    error::Error,
-    value::{FromSql, Params, ToSql, Value, Wrong},
-};
+pub(super) use self::connection::{Connection, Row};
+pub(super) use super::engine::{Error, FromSql, Params, ToSql, Value, Wrong};
 
 /// What a query that may find nothing found.
 pub(super) trait OptionalExtension<T> {

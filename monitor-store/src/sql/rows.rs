@@ -5,7 +5,7 @@
 
 use std::{collections::HashSet, fmt::Write as _, hash::Hash};
 
-use super::{Connection, Error, Params, Row, Value, engine::Statement};
+use super::{Connection, Error, Params, Row, Value, connection::Statement};
 
 /// How many rows a statement may have, most first: each is prepared once. 512 rows of 12 columns stay below the number
 /// of parameters that either engine takes.

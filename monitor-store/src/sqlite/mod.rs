@@ -13,26 +13,19 @@ use rusqlite::{
     types::{ToSqlOutput, ValueRef},
 };
 
-pub(super) use self::lock::Lock;
+pub(super) use self::{
+    lock::Lock,
+    open::{read_only, writable},
+};
 use super::{
     StoreError,
-    sql::{Connection, Value, Wrong},
+    engine::{Error, Value, Wrong},
 };
 
 /// Makes the file's folder, and takes the lock of the file.
 pub(super) fn lock(path: &Path) -> Result<Lock, StoreError> {
     open::make_folder(path)?;
     Lock::take(path)
-}
-
-/// The writing connection, its schema up to date.
-pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
-    open::writable(path).map(Connection::Sqlite)
-}
-
-/// A connection that can only read.
-pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
-    open::read_only(path).map(Connection::Sqlite)
 }
 
 /// A column's value; the schema has no floating-point numbers.
@@ -54,5 +47,11 @@ impl ToSql for Value<'_> {
             Self::Text(text) => ValueRef::Text(text.as_bytes()),
             Self::Blob(bytes) => ValueRef::Blob(bytes),
         }))
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Error::from(error).into()
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn make_folder(path: &Path) -> Result<(), StoreError> {
 }
 
 /// The writing connection, its schema up to date.
-pub(super) fn writable(path: &Path) -> Result<Connection, StoreError> {
+pub(crate) fn writable(path: &Path) -> Result<Connection, StoreError> {
     let created = !path.exists();
     let mut conn = Connection::open(path).map_err(|error| explain(path, error))?;
     prepare(&mut conn).map_err(|error| explain(path, error))?;
@@ -71,7 +71,7 @@ fn prepare(conn: &mut Connection) -> Result<(), rusqlite::Error> {
 }
 
 /// A connection that can only read.
-pub(super) fn read_only(path: &Path) -> Result<Connection, StoreError> {
+pub(crate) fn read_only(path: &Path) -> Result<Connection, StoreError> {
     let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_prepared_statement_cache_capacity(PREPARED);

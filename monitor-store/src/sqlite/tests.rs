@@ -9,8 +9,8 @@ use rusqlite::Connection;
 use crate::{
     Store, StoreError,
     database::Database,
+    tables::Session,
     tests::{File, SINCE, address, closing, outage, ready, service, wait},
-    writer::Session,
 };
 
 type Bed = crate::tests::Bed<File>;

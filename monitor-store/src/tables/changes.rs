@@ -12,9 +12,10 @@ use super::{
     closing,
     columns::{Address, number},
     notices,
+    session::Session,
     waiting::{Attempts, WaitingLists},
 };
-use crate::{sql::Connection, writer::Session};
+use crate::sql::Connection;
 
 pub(crate) fn apply(
     session: &mut Session<'_>,

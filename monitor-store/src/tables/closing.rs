@@ -18,11 +18,9 @@ use super::{
     letters::{Letters, Over},
     lists::{self, Lists},
     notices,
+    session::Session,
 };
-use crate::{
-    sql::{Connection, Error, OptionalExtension as _, Row},
-    writer::Session,
-};
+use crate::sql::{Connection, Error, OptionalExtension as _, Row};
 
 /// Waiting clients in memory at a time.
 const PAGE: usize = 4096;

@@ -13,11 +13,9 @@ use super::{
     closing::{self, Waiting},
     columns::{count, number, service},
     outbox, ready,
+    session::Session,
 };
-use crate::{
-    sql::{Connection, OptionalExtension as _},
-    writer::Session,
-};
+use crate::sql::{Connection, OptionalExtension as _};
 
 /// In the name of no process that delivers.
 const NOBODY: i64 = 0;

@@ -6,8 +6,8 @@ use monitor_core::{
     mail::{AddressEntry, Origin},
 };
 
-use super::{super::StoreError, columns::network};
-use crate::{sql::Connection, writer::Session};
+use super::{super::StoreError, columns::network, session::Session};
+use crate::sql::Connection;
 
 /// Keeps a "no" (F-23).
 pub(crate) fn decline(conn: &Connection, outage: OutageId, client: ClientAddr, at: UnixMs) -> Result<(), StoreError> {

@@ -15,11 +15,11 @@ use super::{
     closing::{self, Late},
     columns::{count, number},
     outages,
+    session::Session,
 };
 use crate::{
     Applied, Gateway, NotificationPolicy, Spooled, StoreError,
     sql::{Connection, OptionalExtension as _},
-    writer::Session,
 };
 
 /// A gateway that has not been seen for this long does not count: it may never come back.

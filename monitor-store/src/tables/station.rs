@@ -10,12 +10,11 @@ use super::{
     super::{NotificationPolicy, RefusedMail, StoreError, Taken, TakenList},
     changes, closing,
     columns::number,
-    ready, shared,
+    ready,
+    session::Session,
+    shared,
 };
-use crate::{
-    sql::{Connection, OptionalExtension as _},
-    writer::Session,
-};
+use crate::sql::{Connection, OptionalExtension as _};
 
 /// How many refusals are kept.
 const KEPT: u32 = 200;

@@ -2,16 +2,13 @@
 
 use std::fmt::Display;
 
-use super::{
-    Error, Params, Value,
-    value::{FromSql, Wrong},
-};
+use super::{Error, FromSql, Params, Value, Wrong};
 use crate::{postgres, sqlite};
 
 /// A connection. Statements that begin, end or divide a transaction are SQL like any other.
 pub(crate) enum Connection {
     Sqlite(rusqlite::Connection),
-    Postgres(postgres::Session),
+    Postgres(postgres::ServerConnection),
 }
 
 /// A prepared statement.
@@ -37,7 +34,7 @@ impl Connection {
     pub(crate) fn prepare_cached(&self, sql: &str) -> Result<Statement<'_>, Error> {
         Ok(match self {
             Self::Sqlite(conn) => Statement::Sqlite(conn.prepare_cached(sql)?),
-            Self::Postgres(session) => Statement::Postgres(session.prepare(sql)?),
+            Self::Postgres(conn) => Statement::Postgres(conn.prepare(sql)?),
         })
     }
 
@@ -59,7 +56,7 @@ impl Connection {
     pub(crate) fn execute_batch(&self, sql: &str) -> Result<(), Error> {
         match self {
             Self::Sqlite(conn) => Ok(conn.execute_batch(sql)?),
-            Self::Postgres(session) => session.execute_batch(sql),
+            Self::Postgres(conn) => conn.execute_batch(sql),
         }
     }
 
@@ -91,7 +88,7 @@ impl Connection {
     pub(crate) fn is_lost(&self) -> bool {
         match self {
             Self::Sqlite(_) => false,
-            Self::Postgres(session) => session.is_lost(),
+            Self::Postgres(conn) => conn.is_lost(),
         }
     }
 

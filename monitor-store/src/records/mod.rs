@@ -1,4 +1,7 @@
-//! What the store shows to people: outages, waiting lists, the outbox in numbers.
+//! What goes into the store and comes out of it, as plain data. Here: outages, waiting lists, the outbox in numbers.
+
+mod gateways;
+mod lists;
 
 use monitor_core::{
     domain::{ClientAddr, OutageId, Service, UnixMs},
@@ -6,6 +9,11 @@ use monitor_core::{
     outage::{Failure, Outage, Recovery},
 };
 use serde::{Deserialize, Serialize};
+
+pub use self::{
+    gateways::{Elsewhere, Following, Gateway, GatewayRecord, Spooled},
+    lists::{ListRecord, ListState, ReceiptOrder, RefusedMail, Taken, TakenList},
+};
 
 /// What a batch of changes led to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
