@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use monitor_core::{
     config::Config,
     domain::UnixMs,
-    mail::{AddressEntry, notice::Notices},
+    mail::{AddressEntry, UnsubscribeLinks, notice::Notices},
     port::Policy,
 };
 use monitor_store::{NotificationPolicy, Store};
@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use crate::{
     clock::Now as _,
     kernel,
-    notify::{Delivery, Mail, UnsubscribeLinks, Webhooks},
+    notify::{Delivery, Mail, Webhooks},
     page,
     parts::{self, Loaded, Presence},
     port::CoreHandle,

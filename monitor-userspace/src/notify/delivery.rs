@@ -7,17 +7,16 @@ use jiff::tz::TimeZone;
 use monitor_core::{
     config::{self, Mistake, Mistakes, webhook_name},
     domain::UnixMs,
-    mail::{Attempt, Backoff, Letter},
+    mail::{Attempt, Backoff, Composer, Letter, UnsubscribeLinks},
 };
 use tokio::sync::watch;
 
 use super::{
-    links::UnsubscribeLinks,
     maildir::Maildir,
-    message::Composer,
     server_name::ServerNames,
     smarthost::Smarthost,
     smtp::{Handed, SmtpSession},
+    template_file,
     webhook::Webhooks,
 };
 use crate::clock::Now as _;
@@ -44,7 +43,7 @@ impl Mail {
     pub fn load(settings: &config::Notify, state_dir: &Path) -> Result<Self, Vec<Mistake>> {
         let mut mistakes = Mistakes::default();
         let relay = mistakes.take_all(Smarthost::load(settings));
-        let composer = mistakes.take_all(Composer::load(settings, TimeZone::system()));
+        let composer = mistakes.take_all(Composer::load(settings, TimeZone::system(), &template_file::read));
         let mail = || {
             Some(Self {
                 composer: composer?,

@@ -1,26 +1,13 @@
-//! What can be wrong with the settings of `[notify]`: found at start and by `ringback check`, never at delivery time.
+//! What can be wrong with the settings of `[notify]` that say how mail is sent: found at start and by `ringback check`,
+//! never at delivery time.
 
 use std::{io, path::PathBuf};
 
 use monitor_core::config::{Key, Mistake, SecretError};
 
-use super::template::TemplateError;
-
 /// A setting of `[notify]` that mail cannot be sent with.
 #[derive(Debug, thiserror::Error)]
 pub enum NotifyError {
-    /// A key that should hold a mail address does not.
-    #[error("`{value}` is not a mail address ({reason})")]
-    Address {
-        /// The key under `[notify]`.
-        key: &'static str,
-        /// What it holds.
-        value: String,
-        /// What is wrong with it.
-        reason: String,
-        /// What would be right.
-        example: &'static str,
-    },
     /// `smtp` is not a URL of a mail server.
     #[error("`{value}`: {reason}")]
     Url {
@@ -57,24 +44,15 @@ pub enum NotifyError {
     /// TLS could not be set up.
     #[error("cannot set up TLS: {0}")]
     Tls(String),
-    /// `unsubscribe_url` is not one that RFC 8058 allows.
-    #[error("`{0}` is not an HTTPS address")]
-    UnsubscribeUrl(String),
-    /// An operator's template is wrong.
-    #[error(transparent)]
-    Template(#[from] TemplateError),
 }
 
 impl NotifyError {
     fn key(&self) -> Key {
         Key::from("notify").to(match self {
-            Self::Address { key, .. } => key,
             Self::Url { .. } | Self::Tls(_) => "smtp",
             Self::Alone { present, .. } => present,
             Self::Password(_) | Self::NoPassword(_) => "smtp_password_file",
             Self::Unreadable { .. } | Self::Certificate(_) => "smtp_ca_file",
-            Self::UnsubscribeUrl(_) => "unsubscribe_url",
-            Self::Template(_) => "template_dir",
         })
     }
 }
@@ -83,7 +61,6 @@ impl From<NotifyError> for Mistake {
     fn from(error: NotifyError) -> Self {
         let (key, reason) = (error.key(), error.to_string());
         match error {
-            NotifyError::Address { example, .. } => Self::new(key, reason, format!("write {example}")),
             NotifyError::Url { .. } => {
                 Self::new(key, reason, "write smtp://host:25, smtp+starttls://host:587 or smtps://host:465")
             }
@@ -93,9 +70,8 @@ impl From<NotifyError> for Mistake {
             NotifyError::Password(error) => error.at(key),
             NotifyError::NoPassword(_) => Self::new(key, reason, "write the password into it, on one line"),
             NotifyError::Certificate(_) => Self::new(key, reason, "write PEM (-----BEGIN CERTIFICATE-----)"),
-            NotifyError::UnsubscribeUrl(_) => Self::new(key, reason, "write https://host/path"),
             // Their words say what to write.
-            NotifyError::Unreadable { .. } | NotifyError::Tls(_) | NotifyError::Template(_) => Self::plain(key, reason),
+            NotifyError::Unreadable { .. } | NotifyError::Tls(_) => Self::plain(key, reason),
         }
     }
 }

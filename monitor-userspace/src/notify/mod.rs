@@ -4,33 +4,28 @@
 //! and what became of it, recorded in the store.
 //!
 //! `worker` takes due letters from the outbox, the core's pacer holds back what would be a stampede, and several
-//! `delivery_worker`s try them in parallel over `smtp`, into the `maildir` or to a `webhook`. The core decides what a
-//! try means. `message` puts `template`s into words.
+//! `delivery_worker`s try them in parallel over `smtp`, into the `maildir` or to a `webhook`. The core words each letter,
+//! from templates whose files are read here, and decides what a try means.
 
 mod delivery;
 mod delivery_worker;
 mod error;
 mod implicit_tls;
 mod lease;
-mod links;
 mod maildir;
-mod message;
-mod old_template;
 mod queue;
 mod server_name;
 mod smarthost;
 mod smtp;
-mod template;
+mod template_file;
 pub mod webhook;
 mod worker;
 
 pub use self::{
     delivery::{Delivery, Mail, NotDelivered},
     error::NotifyError,
-    links::UnsubscribeLinks,
     queue::LetterQueue,
     server_name::{LOOKUP_LIMIT, ServerNames},
-    template::TemplateError,
     webhook::Webhooks,
     worker::OutboxWorker,
 };

@@ -11,9 +11,12 @@ use lettre::transport::smtp::{
     client::{Certificate, TlsParameters},
     extension::ClientId,
 };
-use monitor_core::config::{self, Mistake, Mistakes};
+use monitor_core::{
+    config::{self, Mistake, Mistakes},
+    mail::is_host_name,
+};
 
-use super::{error::NotifyError, server_name::is_host_name};
+use super::error::NotifyError;
 use crate::secret;
 
 /// When the connection to the mail server is encrypted.

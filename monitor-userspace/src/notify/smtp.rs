@@ -15,12 +15,11 @@ use lettre::{
         extension::{Extension, MailParameter},
     },
 };
-use monitor_core::mail::Attempt;
+use monitor_core::mail::{Attempt, Written};
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{
     implicit_tls::ImplicitTls,
-    message::Written,
     smarthost::{Smarthost, SmtpEncryption},
 };
 

@@ -156,6 +156,14 @@ mod tests {
     }
 
     #[test]
+    fn a_link_at_the_end_of_a_mail() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(FILE), [7; 32]).unwrap();
+        let links = Links::new("https://gw.example.net", dir.path()).unwrap();
+        insta::assert_snapshot!(links.of("client1@example.net"), @"https://gw.example.net/.ringback/unsubscribe?mail=client1%40example.net&tag=e53577c32a7ce07aaed0a97719d7e0efa7ee376a1833777e1e090673774f5a94");
+    }
+
+    #[test]
     fn the_key_is_made_once_and_is_nobody_elses_to_read() {
         use std::os::unix::fs::MetadataExt as _;
         let dir = tempfile::tempdir().unwrap();

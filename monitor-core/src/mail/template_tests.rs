@@ -8,6 +8,11 @@ const SMALL: &str = "[subject]\nS {{ server }}\n[subject of several]\nM {{ other
                      [service]\n{{ port }}\n";
 const OLD: &str = "[subject]\nS {server}\n[subject of several]\nM {others}\n[text]\n{services}\n[service]\n{port}\n";
 
+/// No folder of an operator's: nothing is read.
+fn built_in(language: Language) -> Template {
+    Template::load(None, language, &|_, name| panic!("{name}")).unwrap()
+}
+
 fn wrong(text: &str, from: &str, to: &str) -> String {
     assert!(text.contains(from));
     Template::parse("my.txt", &text.replacen(from, to, 1)).unwrap_err().to_string()
@@ -21,7 +26,7 @@ fn subject(text: &str, line: &str) -> String {
 #[test]
 fn the_built_in_templates_are_right() {
     for language in [Language::En, Language::Ja] {
-        assert_eq!(Template::load(None, language).unwrap().remark, None);
+        assert_eq!(built_in(language).remark, None);
     }
 }
 
@@ -88,7 +93,7 @@ fn a_file_in_the_old_syntax_goes_on_working_and_is_told_what_to_write() {
         (include_str!("templates/old/recovered.en.txt"), Language::En),
         (include_str!("templates/old/recovered.ja.txt"), Language::Ja),
     ] {
-        let (copied, now) = (Template::parse("my.txt", copied).unwrap(), Template::load(None, language).unwrap());
+        let (copied, now) = (Template::parse("my.txt", copied).unwrap(), built_in(language));
         for part in PARTS {
             assert_eq!(copied.fill(part, trial()).unwrap(), now.fill(part, trial()).unwrap());
         }
@@ -113,13 +118,19 @@ fn mistakes_in_the_old_syntax_are_named_too() {
 
 #[test]
 fn an_operators_file_counts_and_an_absent_one_means_the_built_in_text() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = Some(Path::new("/texts"));
     for text in [SMALL.to_owned(), OLD.to_owned(), format!("\u{feff}{OLD}")] {
-        fs::write(dir.path().join("recovered.en.txt"), text).unwrap();
-        let english = Template::load(Some(dir.path()), Language::En).unwrap();
+        let read = |dir: &Path, name: &str| {
+            assert_eq!((dir, name), (Path::new("/texts"), "recovered.en.txt"));
+            Ok(Some(text.clone()))
+        };
+        let english = Template::load(dir, Language::En, &read).unwrap();
         assert_eq!(english.fill(Part::Subject, context! { server => "x" }).unwrap(), "S x");
     }
-    Template::load(Some(dir.path()), Language::Ja).unwrap();
-    let error = Template::load(Some(&dir.path().join("absent")), Language::En).unwrap_err().to_string();
-    assert!(error.contains("absent cannot be read"), "{error}");
+    Template::load(dir, Language::Ja, &|_, _| Ok(None)).unwrap();
+    let unreadable = |dir: &Path, _: &str| {
+        Err(UnreadableTemplate { path: dir.to_owned(), source: io::ErrorKind::PermissionDenied.into() })
+    };
+    let error = Template::load(dir, Language::Ja, &unreadable).unwrap_err().to_string();
+    assert_eq!(error, "/texts cannot be read: permission denied");
 }

@@ -2,19 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use monitor_core::{
+use super::*;
+use crate::{
     domain::UnixMs,
     mail::sample::{letter, letter_about, service},
 };
-
-use super::*;
 
 fn settings() -> config::Notify {
     config::Notify { from: "Ringback <ringback@gw.example.net>".to_owned(), ..Default::default() }
 }
 
+fn load(settings: &config::Notify) -> Result<Composer, Vec<Mistake>> {
+    Composer::load(settings, TimeZone::UTC, &|_, _| Ok(None))
+}
+
 fn write(settings: &config::Notify, letter: &Letter) -> String {
-    let written = Composer::load(settings, TimeZone::UTC).unwrap().write(letter).unwrap();
+    let written = load(settings).unwrap().write(letter).unwrap();
     assert!(written.bytes.is_ascii(), "any mail server can take it");
     String::from_utf8(written.bytes).unwrap()
 }
@@ -28,7 +31,7 @@ fn header(message: &str, name: &str) -> Option<String> {
 
 fn words(letter: &Letter) -> (String, String) {
     let Content::Recovered(recovered) = &letter.says else { panic!("{letter:?}") };
-    Composer::load(&settings(), TimeZone::UTC).unwrap().words(letter, recovered).unwrap()
+    load(&settings()).unwrap().words(letter, recovered).unwrap()
 }
 
 // proves: F-15a F-16
@@ -71,7 +74,7 @@ fn names_cannot_add_headers_or_words() {
         assert_eq!(header(&write(&settings(), &letter), "Bcc"), None);
     }
     let injected = Letter { to: "a@example.net>\r\nBcc: all@example.net".to_owned(), ..letter(1) };
-    assert!(Composer::load(&settings(), TimeZone::UTC).unwrap().write(&injected).is_err());
+    assert!(load(&settings()).unwrap().write(&injected).is_err());
 }
 
 #[test]
@@ -143,7 +146,7 @@ fn a_letter_with_its_own_words_says_how_to_leave_to_those_who_may() {
 
 #[test]
 fn the_same_letter_is_the_same_bytes_and_another_client_another_id() {
-    let again = Letter { tries: 5, id: monitor_core::mail::LetterId(99), ..letter(1) };
+    let again = Letter { tries: 5, id: crate::mail::LetterId(99), ..letter(1) };
     assert_eq!(write(&settings(), &letter(1)), write(&settings(), &again));
     let id = |letter: &Letter| header(&write(&settings(), letter), "Message-ID").unwrap();
     assert_ne!(id(&letter(1)), id(&letter(2)));
@@ -154,9 +157,7 @@ fn the_same_letter_is_the_same_bytes_and_another_client_another_id() {
 
 #[test]
 fn the_envelope_sender_is_null_unless_configured() {
-    let envelope = |settings: &config::Notify| {
-        Composer::load(settings, TimeZone::UTC).unwrap().write(&letter(1)).unwrap().envelope
-    };
+    let envelope = |settings: &config::Notify| load(settings).unwrap().write(&letter(1)).unwrap().envelope;
     assert_eq!(envelope(&settings()).from(), None);
     let configured = config::Notify { envelope_from: Some("bounces@example.net".to_owned()), ..settings() };
     assert_eq!(envelope(&configured).from().map(ToString::to_string).as_deref(), Some("bounces@example.net"));
@@ -164,7 +165,7 @@ fn the_envelope_sender_is_null_unless_configured() {
 
 #[test]
 fn wrong_addresses_name_their_key() {
-    let error = |settings| Composer::load(&settings, TimeZone::UTC).unwrap_err()[0].to_string();
+    let error = |settings| load(&settings).unwrap_err()[0].to_string();
     let text = error(config::Notify { from: "nobody".to_owned(), ..settings() });
     assert!(text.starts_with("notify.from: `nobody` is not a mail address"), "{text}");
     let text = error(config::Notify { envelope_from: Some("a b".to_owned()), ..settings() });

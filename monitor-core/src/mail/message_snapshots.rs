@@ -2,10 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::fs;
-
 use insta::assert_snapshot;
-use monitor_core::{
+
+use super::*;
+use crate::{
     domain::UnixMs,
     mail::{
         Attachment,
@@ -14,15 +14,13 @@ use monitor_core::{
     outage::Failure,
 };
 
-use super::*;
-
 fn composer() -> Composer {
     let settings = config::Notify {
         from: "Ringback <ringback@gw.example.net>".to_owned(),
         unsubscribe_url: Some("https://gw.example.net/stop".to_owned()),
         ..Default::default()
     };
-    Composer::load(&settings, TimeZone::posix("JST-9").unwrap()).unwrap()
+    Composer::load(&settings, TimeZone::posix("JST-9").unwrap(), &|_, _| Ok(None)).unwrap()
 }
 
 /// Subject and text, before they are encoded.
@@ -170,11 +168,12 @@ fn the_recovery_of_several_services_in_japanese() {
 
 #[test]
 fn a_recovery_with_a_way_out_on_the_page() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("page.key"), [7; 32]).unwrap();
-    let composer = composer();
-    let links = crate::page::Links::new("https://gw.example.net", folder.path()).unwrap();
-    let composer = composer.linking(Some(UnsubscribeLinks::new(move |mail| links.of(mail))));
+    // As the page makes them.
+    let links = |mail: &str| {
+        let (mail, page) = (mail.replace('@', "%40"), "https://gw.example.net/.ringback/unsubscribe");
+        format!("{page}?mail={mail}&tag=e53577c32a7ce07aaed0a97719d7e0efa7ee376a1833777e1e090673774f5a94")
+    };
+    let composer = composer().linking(Some(UnsubscribeLinks::new(links)));
     let end = |language| {
         let letter = letter_about(1, Some(language), vec![service(17, 443)]);
         let Content::Recovered(recovered) = &letter.says else { panic!("{letter:?}") };

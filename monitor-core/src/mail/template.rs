@@ -4,24 +4,36 @@
 //! through for names that have no meaning, and tried, when the file is read: a typing error is found by `ringback check` and
 //! not when a server comes back at night.
 
-use std::{fs, io, path::Path};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use minijinja::{Environment, UndefinedBehavior, Value, context, syntax::SyntaxConfig};
-use monitor_core::domain::{Language, byte_order_mark::without_mark};
 
 use super::old_template::Syntax;
+use crate::domain::{Language, byte_order_mark::without_mark};
+
+/// Brings the text of a file in the operator's folder, if it is there: this crate opens none. A folder that is not there
+/// is an error.
+pub type ReadTemplate<'a> = &'a dyn Fn(&Path, &str) -> Result<Option<String>, UnreadableTemplate>;
+
+/// A template file that is there but cannot be read, or a folder.
+#[derive(Debug, thiserror::Error)]
+#[error("{} cannot be read: {source}", path.display())]
+pub struct UnreadableTemplate {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// Why.
+    pub source: io::Error,
+}
 
 /// What is wrong with a template file.
 #[derive(Debug, thiserror::Error)]
-pub enum TemplateError {
+pub(super) enum TemplateError {
     /// It is there but cannot be read.
-    #[error("{file} cannot be read: {source}")]
-    Unreadable {
-        /// The file or folder.
-        file: String,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Unreadable(#[from] UnreadableTemplate),
     /// A name that this part of the letter cannot have.
     #[error("{file}, line {line}: {{{{ {name} }}}} has no meaning in [{part}]: write one of {known}")]
     Unknown {
@@ -152,23 +164,15 @@ pub(super) struct Template {
 
 impl Template {
     /// The operator's template for `language` in `dir`, else the built-in one.
-    pub(super) fn load(dir: Option<&Path>, language: Language) -> Result<Self, TemplateError> {
+    pub(super) fn load(dir: Option<&Path>, language: Language, read: ReadTemplate<'_>) -> Result<Self, TemplateError> {
         let (name, built_in) = match language {
             Language::En => ("recovered.en.txt", include_str!("templates/recovered.en.txt")),
             Language::Ja => ("recovered.ja.txt", include_str!("templates/recovered.ja.txt")),
         };
         let Some(dir) = dir else { return Self::parse(name, built_in) };
-        let unreadable = |path: &Path| {
-            let file = path.display().to_string();
-            move |source| TemplateError::Unreadable { file, source }
-        };
-        // A folder that is not there is a typing error; a file that is not there means the built-in text.
-        fs::read_dir(dir).map_err(unreadable(dir))?;
-        let path = dir.join(name);
-        match fs::read_to_string(&path) {
-            Ok(text) => Self::parse(&path.display().to_string(), without_mark(&text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::parse(name, built_in),
-            Err(error) => Err(unreadable(&path)(error)),
+        match read(dir, name)? {
+            Some(text) => Self::parse(&dir.join(name).display().to_string(), without_mark(&text)),
+            None => Self::parse(name, built_in),
         }
     }
 

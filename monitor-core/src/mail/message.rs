@@ -12,36 +12,37 @@ use lettre::{
     },
 };
 use minijinja::{Value, context};
-use monitor_core::{
-    config::{self, Mistake, Mistakes},
-    domain::{Language, wall_clock::utc_and_local},
-    mail::{Content, Letter, LetterService, Ready, Recovered, outage_key, phrase},
-};
 
 use super::{
-    error::NotifyError,
+    Content, Letter, LetterService, Ready, Recovered,
+    error::ComposerError,
+    host_name::is_host_name,
     links::UnsubscribeLinks,
-    server_name::is_host_name,
-    template::{Part, Template},
+    outage_key, phrase,
+    template::{Part, ReadTemplate, Template},
+};
+use crate::{
+    config::{self, Mistake, Mistakes},
+    domain::{Language, wall_clock::utc_and_local},
 };
 
 /// A letter that cannot be made into a message.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Unwritable(String);
+pub struct Unwritable(String);
 
 /// A message and where it goes: to one recipient, so that one refused address cannot stop another's mail.
 #[derive(Clone, Debug)]
-pub(super) struct Written {
+pub struct Written {
     /// Sender (none: `<>`) and recipient as the mail server is told.
-    pub(super) envelope: Envelope,
+    pub envelope: Envelope,
     /// The message with CRLF line ends; ASCII only, whatever the language.
-    pub(super) bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
 }
 
 /// Writes letters in the configured words.
 #[derive(Clone, Debug)]
-pub(super) struct Composer {
+pub struct Composer {
     from: Mailbox,
     envelope_from: Option<Address>,
     english: Template,
@@ -56,12 +57,17 @@ pub(super) struct Composer {
 }
 
 impl Composer {
-    pub(super) fn load(settings: &config::Notify, zone: TimeZone) -> Result<Self, Vec<Mistake>> {
+    /// Writes by these settings, with local times of `zone`; `read` brings the operator's templates.
+    ///
+    /// # Errors
+    /// Every setting that letters cannot be written with.
+    pub fn load(settings: &config::Notify, zone: TimeZone, read: ReadTemplate<'_>) -> Result<Self, Vec<Mistake>> {
         let mut mistakes = Mistakes::default();
         let address = |key, value: &Option<String>| {
             value.as_ref().map(|value| parsed::<Address>(key, value, "ringback@example.net")).transpose()
         };
-        let template = |language| Template::load(settings.template_dir.as_deref(), language).map_err(NotifyError::from);
+        let template =
+            |language| Template::load(settings.template_dir.as_deref(), language, read).map_err(ComposerError::from);
         let from = mistakes.take(parsed::<Mailbox>("from", &settings.from, "Ringback <ringback@example.net>"));
         let envelope_from = mistakes.take(address("envelope_from", &settings.envelope_from));
         let unsubscribe_mail = mistakes.take(address("unsubscribe_mail", &settings.unsubscribe_mail));
@@ -86,12 +92,13 @@ impl Composer {
     }
 
     /// What the operator should change in the templates some day.
-    pub(super) fn remarks(&self) -> impl Iterator<Item = &str> {
+    pub fn remarks(&self) -> impl Iterator<Item = &str> {
         [&self.english, &self.japanese].into_iter().filter_map(|template| template.remark.as_deref())
     }
 
     /// The same that ends each letter with a link that ends these mails.
-    pub(super) fn linking(self, links: Option<UnsubscribeLinks>) -> Self {
+    #[must_use]
+    pub fn linking(self, links: Option<UnsubscribeLinks>) -> Self {
         Self { links, ..self }
     }
 
@@ -99,7 +106,10 @@ impl Composer {
     ///
     /// Its `Date:` is the time of the recovery, when the letter was made, so that a second try after an unclear end
     /// of the first one sends the same bytes under the same Message-ID.
-    pub(super) fn write(&self, letter: &Letter) -> Result<Written, Unwritable> {
+    ///
+    /// # Errors
+    /// The letter's recipient or its content cannot stand in a message.
+    pub fn write(&self, letter: &Letter) -> Result<Written, Unwritable> {
         let to: Address = letter.to.parse().map_err(|error| Unwritable(format!("not a mail address: {error}")))?;
         let envelope = Envelope::new(self.envelope_from.clone(), vec![to.clone()])
             .map_err(|error| Unwritable(format!("no envelope: {error}")))?;
@@ -258,11 +268,11 @@ fn server(service: &LetterService) -> String {
     }
 }
 
-fn parsed<T>(key: &'static str, value: &str, example: &'static str) -> Result<T, NotifyError>
+fn parsed<T>(key: &'static str, value: &str, example: &'static str) -> Result<T, ComposerError>
 where
     T: std::str::FromStr<Err: std::fmt::Display>,
 {
-    value.parse().map_err(|error: T::Err| NotifyError::Address {
+    value.parse().map_err(|error: T::Err| ComposerError::Address {
         key,
         value: value.to_owned(),
         reason: error.to_string(),
@@ -270,12 +280,12 @@ where
     })
 }
 
-fn check_https(url: &str) -> Result<(), NotifyError> {
+fn check_https(url: &str) -> Result<(), ComposerError> {
     let host = url.strip_prefix("https://").map(|rest| rest.split(['/', '?']).next().unwrap_or_default());
     let plain = url.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b','));
     match host {
         Some(host) if !host.is_empty() && plain => Ok(()),
-        _ => Err(NotifyError::UnsubscribeUrl(url.to_owned())),
+        _ => Err(ComposerError::UnsubscribeUrl(url.to_owned())),
     }
 }
 
