@@ -10,6 +10,7 @@ mod message;
 pub mod notice;
 mod old_template;
 mod pacing;
+pub mod peer_words;
 pub mod phrase;
 pub mod sample;
 mod template;
