@@ -32,7 +32,7 @@ use crate::{
     page::{Limits, PageView, Subscribed, Subscriptions},
     port::CoreHandle,
     recovery::signal::SignalRequest,
-    relay::Courier,
+    relay::MailboxPoller,
 };
 
 /// What the handlers need of the daemon.
@@ -47,7 +47,7 @@ pub struct ControlContext {
     /// Counters of the SNMP manager, if it runs.
     pub snmp: Option<Arc<crate::recovery::snmp::Counters>>,
     /// The mailbox that is looked into, if there is one.
-    pub mailbox: Option<Courier>,
+    pub mailbox: Option<MailboxPoller>,
     /// When the daemon started.
     pub started: UnixMs,
     /// What it does.

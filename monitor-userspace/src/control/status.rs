@@ -13,7 +13,7 @@ use crate::{
     clock::Now as _,
     core::State as CoreState,
     page::{CertificateLifetimes, Lifetime, Validity},
-    relay::Courier,
+    relay::MailboxPoller,
 };
 
 /// Lists and refused mails, the latest.
@@ -40,7 +40,7 @@ pub(super) async fn report(context: &ControlContext) -> Result<StatusReport, Sto
         problems.push(format!("{overdue} lists were sent to relays that gave no receipt"));
     }
     let loss = |(reason, count): (String, u64)| Loss { reason, count };
-    let mailbox = context.mailbox.iter().flat_map(|courier| courier.counters().words());
+    let mailbox = context.mailbox.iter().flat_map(|poller| poller.counters().words());
     Ok(StatusReport {
         list_states: store.list_states().await?.into_iter().map(loss).collect(),
         mailbox: mailbox.map(|(word, count)| loss((word.to_owned(), count))).collect(),
@@ -105,7 +105,7 @@ fn problems(context: &ControlContext, core: &CoreState, outbox: &OutboxCounts) -
     if context.gateway().is_some() && core.interfaces.is_empty() {
         problems.push("no interface is watched".to_owned());
     }
-    if let Some(error) = context.mailbox.as_ref().and_then(Courier::error) {
+    if let Some(error) = context.mailbox.as_ref().and_then(MailboxPoller::error) {
         problems.push(format!("the mailbox cannot be read: {error}"));
     }
     problems

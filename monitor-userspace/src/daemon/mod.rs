@@ -105,7 +105,7 @@ pub async fn run(loaded: Loaded, path: PathBuf) -> Result<()> {
         core: to_core.clone(),
         delivery: in_force.test_mails(),
         snmp: listeners.snmp.as_ref().map(|snmp| snmp.counters()),
-        mailbox: telling.courier(),
+        mailbox: telling.poller(),
         started: UnixMs::now(),
         role: Role::Gateway(Arc::new(view)),
     };

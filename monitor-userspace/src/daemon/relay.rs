@@ -25,7 +25,7 @@ use crate::{
     notify::{Delivery, OutboxWorker},
     parts::{Loaded, Parts},
     port::{self, Requests},
-    relay::{self, Aside, Courier, Station},
+    relay::{self, ListIntake, MailboxPoller, Quarantine},
 };
 
 /// Runs the relay until SIGTERM or SIGINT.
@@ -49,21 +49,21 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let (letters, look) = (Arc::new(Wake::new()), Arc::new(Wake::new()));
     let snmp = listeners::snmp(&config, trust, &local, &to_core).await?;
     let metrics = listeners::metrics(&config).await?;
-    let courier = Courier::new(mailbox);
-    let station = Station::new(
+    let poller = MailboxPoller::new(mailbox);
+    let intake = ListIntake::new(
         gateways,
         config.notify.max_age,
         store.clone(),
-        Aside::below(&config.store.state_dir),
+        Quarantine::below(&config.store.state_dir),
         Arc::clone(&letters),
-        Arc::clone(courier.counters()),
+        Arc::clone(poller.counters()),
     );
     let context = control::ControlContext {
         store: store.clone(),
         core: to_core,
         delivery: watch::channel(Arc::clone(&delivery)).1,
         snmp: snmp.as_ref().map(|snmp| snmp.counters()),
-        mailbox: Some(courier.clone()),
+        mailbox: Some(poller.clone()),
         started: UnixMs::now(),
         role: Role::Relay,
     };
@@ -78,7 +78,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         tasks.spawn("SNMP manager", snmp.run(fetching.clone()));
     }
     tasks.spawn("traps", at_traps(requests, Arc::clone(&look), local, fetching.clone()));
-    tasks.spawn_sure(MAILBOX, relay::watch(courier, config.mailbox.poll, look, station, fetching.clone()));
+    tasks.spawn_sure(MAILBOX, relay::watch(poller, config.mailbox.poll, look, intake, fetching.clone()));
     tasks.spawn("outbox", OutboxWorker::new(store.outbox(), delivery, letters).run(ends.telling.clone()));
 
     supervise::ready();

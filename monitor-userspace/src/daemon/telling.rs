@@ -12,7 +12,7 @@ use super::supervise::Tasks;
 use crate::{
     clock::Now as _,
     notify::{Delivery, OutboxWorker, ServerNames},
-    relay::{self, Aside, Courier, Pop3, Receipts},
+    relay::{self, MailboxPoller, Pop3, Quarantine, Receipts},
 };
 
 /// Between two looks for lists without a receipt and for operators to tell: indexes that are nearly always empty.
@@ -29,7 +29,7 @@ pub(super) struct Telling {
 
 /// Where relays' receipts arrive.
 struct Mailbox {
-    courier: Courier,
+    poller: MailboxPoller,
     receipts: Receipts,
     poll: Duration,
 }
@@ -45,17 +45,17 @@ impl Telling {
         letters: &Arc<Wake>,
     ) -> Self {
         let receipts = mailbox.filter(|_| !relays.is_empty()).map(|mailbox| {
-            let courier = Courier::new(mailbox);
-            let aside = Aside::below(&config.store.state_dir);
-            let receipts = Receipts::new(relays, store.clone(), aside, Arc::clone(courier.counters()));
-            Mailbox { courier, receipts, poll: config.mailbox.poll }
+            let poller = MailboxPoller::new(mailbox);
+            let quarantine = Quarantine::below(&config.store.state_dir);
+            let receipts = Receipts::new(relays, store.clone(), quarantine, Arc::clone(poller.counters()));
+            Mailbox { poller, receipts, poll: config.mailbox.poll }
         });
         Self { delivery, store: store.clone(), outbox: outbox.clone(), letters: Arc::clone(letters), receipts }
     }
 
     /// The mailbox that is looked into, if there is one.
-    pub(super) fn courier(&self) -> Option<Courier> {
-        self.receipts.as_ref().map(|mailbox| mailbox.courier.clone())
+    pub(super) fn poller(&self) -> Option<MailboxPoller> {
+        self.receipts.as_ref().map(|mailbox| mailbox.poller.clone())
     }
 
     /// Looks servers' names up.
@@ -67,8 +67,8 @@ impl Telling {
     pub(super) fn spawn(self, tasks: &mut Tasks, (fed, told): (&CancellationToken, &CancellationToken)) {
         let Self { delivery, store, outbox, letters, receipts } = self;
         tasks.spawn("lists and notices", settle(store, Arc::clone(&letters), told.clone()));
-        if let Some(Mailbox { courier, receipts, poll }) = receipts {
-            tasks.spawn_sure("mailbox", relay::watch(courier, poll, Arc::default(), receipts, fed.clone()));
+        if let Some(Mailbox { poller, receipts, poll }) = receipts {
+            tasks.spawn_sure("mailbox", relay::watch(poller, poll, Arc::default(), receipts, fed.clone()));
         }
         tasks.spawn("outbox", OutboxWorker::new(outbox, delivery, letters).run(told.clone()));
     }

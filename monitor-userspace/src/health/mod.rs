@@ -1,7 +1,7 @@
 //! Health checks of applications and of this machine, for guards and for heartbeats.
 //!
 //! In: a guard's checks. Out: one [`CheckLine`] each, in the same order; all of them run side by side, each within its own
-//! limit. [`HealthCheck`] looks at one application again and again, in the same ways.
+//! limit. `HealthCheck` looks at one application again and again, in the same ways.
 
 mod application;
 mod machine;

@@ -1,7 +1,7 @@
 //! Heartbeats between hosts: one protocol for hot standby ([`crate::standby`]) and for servers that watch each other
 //! ([`watch`]). `docs/peer-protocol.md` has every byte of it.
 //!
-//! `wire` reads and writes messages, `session` decides which are fresh; both are pure. `path` has the sockets, `host` what is
+//! [`monitor_core::heartbeat`] reads and writes messages and decides which are fresh. `path` has the sockets, `host` what is
 //! known of one other host, `exchange` is the thread that brings all together, and [`Peers`] is the daemon's side of it.
 
 pub mod answer;

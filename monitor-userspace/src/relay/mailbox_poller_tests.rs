@@ -55,7 +55,7 @@ impl Server {
         server
     }
 
-    fn courier(&self, scheme: &str, largest: u64) -> Courier {
+    fn poller(&self, scheme: &str, largest: u64) -> MailboxPoller {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "secret\n").unwrap();
         let settings = Mailbox {
@@ -65,7 +65,7 @@ impl Server {
             largest,
             ..Mailbox::default()
         };
-        Courier::new(Pop3::load(&settings).unwrap().unwrap())
+        MailboxPoller::new(Pop3::load(&settings).unwrap().unwrap())
     }
 
     fn left(&self) -> Vec<String> {
@@ -149,9 +149,9 @@ impl Reader for Passing {
 async fn fetched(server: &Server, largest: u64, verdict: Verdict, count: usize) -> Vec<Fetched> {
     let (read, mut mails) = mpsc::unbounded_channel();
     let cancel = CancellationToken::new();
-    let courier = server.courier("pop3", largest);
+    let poller = server.poller("pop3", largest);
     let poll = Duration::from_millis(20);
-    let run = tokio::spawn(watch(courier, poll, Arc::default(), Passing(read, verdict), cancel.clone()));
+    let run = tokio::spawn(watch(poller, poll, Arc::default(), Passing(read, verdict), cancel.clone()));
     let mut got = Vec::new();
     while got.len() < count {
         got.push(timeout(Duration::from_secs(10), mails.recv()).await.unwrap().unwrap());
@@ -204,10 +204,10 @@ async fn what_is_too_large_is_not_fetched_and_not_asked_for_again() {
 #[tokio::test]
 async fn a_server_that_lies_about_sizes_is_cut_off() {
     let server = Server::start(&[("big", &[b'x'; 5000])], Fault::Lies).await;
-    let courier = server.courier("pop3", 100);
+    let poller = server.poller("pop3", 100);
     let (read, _mails) = mpsc::unbounded_channel();
     let mut reader = Passing(read, Verdict::Delete);
-    let visited = visit(&courier.mailbox, &mut reader, &mut HashSet::new(), &CancellationToken::new()).await;
+    let visited = visit(&poller.mailbox, &mut reader, &mut HashSet::new(), &CancellationToken::new()).await;
     assert!(matches!(visited, Err(VisitError::Pop3Session(SessionError::TooLarge))));
 }
 
@@ -223,8 +223,8 @@ async fn a_refused_deletion_ends_the_visit_and_is_tried_again() {
 async fn without_encryption_there_is_no_password() {
     for (fault, expected) in [(Fault::None, "STLS refused"), (Fault::Injects, "bytes in clear")] {
         let server = Server::start(&[], fault).await;
-        let courier = server.courier("pop3+starttls", 100);
-        let Err(error) = Pop3Session::open(&courier.mailbox).await else { panic!("a session") };
+        let poller = server.poller("pop3+starttls", 100);
+        let Err(error) = Pop3Session::open(&poller.mailbox).await else { panic!("a session") };
         assert!(error.to_string().contains(expected), "{error}");
         assert!(server.commands.lock().unwrap().iter().all(|line| line == "STLS"));
     }

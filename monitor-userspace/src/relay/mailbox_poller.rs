@@ -59,13 +59,13 @@ pub trait Reader: Send {
 
 /// The mailbox, and how the latest visit went.
 #[derive(Clone, Debug)]
-pub struct Courier {
+pub struct MailboxPoller {
     mailbox: Pop3,
     error: Arc<Mutex<Option<String>>>,
     counters: Arc<Counters>,
 }
 
-impl Courier {
+impl MailboxPoller {
     /// Connects to nothing yet.
     #[must_use]
     pub fn new(mailbox: Pop3) -> Self {
@@ -92,7 +92,7 @@ impl Courier {
 
 /// Visits until `cancel`; a mail that was begun is finished first.
 pub async fn watch<R: Reader>(
-    courier: Courier,
+    poller: MailboxPoller,
     poll: Duration,
     wake: Arc<Notify>,
     mut reader: R,
@@ -101,26 +101,26 @@ pub async fn watch<R: Reader>(
     let mut left = HashSet::new();
     let mut again = [].iter();
     while !cancel.is_cancelled() {
-        let visit = visit(&courier.mailbox, &mut reader, &mut left, &cancel);
+        let visit = visit(&poller.mailbox, &mut reader, &mut left, &cancel);
         let more = match timeout(VISIT, visit).await {
             Ok(Ok(visited)) => {
                 if visited.read > 0 {
                     again = [].iter();
                 }
-                if courier.error().is_some() {
-                    tracing::info!(mailbox = ?courier.mailbox, "the mailbox can be read again");
+                if poller.error().is_some() {
+                    tracing::info!(mailbox = ?poller.mailbox, "the mailbox can be read again");
                 }
-                courier.set_error(None);
+                poller.set_error(None);
                 visited.more
             }
             Ok(Err(error)) => {
-                tracing::warn!(mailbox = ?courier.mailbox, %error, "the mailbox cannot be read; trying again");
-                courier.set_error(Some(error.to_string()));
+                tracing::warn!(mailbox = ?poller.mailbox, %error, "the mailbox cannot be read; trying again");
+                poller.set_error(Some(error.to_string()));
                 false
             }
             Err(_) => {
-                tracing::warn!(mailbox = ?courier.mailbox, "a session took too long; trying again");
-                courier.set_error(Some(format!("no end after {} s", VISIT.as_secs())));
+                tracing::warn!(mailbox = ?poller.mailbox, "a session took too long; trying again");
+                poller.set_error(Some(format!("no end after {} s", VISIT.as_secs())));
                 false
             }
         };
@@ -184,5 +184,5 @@ async fn visit<R: Reader>(
 }
 
 #[cfg(test)]
-#[path = "courier_tests.rs"]
+#[path = "mailbox_poller_tests.rs"]
 mod tests;

@@ -14,9 +14,9 @@ use monitor_store::{ReceiptOrder, RefusedMail, Store, StoreError, Taken, TakenLi
 use tokio::sync::Notify;
 
 use super::{
-    aside::Aside,
     counters::{Count, Counters},
-    courier::{Fetched, Reader, Verdict},
+    mailbox_poller::{Fetched, Reader, Verdict},
+    quarantine::Quarantine,
 };
 use crate::{clock::Now as _, secret};
 
@@ -62,7 +62,7 @@ impl GatewayKeys {
 #[derive(Clone, Debug)]
 struct Refuser {
     store: Store,
-    aside: Aside,
+    quarantine: Quarantine,
     counters: Arc<Counters>,
 }
 
@@ -73,8 +73,8 @@ impl Refuser {
         let file = match mail.bytes {
             None => None,
             Some(bytes) => {
-                let aside = self.aside.clone();
-                match tokio::task::spawn_blocking(move || aside.keep(&bytes, at)).await {
+                let quarantine = self.quarantine.clone();
+                match tokio::task::spawn_blocking(move || quarantine.keep(&bytes, at)).await {
                     Ok(Ok(path)) => Some(path.display().to_string()),
                     Ok(Err(error)) => {
                         tracing::error!(%error, "a refused mail cannot be kept aside; it stays in the mailbox");
@@ -94,25 +94,25 @@ impl Refuser {
 
 /// Takes lists.
 #[derive(Debug)]
-pub struct Station {
+pub struct ListIntake {
     gateways: Vec<GatewayKeys>,
     max_age: Duration,
     letters: Arc<Notify>,
     refuser: Refuser,
 }
 
-impl Station {
+impl ListIntake {
     /// `letters` wakes the outbox.
     #[must_use]
     pub fn new(
         gateways: Vec<GatewayKeys>,
         max_age: Duration,
         store: Store,
-        aside: Aside,
+        quarantine: Quarantine,
         letters: Arc<Notify>,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { gateways, max_age, letters, refuser: Refuser { store, aside, counters } }
+        Self { gateways, max_age, letters, refuser: Refuser { store, quarantine, counters } }
     }
 
     /// The list in the mail, and the gateway that signed it.
@@ -131,7 +131,7 @@ impl Station {
     }
 }
 
-impl Reader for Station {
+impl Reader for ListIntake {
     async fn read(&mut self, mail: Fetched) -> Result<Verdict, StoreError> {
         let now = UnixMs::now();
         let (list, gateway) = match self.list(&mail, now) {
@@ -170,8 +170,8 @@ pub struct Receipts {
 impl Receipts {
     /// For the lists that these relays were sent.
     #[must_use]
-    pub fn new(relays: Relays, store: Store, aside: Aside, counters: Arc<Counters>) -> Self {
-        Self { relays, refuser: Refuser { store, aside, counters } }
+    pub fn new(relays: Relays, store: Store, quarantine: Quarantine, counters: Arc<Counters>) -> Self {
+        Self { relays, refuser: Refuser { store, quarantine, counters } }
     }
 }
 

@@ -13,11 +13,11 @@ const MOST: usize = 200;
 
 /// The folder `refused` under the state folder.
 #[derive(Clone, Debug)]
-pub struct Aside {
+pub struct Quarantine {
     folder: PathBuf,
 }
 
-impl Aside {
+impl Quarantine {
     /// Makes nothing yet.
     #[must_use]
     pub fn below(state_dir: &Path) -> Self {
