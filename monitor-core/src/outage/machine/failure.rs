@@ -11,8 +11,9 @@ use crate::{
 impl Machine {
     pub(super) fn failed(&mut self, now: UnixMs, attempt: &FailedAttempt, actions: &mut Actions) {
         let known = self.index.of_service(attempt.service);
-        if let (Some(id), Some(latest)) = (known, LatestAttempt::of(attempt)) {
-            self.index.note_latest(id, latest);
+        if let Some(id) = known {
+            // Also where nobody counted answers: then an earlier count says nothing about this attempt.
+            self.index.note_latest(id, LatestAttempt::of(attempt));
         }
         if !self.counts(attempt, known, actions) {
             return;

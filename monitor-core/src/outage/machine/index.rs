@@ -75,9 +75,9 @@ impl OutageIndex {
         self.by_id.values().map(|tracked| &tracked.outage)
     }
 
-    pub(super) fn note_latest(&mut self, id: OutageId, attempt: LatestAttempt) {
+    pub(super) fn note_latest(&mut self, id: OutageId, attempt: Option<LatestAttempt>) {
         if let Some(tracked) = self.by_id.get_mut(&id) {
-            tracked.latest = Some(attempt);
+            tracked.latest = attempt;
         }
     }
 

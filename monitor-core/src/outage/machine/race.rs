@@ -45,6 +45,8 @@ impl Machine {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::super::tests::{ANSWERS, T0, attempt, closings, fail, machine, ms, open, web};
@@ -131,6 +133,16 @@ mod tests {
         let guarded = FailedAttempt { answers: None, ..attempt(Failure::Sick, web(), 2, ms(30)) };
         fail(&mut machine, guarded);
         assert_eq!(after_mark(&mut machine, 9, seen(ms(40))), Actions::default(), "a guard sees no answers");
+    }
+
+    #[test]
+    fn rule_7_an_outage_that_a_guard_opens_again_is_not_ended_by_what_the_kernel_counted_before() {
+        let mut machine = machine(Rules { settle: Duration::from_secs(60), ..Rules::default() });
+        open(&mut machine, Failure::Unanswered, web());
+        machine.observe(ms(10), Observation::Answered { service: web(), client: None, at: ms(10) });
+        let guarded = FailedAttempt { answers: None, ..attempt(Failure::Sick, web(), 2, ms(20)) };
+        assert_eq!(fail(&mut machine, guarded).race_checks, [web()], "it is failed again");
+        assert_eq!(after_mark(&mut machine, 9, seen(ms(10))), Actions::default());
     }
 
     #[test]
