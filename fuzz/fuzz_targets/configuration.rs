@@ -19,8 +19,9 @@ fn configuration(text: &str) {
             assert!(!error.mistakes.is_empty(), "an error without a mistake");
             let lines = text.split('\n').count();
             for mistake in &error.mistakes {
-                assert!(mistake.line.is_none_or(|line| (1..=lines).contains(&line)), "{mistake:?} of {lines} lines");
-                assert!(!mistake.what.is_empty(), "{mistake:?}");
+                let line = mistake.place.as_ref().and_then(|place| place.line);
+                assert!(line.is_none_or(|line| (1..=lines).contains(&line)), "{mistake:?} of {lines} lines");
+                assert!(!mistake.reason.is_empty(), "{mistake:?}");
             }
         }
     }
