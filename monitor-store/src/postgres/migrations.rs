@@ -82,7 +82,7 @@ fn attempt(conn: &ServerConnection) -> Result<Found, Error> {
     // A second gateway waits here.
     let found = version(conn, "SELECT version FROM schema_version FOR UPDATE")?;
     for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(0)) {
-        conn.execute_batch(migration)?;
+        conn.migrate(migration)?;
     }
     if found < known {
         conn.prepare("UPDATE schema_version SET version = ?1")?.execute(&[Value::Integer(known)])?;

@@ -25,6 +25,9 @@ use super::engine::{Error, Params, Value};
 /// How long one statement, or one group of them, may take. A recovery of a million clients is thousands of groups.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long one migration may take: it may copy every letter that is kept.
+const MIGRATION: Duration = Duration::from_secs(3600);
+
 /// Statements on their way before the first answer is waited for.
 const PIPELINE: usize = 512;
 
@@ -53,8 +56,16 @@ impl ServerConnection {
 
     /// Runs it here; gives up when the server is silent.
     fn run<T>(&self, work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Error> {
+        self.run_for(PATIENCE, work)
+    }
+
+    fn run_for<T>(
+        &self,
+        patience: Duration,
+        work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Error> {
         let Some(runtime) = &self.runtime else { return Err(Error::Silent) };
-        Ok(runtime.block_on(async { timeout(PATIENCE, work).await }).map_err(|_| Error::Silent)??)
+        Ok(runtime.block_on(async { timeout(patience, work).await }).map_err(|_| Error::Silent)??)
     }
 
     pub(super) fn is_lost(&self) -> bool {
@@ -63,6 +74,11 @@ impl ServerConnection {
 
     pub(super) fn execute_batch(&self, sql: &str) -> Result<(), Error> {
         self.run(self.client.batch_execute(sql))
+    }
+
+    /// [`ServerConnection::execute_batch`] that may take as long as a migration does.
+    pub(super) fn migrate(&self, sql: &str) -> Result<(), Error> {
+        self.run_for(MIGRATION, self.client.batch_execute(sql))
     }
 
     /// `?1` is `$1` here. No text in a statement has a question mark.
