@@ -42,7 +42,13 @@ pub(super) fn faults(packages: &[Package], config: &Bans) -> Vec<Fault> {
     let gone = gone.map(|skip| Fault::new(format!("deny.toml skips {}, which is not there", skip.which)));
     let bare = config.skip.iter().filter(|skip| skip.reason.trim().is_empty());
     let bare = bare.map(|skip| Fault::new(format!("deny.toml skips {} without a reason", skip.which)));
-    several.chain(gone).chain(bare).collect()
+    let alone = config.skip.iter().filter(|skip| {
+        let name = skip.which.split('@').next().unwrap_or_default();
+        there.contains(&skip.which) && packages.iter().filter(|package| package.name == name).count() == 1
+    });
+    let alone =
+        alone.map(|skip| Fault::new(format!("deny.toml skips {}, of which there is no other version", skip.which)));
+    several.chain(gone).chain(bare).chain(alone).collect()
 }
 
 #[cfg(test)]

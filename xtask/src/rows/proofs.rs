@@ -46,11 +46,15 @@ pub(super) fn parse(file: &Path, text: &str) -> (Vec<Proof>, Vec<Fault>) {
     (found, faults)
 }
 
-/// The name of the test function that these lines begin with, behind comments and attributes.
+/// The name of the test function that these lines begin with, behind comments and attributes. A test that is ignored
+/// proves nothing.
 fn test_below<'a>(lines: &[&'a str]) -> Option<&'a str> {
     let mut is_test = false;
     for line in lines {
         if line.starts_with("#[") {
+            if line.starts_with("#[ignore") {
+                return None;
+            }
             is_test |= line.starts_with("#[test]") || line.contains("::test]") || line.contains("::test(");
         } else if !line.starts_with("//") {
             return function_name(line).filter(|_| is_test);
@@ -83,7 +87,7 @@ mod tests {
     #[test]
     fn every_clause_of_a_line_goes_to_the_test_below() {
         let one = "    // proves: F-3a F-7\n    // Slow.\n    #[test]\n    fn waits() {}\n\n";
-        let other = "// proves: H-1\n#[tokio::test(start_paused = true)]\n#[ignore]\nasync fn gate() {}\n";
+        let other = "// proves: H-1\n#[tokio::test(start_paused = true)]\nasync fn gate() {}\n";
         let text = [one, other].concat();
         let pair = |clause: &str, test: &str| (clause.to_owned(), test.to_owned());
         assert_eq!(found(&text), [pair("F-3a", "waits"), pair("F-7", "waits"), pair("H-1", "gate")]);
@@ -96,6 +100,7 @@ mod tests {
         assert_eq!(faults("// proves: F-1\n"), said);
         assert_eq!(faults("// proves: F-1\n\n#[test]\nfn apart() {}\n"), said);
         assert_eq!(faults("// proves: F-1\n#[test]\nmod tests {}\n"), said);
+        assert_eq!(faults("// proves: F-1\n#[test]\n#[ignore]\nfn asleep() {}\n"), said);
     }
 
     #[test]
