@@ -140,10 +140,7 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
                     }
                 }
                 Some(message) = self.wiring.requests.recv() => {
-                    self.take_request(message, &mut turn).await;
-                    while let Ok(more) = self.wiring.requests.try_recv() {
-                        self.take_request(more, &mut turn).await;
-                    }
+                    self.take_requests(message, &mut turn).await;
                 }
                 () = sleep(until_deadline) => {}
                 _ = second.tick() => self.every_second(&mut turn),

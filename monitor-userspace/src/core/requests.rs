@@ -9,16 +9,40 @@ use monitor_core::{
 };
 use monitor_store::{LocalStore, Store, StoreError};
 
-use super::{Core, Turn};
+use super::{BATCH, Core, Turn};
 use crate::{
     kernel::{EventSource, KernelError, KernelPort},
     port::Message,
 };
 
+/// Whether a request waits for the store.
+#[derive(PartialEq, Eq)]
+enum ReadsStore {
+    Yes,
+    No,
+}
+
 impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
+    /// Takes this request and those that wait behind it. The turn ends after one that reads the store: what the kernel has
+    /// reported meanwhile comes next.
+    pub(super) async fn take_requests(&mut self, first: Message, turn: &mut Turn) {
+        let mut next = Some(first);
+        for _ in 0..BATCH {
+            let Some(message) = next else { return };
+            if self.take_request(message, turn).await == ReadsStore::Yes {
+                return;
+            }
+            next = self.wiring.requests.try_recv().ok();
+        }
+    }
+
     /// Takes one request; it is answered when the turn is committed.
-    pub(super) async fn take_request(&mut self, message: Message, turn: &mut Turn) {
+    async fn take_request(&mut self, message: Message, turn: &mut Turn) -> ReadsStore {
         let (request, reply) = message.open();
+        let reads = match &request {
+            Request::AddressesChanged | Request::Reload(_) => ReadsStore::Yes,
+            _ => ReadsStore::No,
+        };
         let answer = match request {
             Request::Observed(observation) => {
                 self.observe(observation, turn);
@@ -53,6 +77,7 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
             Request::Reload(policy) => Answer::Reloaded(self.reload(*policy).await.map_err(|why| format!("{why:#}"))),
         };
         turn.answers.push((reply, answer));
+        reads
     }
 
     /// Up to when the service is known to have been well.
@@ -70,9 +95,11 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
     }
 
     async fn reload(&mut self, policy: Policy) -> Result<()> {
+        // What may fail comes first: the policy comes into force whole, or not at all.
+        let book = read_book(&self.wiring.book, &self.store, self.shared).await?;
         self.kernel.reload(&policy.watch, &policy.interfaces).await?;
         self.machine.set_rules(policy.rules);
-        self.book = read_book(&self.wiring.book, &self.store, self.shared).await?;
+        self.book = book;
         self.publish();
         Ok(())
     }

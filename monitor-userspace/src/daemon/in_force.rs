@@ -29,7 +29,6 @@ pub(super) struct InForce {
     path: PathBuf,
     config: Config,
     policy: NotificationPolicy,
-    links: Option<UnsubscribeLinks>,
     webhooks: watch::Sender<Webhooks>,
     page: watch::Sender<Arc<page::PageInForce>>,
     test_mails: watch::Sender<Arc<Delivery>>,
@@ -48,20 +47,16 @@ impl InForce {
         webhooks: Webhooks,
         page: page::PageInForce,
     ) -> Result<(Self, Arc<Delivery>)> {
-        for remark in mail.remarks() {
-            tracing::warn!("notify.template_dir: {remark}");
-        }
-        let links = links(config)?;
+        mail.log_remarks();
         let (webhooks, webhooks_now) = watch::channel(webhooks);
-        let delivery = Arc::new(Delivery::new(mail, links.clone(), webhooks_now));
+        let delivery = Arc::new(Delivery::new(mail, links(config)?, webhooks_now));
         let in_force = Self {
             path,
             config: config.clone(),
             policy,
-            links,
             webhooks,
             page: watch::channel(Arc::new(page)).0,
-            test_mails: watch::channel(Arc::clone(&delivery)).0,
+            test_mails: watch::channel(Arc::new(delivery.for_tests())).0,
         };
         Ok((in_force, delivery))
     }
@@ -83,13 +78,15 @@ impl InForce {
         if config.guard != self.config.guard {
             tracing::warn!("guards have changed in the configuration; those in force stay until a restart");
         }
-        store.replace_config_addresses(AddressEntry::of_config(&config.address, UnixMs::now())).await?;
-        store.replace_policy(self.policy.with_notices(Notices::new(&config.notice)));
         let interfaces = kernel::interfaces(&config.watch)?;
+        // Before the core, which reads them.
+        store.replace_config_addresses(AddressEntry::of_config(&config.address, UnixMs::now())).await?;
         core.reload(Policy { rules: config.rules(), watch: config.watch.clone(), interfaces }).await?;
+        store.replace_policy(self.policy.with_notices(Notices::new(&config.notice)));
         // Also where only a secret or a certificate has changed.
         self.webhooks.send_replace(parts.webhooks);
-        let delivery = Delivery::new(parts.mail, self.links.clone(), self.webhooks.subscribe());
+        parts.mail.log_remarks();
+        let delivery = Delivery::new(parts.mail, None, self.webhooks.subscribe());
         self.test_mails.send_replace(Arc::new(delivery));
         self.page.send_replace(Arc::new(parts.page));
         self.config = config;

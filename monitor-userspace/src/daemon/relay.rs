@@ -8,10 +8,11 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use monitor_core::{
     domain::UnixMs,
-    mail::AddressEntry,
+    mail::{AddressEntry, notice::Notices},
     port::{Answer, Request},
+    relay::Relays,
 };
-use monitor_store::LocalStore;
+use monitor_store::{LocalStore, NotificationPolicy};
 use tokio::sync::{Notify as Wake, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -31,12 +32,14 @@ use crate::{
 /// Runs the relay until SIGTERM or SIGINT.
 pub async fn run(loaded: Loaded) -> Result<()> {
     let Loaded { config, parts } = loaded;
-    let Parts { database, policy, mail, webhooks, gateways, mailbox, trust, .. } = parts;
+    let Parts { database, mail, webhooks, gateways, mailbox, trust, .. } = parts;
     let Some(mailbox) = mailbox else { bail!("no mailbox to fetch lists from: set mailbox.pop3") };
     if gateways.is_empty() {
         bail!("no gateway whose lists could be taken: write a [[gateway]]");
     }
     let socket = control::listen(&config.control.socket).await?;
+    // A relay mails the clients itself, whatever other roles the same file speaks of.
+    let policy = NotificationPolicy::new(config.notify.lifetime, Relays::default(), Notices::default());
     let local = LocalStore::at(&database, policy)?;
     let store = local.store().clone();
     store
@@ -44,6 +47,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         .await
         .context("writing the address book")?;
     store.prune(UnixMs::now().before(HISTORY)).await.context("forgetting old outages")?;
+    mail.log_remarks();
     let delivery = Arc::new(Delivery::new(mail, None, watch::channel(webhooks).1));
     let (to_core, requests) = port::queue();
     let (letters, look) = (Arc::new(Wake::new()), Arc::new(Wake::new()));

@@ -60,6 +60,13 @@ impl Mail {
         mistakes.or(mail())
     }
 
+    /// Says [`Mail::remarks`] in the log.
+    pub(crate) fn log_remarks(&self) {
+        for remark in self.remarks() {
+            tracing::warn!("notify.template_dir: {remark}");
+        }
+    }
+
     /// What works and should be changed some day.
     pub fn remarks(&self) -> impl Iterator<Item = &str> {
         self.composer.remarks()
@@ -96,6 +103,18 @@ impl Delivery {
     pub fn new(mail: Mail, links: Option<UnsubscribeLinks>, webhooks: watch::Receiver<Webhooks>) -> Self {
         let Mail { composer, way, names, backoff, connections, rate } = mail;
         Self { composer: composer.linking(links), way, names: Arc::new(names), webhooks, backoff, connections, rate }
+    }
+
+    /// The same without links: following that of a test mail would end the tester's own mails.
+    #[must_use]
+    pub(crate) fn for_tests(&self) -> Self {
+        Self {
+            composer: self.composer.clone().linking(None),
+            way: self.way.clone(),
+            names: Arc::clone(&self.names),
+            webhooks: self.webhooks.clone(),
+            ..*self
+        }
     }
 
     /// Without links and webhooks.

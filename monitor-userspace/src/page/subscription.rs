@@ -1,7 +1,7 @@
 //! Where clients say that they want to be told, and at which address: the page's form, the page's own address, the control
 //! API. One set of limits for all of them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use monitor_core::{
     domain::{ClientAddr, ClientNet, Language, OutageId, Service, UnixMs},
@@ -9,7 +9,7 @@ use monitor_core::{
     port::Subscription,
 };
 use monitor_store::{Store, StoreError};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::limits::Limits;
 use crate::{clock::Now as _, port::CoreHandle};
@@ -19,6 +19,12 @@ const LONGEST_MAIL: usize = 254;
 
 /// What the core has not committed by then counts as not kept.
 const LIMIT: Duration = Duration::from_secs(5);
+
+/// How much later a shared database may have what the core has committed.
+const LATE: Duration = Duration::from_secs(2);
+
+/// Between two looks meanwhile.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What it needs of the daemon.
 pub struct Subscriptions<'a> {
@@ -79,13 +85,26 @@ impl Subscriptions<'_> {
 
     /// Not listed for having asked; it may be for having tried.
     async fn unless_it_waits(&self, outage: OutageId, client: ClientAddr) -> Subscribed {
-        match self.store.is_waiting(outage, client).await {
+        match self.is_waiting(outage, client).await {
             Ok(true) => Subscribed::Granted,
             Ok(false) => Subscribed::NotListed,
             Err(error) => {
                 tracing::warn!(%error, "the waiting list cannot be read");
                 Subscribed::NotKept
             }
+        }
+    }
+
+    /// A database that several gateways share has the core's commit a moment later.
+    async fn is_waiting(&self, outage: OutageId, client: ClientAddr) -> Result<bool, StoreError> {
+        let patience = if self.store.is_on_server() { LATE } else { Duration::ZERO };
+        let begun = Instant::now();
+        loop {
+            let waits = self.store.is_waiting(outage, client).await?;
+            if waits || begun.elapsed() >= patience {
+                return Ok(waits);
+            }
+            sleep(LOOK).await;
         }
     }
 
