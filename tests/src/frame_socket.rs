@@ -50,7 +50,7 @@ impl FrameListener {
     }
 }
 
-fn packet_socket(interface: &str, protocol: u16, flags: SockFlag) -> Result<OwnedFd> {
+pub(crate) fn packet_socket(interface: &str, protocol: u16, flags: SockFlag) -> Result<OwnedFd> {
     let index = if_nametoindex(interface).with_context(|| format!("no interface {interface}"))?;
     let socket = socket(AddressFamily::Packet, SockType::Raw, flags, None)?;
     let address = libc::sockaddr_ll {

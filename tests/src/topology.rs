@@ -3,7 +3,7 @@
 use std::{
     fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use crate::{
     host::{Host, INTERFACE},
     namespace::next_lab_name,
+    path::{Forwarder, GATEWAY_END, HOST_END, Path},
 };
 
 /// How the gateway is connected.
@@ -37,6 +38,8 @@ pub struct LabBuilder {
     addresses: u8,
     servers: u8,
     wiring: Wiring,
+    client_path: Option<Path>,
+    server_path: Option<Path>,
 }
 
 impl LabBuilder {
@@ -68,6 +71,20 @@ impl LabBuilder {
         self
     }
 
+    /// Puts a path like this between the gateway and each server. See [`Lab::server_path`].
+    #[must_use]
+    pub const fn path(mut self, path: Path) -> Self {
+        self.server_path = Some(path);
+        self
+    }
+
+    /// Puts a path like this between the gateway and each client. See [`Lab::client_path`].
+    #[must_use]
+    pub const fn client_path(mut self, path: Path) -> Self {
+        self.client_path = Some(path);
+        self
+    }
+
     /// Builds it. Needs root.
     pub fn build(self) -> Result<Lab> {
         ensure!((1..=250).contains(&self.addresses), "a client has 1 to 250 addresses");
@@ -91,15 +108,25 @@ impl LabBuilder {
                 Kind::Client => format!("client{number}"),
                 Kind::Server => format!("server{number}"),
             };
+            let path = match kind {
+                Kind::Client => self.client_path,
+                Kind::Server => self.server_path,
+            };
+            let path =
+                path.map(|path| Ok::<_, anyhow::Error>((between(&name, &role, &folder.0)?, path))).transpose()?;
             let mut host = Host::new(&name, role, &folder.0)?;
-            connect(&mut host, kind, number, gateway, switch.as_ref())?;
-            Ok::<_, anyhow::Error>(host)
+            connect(&mut host, kind, number, gateway, switch.as_ref(), path.as_ref().map(|(between, _)| between))?;
+            let path = path.map(|(between, path)| Forwarder::start(between, path)).transpose()?;
+            Ok::<_, anyhow::Error>((host, path))
         };
-        let clients =
-            (1..=self.clients).map(|number| wire(Kind::Client, number, &mut gateway)).collect::<Result<Vec<_>>>()?;
-        let servers =
-            (1..=self.servers).map(|number| wire(Kind::Server, number, &mut gateway)).collect::<Result<Vec<_>>>()?;
-        let lab = Lab { clients, servers, gateway, switch, addresses: self.addresses, name, folder };
+        let clients: Vec<_> =
+            (1..=self.clients).map(|number| wire(Kind::Client, number, &mut gateway)).collect::<Result<_>>()?;
+        let servers: Vec<_> =
+            (1..=self.servers).map(|number| wire(Kind::Server, number, &mut gateway)).collect::<Result<_>>()?;
+        let (clients, client_paths) = clients.into_iter().unzip();
+        let (servers, server_paths) = servers.into_iter().unzip();
+        let addresses = self.addresses;
+        let lab = Lab { client_paths, server_paths, clients, servers, gateway, switch, addresses, name, folder };
         lab.add_client_addresses()?;
         Ok(lab)
     }
@@ -108,6 +135,9 @@ impl LabBuilder {
 /// Clients, a gateway and servers; taken down on drop.
 #[derive(Debug)]
 pub struct Lab {
+    // Before the hosts: a path that has ended drops no frame of a host that goes.
+    client_paths: Vec<Option<Forwarder>>,
+    server_paths: Vec<Option<Forwarder>>,
     clients: Vec<Host>,
     servers: Vec<Host>,
     gateway: Host,
@@ -121,7 +151,14 @@ impl Lab {
     /// Describes a lab of one client, the gateway and one server, to be changed and built.
     #[must_use]
     pub const fn builder() -> LabBuilder {
-        LabBuilder { clients: 1, addresses: 1, servers: 1, wiring: Wiring::InterfacePerHost }
+        LabBuilder {
+            clients: 1,
+            addresses: 1,
+            servers: 1,
+            wiring: Wiring::InterfacePerHost,
+            client_path: None,
+            server_path: None,
+        }
     }
 
     /// Builds a lab of one client, the gateway and one server.
@@ -137,7 +174,7 @@ impl Lab {
 
     /// A folder that goes with the lab.
     #[must_use]
-    pub fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &std::path::Path {
         &self.folder.0
     }
 
@@ -177,6 +214,28 @@ impl Lab {
         &self.servers
     }
 
+    /// The path to the client of that number.
+    ///
+    /// # Panics
+    ///
+    /// The lab was built without [`LabBuilder::client_path`]: the test is wrong.
+    #[must_use]
+    pub fn client_path(&self, number: usize) -> &Forwarder {
+        let path = self.client_paths[number - 1].as_ref();
+        path.unwrap_or_else(|| panic!("no path to client{number}: see LabBuilder::client_path"))
+    }
+
+    /// The path to the server of that number.
+    ///
+    /// # Panics
+    ///
+    /// The lab was built without [`LabBuilder::path`]: the test is wrong.
+    #[must_use]
+    pub fn server_path(&self, number: usize) -> &Forwarder {
+        let path = self.server_paths[number - 1].as_ref();
+        path.unwrap_or_else(|| panic!("no path to server{number}: see LabBuilder::path"))
+    }
+
     /// Every IPv4 address of a client host, then every IPv6 address: sources for [`Host::connect`].
     #[must_use]
     pub fn client_addresses(&self, number: u8) -> Vec<IpAddr> {
@@ -197,35 +256,60 @@ impl Lab {
 }
 
 /// A switch with the gateway on it.
-fn build_switch(lab: &str, folder: &Path, gateway: &mut Host) -> Result<Host> {
+fn build_switch(lab: &str, folder: &std::path::Path, gateway: &mut Host) -> Result<Host> {
     let switch = Host::new(lab, "switch".to_owned(), folder)?;
     switch.ip(&["link add br0 type bridge forward_delay 0 mcast_snooping 0", "link set br0 up"])?;
-    plug(&switch, "gateway", gateway)?;
+    plug(&switch, "gateway", gateway, INTERFACE)?;
     gateway.interfaces.push(INTERFACE.to_owned());
     find_dead_neighbours_fast(gateway, INTERFACE)?;
     Ok(switch)
 }
 
+/// The namespace of a path to a host. Its kernel says nothing by itself.
+fn between(lab: &str, role: &str, folder: &std::path::Path) -> Result<Host> {
+    let between = Host::new(lab, format!("{role}-path"), folder)?;
+    for of in ["all", "default"] {
+        between.sysctl(&format!("ipv6/conf/{of}/disable_ipv6"), "1")?;
+    }
+    Ok(between)
+}
+
 /// A cable from a port of the switch to the host's interface.
-fn plug(switch: &Host, port: &str, host: &Host) -> Result<()> {
+fn plug(switch: &Host, port: &str, host: &Host, interface: &str) -> Result<()> {
     switch.ip(&[
-        format!("link add {port} type veth peer name {INTERFACE} netns {}", host.namespace()),
+        format!("link add {port} type veth peer name {interface} netns {}", host.namespace()),
         format!("link set {port} master br0 up"),
     ])?;
-    host.ip(&[format!("link set {INTERFACE} up")])
+    host.ip(&[format!("link set {interface} up")])
 }
 
 /// Wires a client or server, and gives it and the gateway's side addresses and routes.
-fn connect(host: &mut Host, kind: Kind, number: u8, gateway: &mut Host, switch: Option<&Host>) -> Result<()> {
+fn connect(
+    host: &mut Host,
+    kind: Kind,
+    number: u8,
+    gateway: &mut Host,
+    switch: Option<&Host>,
+    path: Option<&Host>,
+) -> Result<()> {
+    // What the cable of the gateway or the switch ends at.
+    let (end, interface) = match path {
+        Some(path) => {
+            let to_host = format!("link add {HOST_END} type veth peer name {INTERFACE} netns {}", host.namespace());
+            path.ip(&[to_host])?;
+            (path, GATEWAY_END)
+        }
+        None => (&*host, INTERFACE),
+    };
     let towards_host = match switch {
         Some(switch) => {
-            plug(switch, host.name(), host)?;
+            plug(switch, host.name(), end, interface)?;
             INTERFACE.to_owned()
         }
         None => {
             let name = host.name().to_owned();
             gateway.ip(&[
-                format!("link add {name} type veth peer name {INTERFACE} netns {}", host.namespace()),
+                format!("link add {name} type veth peer name {interface} netns {}", end.namespace()),
                 format!("link set {name} up"),
             ])?;
             find_dead_neighbours_fast(gateway, &name)?;
