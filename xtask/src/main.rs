@@ -3,6 +3,7 @@
 //! Each verb is one file, prints what it runs, and does the same on a laptop as in CI. Verbs that need pieces of the
 //! toolchain or programs for the lab fetch them themselves; a second run finds them and says nothing.
 
+mod audit;
 mod bench;
 mod build_ebpf;
 mod clippy_ebpf;
@@ -43,6 +44,8 @@ enum Verb {
     Run(run::Args),
     /// Run all tests, or those of the kernel side on other kernels; arguments after `--` go to `cargo test`
     Test(test::Args),
+    /// Let many clients fail for some minutes while the daemon is killed again and again, and check who was told of what
+    Audit(audit::Args),
     /// Measure; arguments after `--` go to the benchmark
     Bench(bench::Args),
     /// Check rooms, arrows between them, dependencies and names against xtask/layers.toml
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Verb::ClippyEbpf => clippy_ebpf::run(),
         Verb::Run(args) => run::run(&args),
         Verb::Test(args) => test::run(&args),
+        Verb::Audit(args) => audit::run(&args),
         Verb::Bench(args) => bench::run(&args),
         Verb::Layers(args) => layers::run(&args),
         Verb::Limits => limits::run(),
