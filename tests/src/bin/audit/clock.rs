@@ -25,6 +25,28 @@ pub(crate) fn wall_ahead() -> Ns {
     wall.saturating_sub(before.midpoint(now()))
 }
 
+/// How to turn wall-clock times of a run into monotonic ones, though something adjusts the wall clock meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clocks {
+    /// Two monotonic moments, and by how much the wall clock was ahead then.
+    known: [(Ns, Ns); 2],
+}
+
+impl Clocks {
+    /// From a moment at the begin of the run until now.
+    pub(crate) fn since(begin: (Ns, Ns)) -> Self {
+        Self { known: [begin, (now(), wall_ahead())] }
+    }
+
+    /// The monotonic time of a wall-clock time.
+    pub(crate) fn monotonic(&self, wall: Ns) -> Ns {
+        let [(begin, ahead), (end, ahead_then)] = self.known.map(|(at, ahead)| (at as f64, ahead as f64));
+        let passed = (wall as f64 - ahead - begin) / (end - begin).max(1.0);
+        let adjusted = ((ahead_then - ahead) * passed) as i64;
+        wall.saturating_sub(self.known[0].1).saturating_add_signed(-adjusted)
+    }
+}
+
 /// A duration in nanoseconds.
 pub(crate) fn ns(duration: Duration) -> Ns {
     u64::try_from(duration.as_nanos()).unwrap_or(Ns::MAX)

@@ -13,6 +13,8 @@ mod random;
 mod report;
 mod servers;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod told;
 mod truth;
 mod verdict;
@@ -31,7 +33,7 @@ use lab::{Attempt as Outcome, Daemon, DaemonConfig, Lab, Path, UnreliableMailSer
 
 use crate::{
     clients::Tried,
-    clock::{Ns, SECOND, ns},
+    clock::{Clocks, Ns, SECOND, ns},
     faults::{Death, Listeners, Window},
     plan::Plan,
     random::Random,
@@ -83,7 +85,7 @@ fn audit(settings: &Settings) -> Result<bool> {
         services.keys().flat_map(|(server, port)| both_families(&lab, *server, *port)).collect();
     let mut daemon = Daemon::start(lab.gateway(), config(&clients.concat(), &mail))?;
     let witness = Witness::start(lab.gateway())?;
-    let (start, begin) = (clock::now(), Instant::now());
+    let (start, ahead, begin) = (clock::now(), clock::wall_ahead(), Instant::now());
     connect_everywhere(&lab, &named)?;
     daemon.wait_for(&["services"], LIMIT, |known| known.as_array().map(Vec::len) == Some(named.len()))?;
     println!("{} clients, {} services are known; here we go", clients.concat().len(), named.len());
@@ -93,7 +95,7 @@ fn audit(settings: &Settings) -> Result<bool> {
     connect_everywhere(&lab, &named)?;
     come_to_rest(&daemon, &mail)?;
     let testimony = witness.end()?;
-    let played = Played { start, begin, attempts, windows, deaths, testimony };
+    let played = Played { start, ahead, begin, attempts, windows, deaths, testimony };
     played.judge(settings, &lab, &clients.concat(), &daemon, &mail)
 }
 
@@ -237,6 +239,8 @@ fn come_to_rest(daemon: &Daemon<'_>, mail: &UnreliableMailServer) -> Result<()> 
 /// What has happened.
 struct Played {
     start: Ns,
+    /// By how much the wall clock was ahead of the monotonic one then.
+    ahead: Ns,
     begin: Instant,
     attempts: Vec<Tried>,
     windows: Vec<Window>,
@@ -259,15 +263,14 @@ impl Played {
             (1..=settings.servers).find(is).unwrap_or(0)
         };
         let far = |service| ns(round_trip(server_of(service).max(1)));
-        let ahead = clock::wall_ahead();
         let truth = Truth::new(&self.attempts, &self.testimony, &self.windows, &server_of, &far);
-        let outages = told::outages(daemon, ahead)?;
+        let outages = told::outages(daemon, Clocks::since((self.start, self.ahead)))?;
         let at = |arrival: &lab::Arrival| self.start + ns(arrival.at.saturating_duration_since(self.begin));
         let letters = told::letters(&mail.arrivals(), clients, at)?;
         let verdict = verdict::judge(&truth, &outages, &letters, &self.deaths);
         let report = Report {
             start: self.start,
-            time_of_start: witness::seconds((self.start + ahead) % (24 * 3600 * SECOND), 0),
+            time_of_start: witness::seconds((self.start + self.ahead) % (24 * 3600 * SECOND), 0),
             truth: &truth,
             outages: &outages,
             letters: &letters,

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use lab::{Arrival, Daemon};
 use serde_json::Value;
 
-use crate::clock::{MS, Ns};
+use crate::clock::{Clocks, MS, Ns};
 
 /// An outage, as `ringback outages --json` shows it.
 #[derive(Clone, Debug)]
@@ -48,21 +48,21 @@ pub(crate) fn address(client: IpAddr) -> String {
     format!("c-{}@audit.test", client.to_string().replace(['.', ':'], "-"))
 }
 
-/// Every outage of the daemon's. `ahead` is by how much the wall clock is ahead of the monotonic one.
-pub(crate) fn outages(daemon: &Daemon<'_>, ahead: Ns) -> Result<BTreeMap<i64, Outage>> {
+/// Every outage of the daemon's.
+pub(crate) fn outages(daemon: &Daemon<'_>, clocks: Clocks) -> Result<BTreeMap<i64, Outage>> {
     let list = daemon.json(&["outages", "--all", "--limit", "1000000"])?;
     list.as_array()
         .context("no list of outages")?
         .iter()
         .map(|line| {
-            let outage = outage(line, ahead).with_context(|| format!("an outage that cannot be read: {line}"))?;
+            let outage = outage(line, clocks).with_context(|| format!("an outage that cannot be read: {line}"))?;
             Ok((outage.id, outage))
         })
         .collect()
 }
 
-fn outage(line: &Value, ahead: Ns) -> Option<Outage> {
-    let time = |value: &Value| Some((value.as_u64()? * MS).saturating_sub(ahead));
+fn outage(line: &Value, clocks: Clocks) -> Option<Outage> {
+    let time = |value: &Value| Some(clocks.monotonic(value.as_u64()? * MS));
     Some(Outage {
         id: line["outage"].as_i64()?,
         service: line["service"].as_str()?.parse().ok()?,

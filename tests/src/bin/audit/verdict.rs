@@ -150,15 +150,26 @@ fn missed(
 }
 
 fn wrong(truth: &Truth<'_>, covers: &BTreeMap<i64, Cover>, letters: &[Letter], verdict: &mut Verdict) {
-    let failed: BTreeSet<(IpAddr, Gap)> =
-        truth.failed.iter().map(|failed| (truth.attempts[failed.attempt].client.ip(), failed.gap)).collect();
+    // By client and gap, with the latest end of a failed attempt that began in it.
+    let mut failed = BTreeMap::<(IpAddr, Gap), Ns>::new();
+    for one in &truth.failed {
+        let attempt = &truth.attempts[one.attempt];
+        let end = failed.entry((attempt.client.ip(), one.gap)).or_default();
+        *end = attempt.end.max(*end);
+    }
+    // An attempt that began before the outage and failed in it is reason enough to tell.
+    let failed_in = |client: IpAddr, first: Gap, last: Gap| {
+        let begin = truth.bounds(first).0;
+        failed.range((client, first)..=(client, last)).next().is_some()
+            || failed.range((client, Gap { number: 0, ..first })..(client, first)).any(|(_, end)| *end > begin)
+    };
     for letter in letters {
         for id in &letter.outages {
             let Some(Cover { first, last }) = covers.get(id) else {
                 eprintln!("audit: {} names outage {id}, which `ringback outages` does not show", letter.id);
                 continue;
             };
-            if failed.range((letter.client, *first)..=(letter.client, *last)).next().is_none() {
+            if !failed_in(letter.client, *first, *last) {
                 let tried = truth.attempts.iter().any(|attempt| {
                     attempt.client.ip() == letter.client && {
                         let gap = truth.gap_at(attempt.service, attempt.begin);
