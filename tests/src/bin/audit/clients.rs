@@ -138,16 +138,23 @@ fn finish(running: &mut Running) -> Option<Tried> {
     let ready = poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0);
     let end = now();
     let outcome = if ready {
-        match running.socket.take_error() {
-            Ok(None) => Outcome::Connected,
-            Ok(Some(error)) | Err(error) => outcome(&error).unwrap_or(Outcome::TimedOut),
-        }
+        how_it_ended(&running.socket)
     } else if end >= running.gives_up {
         Outcome::TimedOut
     } else {
         return None;
     };
     Some(Tried { end, outcome, ..running.attempt })
+}
+
+/// How an attempt ended that has ended. Its connection may have met an error since: that is no failure to connect.
+fn how_it_ended(socket: &Socket) -> Outcome {
+    let error = if socket.peer_addr().is_ok() { None } else { socket.take_error().unwrap_or_else(Some) };
+    match error {
+        None => Outcome::Connected,
+        Some(error) if error.kind() == std::io::ErrorKind::ConnectionReset => Outcome::Connected,
+        Some(error) => outcome(&error).unwrap_or(Outcome::TimedOut),
+    }
 }
 
 fn outcome(error: &std::io::Error) -> Result<Outcome> {

@@ -71,7 +71,7 @@ pub(crate) struct Truth<'a> {
     pub(crate) answers: HashMap<SocketAddr, Vec<(Ns, Ns)>>,
     /// Every attempt that failed.
     pub(crate) failed: Vec<Failed>,
-    /// Attempts that the witness did not see at all.
+    /// Attempts that the witness did not see, or saw end otherwise than their clients.
     pub(crate) unseen: usize,
     server_of: &'a dyn Fn(SocketAddr) -> usize,
 }
@@ -89,7 +89,7 @@ impl<'a> Truth<'a> {
         let mut truth = Self { attempts, testimony, windows, answers, failed: Vec::new(), unseen: 0, server_of };
         for (index, attempt) in attempts.iter().enumerate() {
             let handshake = truth.handshake(attempt);
-            truth.unseen += usize::from(handshake.is_none());
+            truth.unseen += usize::from(!agrees(attempt.outcome, handshake));
             if attempt.outcome == Outcome::Connected {
                 continue;
             }
@@ -189,4 +189,14 @@ impl<'a> Truth<'a> {
             failed.claim = Claim::Must;
         }
     }
+}
+
+/// Whether the witness saw what the client says.
+fn agrees(outcome: Outcome, handshake: Option<&Handshake>) -> bool {
+    handshake.is_some_and(|seen| match outcome {
+        Outcome::Connected => !seen.answers.is_empty(),
+        Outcome::Refused => !seen.refusals.is_empty(),
+        Outcome::Unreachable => !seen.errors.is_empty(),
+        Outcome::TimedOut => true,
+    })
 }

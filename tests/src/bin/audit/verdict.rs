@@ -5,6 +5,8 @@ use std::{
     net::IpAddr,
 };
 
+use lab::Attempt as Outcome;
+
 use crate::{
     clock::{MS, Ns, SECOND},
     faults::Death,
@@ -14,6 +16,9 @@ use crate::{
 
 /// The daemon writes times in milliseconds.
 const ROUNDING: Ns = 2 * MS;
+
+/// `watch.syn_timeout` by default.
+const TIME_OUT: Ns = 3 * SECOND;
 
 /// A letter that was acknowledged this shortly before a death may not be noted as delivered.
 const NOTED_WITHIN: Ns = 5 * SECOND;
@@ -128,12 +133,19 @@ fn missed(
             truth.handshake(&truth.attempts[failed.attempt]).is_some_and(|seen| !seen.answers.is_empty())
         });
         let dead = deaths.iter().any(|death| death.at < to && death.back > first);
+        let late = failed.iter().all(|failed| failed.first_syn + TIME_OUT > to);
         let outcomes: BTreeSet<_> =
             failed.iter().map(|failed| format!("{:?}", truth.attempts[failed.attempt].outcome)).collect();
+        let through = truth.attempts.iter().any(|attempt| {
+            (attempt.client.ip(), attempt.service, attempt.outcome) == (client, gap.service, Outcome::Connected)
+                && truth.gap_at(attempt.service, attempt.begin) == gap
+        });
         let class = format!(
-            "{}, {}{}{}",
+            "{}, {}{}{}{}{}",
             outcomes.into_iter().collect::<Vec<_>>().join("+"),
             if noticed { "outage noticed" } else { "outage not noticed" },
+            if late { ", recovered before its time-out" } else { "" },
+            if through { ", another attempt got through" } else { "" },
             if late_answer { ", answered after the client gave up" } else { "" },
             if dead { ", daemon dead between its SYN and the end" } else { "" },
         );
@@ -170,11 +182,11 @@ fn wrong(truth: &Truth<'_>, covers: &BTreeMap<i64, Cover>, letters: &[Letter], v
                 continue;
             };
             if !failed_in(letter.client, *first, *last) {
+                let (begin, end) = (truth.bounds(*first).0, truth.bounds(*last).1);
                 let tried = truth.attempts.iter().any(|attempt| {
-                    attempt.client.ip() == letter.client && {
-                        let gap = truth.gap_at(attempt.service, attempt.begin);
-                        (*first..=*last).contains(&gap)
-                    }
+                    (attempt.client.ip(), attempt.service) == (letter.client, first.service)
+                        && attempt.begin < end
+                        && attempt.end > begin
                 });
                 let class = if tried { "its attempt got through" } else { "it had no attempt in the interval" };
                 verdict.findings.push(Finding {
