@@ -140,11 +140,17 @@ fn missed(
             (attempt.client.ip(), attempt.service, attempt.outcome) == (client, gap.service, Outcome::Connected)
                 && truth.gap_at(attempt.service, attempt.begin) == gap
         });
+        // The outage that came next, while an attempt still tried.
+        let next = failed.iter().any(|failed| {
+            let end = truth.gap_at(gap.service, truth.attempts[failed.attempt].end).number;
+            (gap.number + 1..=end).any(|number| told.contains_key(&(Gap { number, ..gap }, client)))
+        });
         let class = format!(
-            "{}, {}{}{}{}{}",
+            "{}, {}{}{}{}{}{}",
             outcomes.into_iter().collect::<Vec<_>>().join("+"),
             if noticed { "outage noticed" } else { "outage not noticed" },
             if late { ", recovered before its time-out" } else { "" },
+            if next { ", told of the next outage" } else { "" },
             if through { ", another attempt got through" } else { "" },
             if late_answer { ", answered after the client gave up" } else { "" },
             if dead { ", daemon dead between its SYN and the end" } else { "" },
