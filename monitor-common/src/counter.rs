@@ -53,24 +53,27 @@ counters! {
     Stalled = "stalled", fact;
     /// Failures of services that are neither listed nor learned (design rule 3).
     UnknownService = "unknown_service", fact;
-    /// Attempts of a failed service that were only counted, because the same client was reported a moment before.
-    ReportsFolded = "reports_folded", fact;
+    /// Clients that had given up when their answer came, as their RST said.
+    GaveUp = "gave_up", fact;
     /// Frames whose headers contradict themselves or end too early.
     Malformed = "malformed", fact;
     /// Reports to the daemon.
     Events = "events", fact;
-    /// A report found the ring buffer full. Expired attempts wait for room; others are reported by the next SYN.
-    RingFull = "ring_full", loss;
-    /// An attempt was forgotten for a newer one in a full bucket.
+    /// A report found the ring buffer full: the timer makes it when there is room.
+    RingFull = "ring_full", fact;
+    /// A report that nobody repeats found no room: that a client goes on or has given up, or more evidence.
+    ReportsLost = "reports_lost", loss;
+    /// An attempt was forgotten for a newer one in a full bucket, and its fate with it.
     PendingEvicted = "pending_evicted", loss;
+    /// An attempt that was reported as failed was forgotten for a newer one in a full bucket: its client may get through
+    /// unseen.
+    SaidEvicted = "said_evicted", loss;
     /// An attempt was not remembered: every deadline of this CPU was taken.
     DeadlinesFull = "deadlines_full", loss;
     /// An established connection is not followed any more: its bucket was full (F-5).
     FlowsEvicted = "flows_evicted", loss;
     /// A service was not learned: the table is full.
     ServicesFull = "services_full", loss;
-    /// A per-client note was not kept: the table is full.
-    NotesFull = "notes_full", loss;
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use crate::Addr;
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// An attempt failed; `evidence` says why.
+    /// An attempt failed; `evidence` says why. [`Evidence::KnownFailed`] only says that it is made.
     Failed = 1,
-    /// A failed service answered an attempt of `client`.
+    /// An attempt of `client` was answered: at a failed service, or one that was reported before.
     Answered = 2,
     /// A service answered for the first time (design rule 3).
     Learned = 3,
@@ -32,7 +32,8 @@ pub enum Evidence {
     PortUnreachable = 5,
     /// ICMP type 3 code 9, 10, 13, 14, 15; ICMPv6 type 1 code 1, 5 (F-2).
     Prohibited = 6,
-    /// A SYN to a service that is marked failed (F-4).
+    /// A SYN to a service that is marked failed (F-4), or the repetition of one that was reported: a hint. The attempt's
+    /// fate is reported apart.
     KnownFailed = 7,
     /// SYN/ACK (F-12).
     SynAck = 8,
@@ -44,6 +45,8 @@ pub enum Evidence {
     NeighbourAdvertisement = 11,
     /// Data of an established connection that was not acknowledged within the time-out (F-5).
     Stalled = 12,
+    /// The client's RST in answer to a SYN/ACK: it had given up before (RFC 9293 section 3.10.7.1).
+    GaveUp = 13,
 }
 
 /// One report.
@@ -58,18 +61,24 @@ pub struct Event {
     pub client: Addr,
     /// The server, or the host that spoke.
     pub server: Addr,
-    /// When the attempt's SYN was seen; for answers and hosts, the same as `at_ns`.
+    /// When the attempt's SYN was first seen; for hosts, the same as `at_ns`.
     pub seen_ns: u64,
-    /// When this was reported.
+    /// When the attempt's SYN was last seen.
+    pub latest_ns: u64,
+    /// When this happened; for what was reported late because there was no room, some milliseconds early.
     pub at_ns: u64,
-    /// When the service last answered anybody; 0: never.
-    pub last_answer_ns: u64,
+    /// The latest SYN that the service answered; 0: none.
+    pub answered_syn_ns: u64,
+    /// [`crate::ServiceState::silent_from_ns`].
+    pub silent_from_ns: u64,
+    /// [`crate::ServiceState::silent_to_ns`].
+    pub silent_to_ns: u64,
     /// Source port of the attempt.
     pub client_port: u16,
     /// Port of the service; 0 for [`EventKind::HostSeen`].
     pub server_port: u16,
-    /// Attempts that this report stands for; 0: more evidence on an attempt that was reported before. For an answer:
-    /// attempts that were reported as failed and are answered after all.
+    /// 1: this is the attempt's fate; 0: a hint, or more evidence on an attempt whose fate was reported before. For an
+    /// answer: 1 if the attempt was reported as failed before.
     pub attempts: u32,
     /// Why the service may have an outage: [`crate::ServiceFlags`].
     pub standing: u32,
@@ -81,7 +90,7 @@ pub struct Event {
     pub seq: u32,
 }
 
-const _: () = assert!(size_of::<Event>() == 88);
+const _: () = assert!(size_of::<Event>() == 112);
 
 #[cfg(feature = "user")]
 mod user {
@@ -93,7 +102,7 @@ mod user {
     }
 
     impl Evidence {
-        const ALL: [Self; 12] = [
+        const ALL: [Self; 13] = [
             Self::Unanswered,
             Self::Refused,
             Self::HostUnreachable,
@@ -106,15 +115,8 @@ mod user {
             Self::Arp,
             Self::NeighbourAdvertisement,
             Self::Stalled,
+            Self::GaveUp,
         ];
-    }
-
-    impl Evidence {
-        /// The evidence with this number.
-        #[must_use]
-        pub fn from_number(number: u32) -> Option<Self> {
-            Self::ALL.into_iter().find(|known| *known as u32 == number)
-        }
     }
 
     /// Reads the fields of `#[repr(C)]` bytes one after the other.
@@ -148,12 +150,15 @@ mod user {
             let (kind, evidence) = (fields.u32()?, fields.u32()?);
             Some(Self {
                 kind: EventKind::ALL.into_iter().find(|known| *known as u32 == kind)?,
-                evidence: Evidence::from_number(evidence)?,
+                evidence: Evidence::ALL.into_iter().find(|known| *known as u32 == evidence)?,
                 client: Addr { bytes: fields.take()? },
                 server: Addr { bytes: fields.take()? },
                 seen_ns: fields.u64()?,
+                latest_ns: fields.u64()?,
                 at_ns: fields.u64()?,
-                last_answer_ns: fields.u64()?,
+                answered_syn_ns: fields.u64()?,
+                silent_from_ns: fields.u64()?,
+                silent_to_ns: fields.u64()?,
                 client_port: fields.u16()?,
                 server_port: fields.u16()?,
                 attempts: fields.u32()?,

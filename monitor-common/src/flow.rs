@@ -1,24 +1,24 @@
 //! Established connections of watched services, followed by sequence and acknowledgement numbers (F-5; only where the
 //! operator asks for it). The table is made as that of attempts is: buckets of one cache line.
 //!
-//! A flow's word has a third state besides those of [`crate::SlotState`]: idle, nothing is waited for. Data of the client
+//! A flow's word has a state besides those of [`crate::SlotState`]: idle, nothing is waited for. Data of the client
 //! turns it to pending, with the number that acknowledges it; the server's acknowledgement turns it back.
 
-use crate::{SlotState, SlotWord};
+use crate::{
+    SlotState, SlotWord,
+    slot::{STATE_MASK, STATE_SHIFT},
+};
 
-/// State of a flow whose data is all acknowledged, beside [`SlotState::Pending`] and [`SlotState::Reported`].
-const IDLE: u64 = 3;
-
-const STATE_SHIFT: u32 = 32;
-const STATE_MASK: u64 = 3 << STATE_SHIFT;
+/// State of a flow whose data is all acknowledged, beside [`SlotState::Pending`] and [`SlotState::Said`].
+const IDLE: u64 = 15;
 
 /// The lowest bit of a word's tag: whether the client is the lower of the two ends.
-const CLIENT_IS_LOWER: u64 = 1 << 34;
+const CLIENT_IS_LOWER: u64 = 1 << 36;
 
 /// Tag without that bit.
 const TAG_MASK: u64 = !(STATE_MASK | CLIENT_IS_LOWER | 0xffff_ffff);
 
-/// A flow's slot: `tag (29 bits) | client is lower (1 bit) | state (2 bits) | sequence number (32 bits)`. Never 0.
+/// A flow's slot: `tag (27 bits) | client is lower (1 bit) | state (4 bits) | sequence number (32 bits)`. Never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowWord(pub u64);
 
@@ -80,7 +80,7 @@ impl FlowWord {
         ack.wrapping_sub(self.end()) < 1 << 31
     }
 
-    /// The same bits as a slot of an attempt: pending and reported are the same.
+    /// The same bits as a slot of an attempt: what is pending, and what was said, is the same.
     #[inline(always)]
     #[must_use]
     pub const fn slot(self) -> SlotWord {
@@ -91,6 +91,7 @@ impl FlowWord {
 #[cfg(test)]
 mod tests {
     use super::FlowWord;
+    use crate::SlotState;
 
     #[test]
     fn a_flow_keeps_its_name_and_its_client_whatever_it_waits_for() {
@@ -98,12 +99,12 @@ mod tests {
         for lower in [false, true] {
             let idle = FlowWord::idle(hash, lower);
             let waiting = idle.waiting(5);
-            let reported = FlowWord(waiting.slot().reported().0);
+            let reported = FlowWord(waiting.slot().to(SlotState::Said).0);
             for word in [idle, waiting, reported, reported.idled()] {
                 assert!(word.is(hash) && word.client_is_lower() == lower && !word.is(!hash));
             }
             assert!(idle.is_idle() && !waiting.is_idle() && !reported.is_idle() && reported.idled().is_idle());
-            assert!(!waiting.slot().is_reported() && reported.slot().is_reported() && reported.end() == 5);
+            assert!(waiting.slot().is_open() && reported.slot().is(SlotState::Said) && reported.end() == 5);
         }
         assert!(!FlowWord(0).is(0));
     }

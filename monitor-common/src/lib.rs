@@ -11,24 +11,27 @@ mod attempt;
 mod bucket;
 mod counter;
 mod event;
+mod fate;
 mod flow;
 mod flow_hash;
 mod gate;
 mod guard;
+mod host;
 mod mark;
-mod note;
 mod outcome;
 mod service;
 mod settings;
+mod slot;
 mod standin;
 mod watch;
 
 pub use addr::Addr;
 pub use arrival::Arrival;
 pub use attempt::{Attempt, Cursor};
-pub use bucket::{Bucket, NEAR_BUCKETS, SLOTS, SlotState, SlotWord, far, may_be_far, near, tick, unmatched_place};
+pub use bucket::{Bucket, NEAR_BUCKETS, SLOTS, far, may_be_far, near, tick, unmatched_place};
 pub use counter::Counter;
 pub use event::{Event, EventKind, Evidence};
+pub use fate::{LATE_ANSWER_NS, SILENCE_NS, Silence, is_failed, is_late, is_reported, judge, note_answer};
 pub use flow::FlowWord;
 pub use flow_hash::flow_hash;
 pub use gate::{Claims, GATE_ENTRIES, GateState};
@@ -36,11 +39,12 @@ pub use guard::{
     DEAD_AFTER_NS, Flow, GuardCounts, GuardFlags, GuardOp, GuardRecord, GuardRecordKind, GuardRequest, GuardRule,
     HANDSHAKES, Handshake, HandshakeFlags, HeldSyn, LONGEST_FRAME, MAX_GUARDS, MAX_HELD, MAX_OPEN, OpenFlow,
 };
+pub use host::HostState;
 pub use mark::MarkRequest;
-pub use note::{HostState, Note, NoteKey};
 pub use outcome::Outcome;
 pub use service::{ServiceFlags, ServiceKey, ServiceState};
 pub use settings::{LAYOUT, Settings};
+pub use slot::{SlotState, SlotTime, SlotWord, is_done, rank, step, trying_until_ns};
 pub use standin::{
     OtherPorts, SENT_FOR_SERVER, STAND_IN_PORT, STAND_IN_TLS_PORT, STEERED, STEERED_FOR_NS, STEERED_SLOTS, StandIn,
 };
@@ -62,16 +66,12 @@ pub mod map {
     pub const DEADLINES: &str = "RB_DEADLINES";
     /// [`crate::Cursor`] of each CPU's ring.
     pub const CURSORS: &str = "RB_CURSORS";
-    /// [`crate::NoteKey`] to [`crate::Note`].
-    pub const NOTES: &str = "RB_NOTES";
     /// [`crate::Addr`] of hosts with host-level evidence to [`crate::HostState`].
     pub const HOSTS: &str = "RB_HOSTS";
     /// Ring buffer of [`crate::Event`].
     pub const EVENTS: &str = "RB_EVENTS";
     /// [`crate::Counter`] to a count per CPU.
     pub const COUNTERS: &str = "RB_COUNTERS";
-    /// Kernel time up to which the daemon has committed what was reported; one entry.
-    pub const COMMITTED: &str = "RB_COMMITTED";
     /// [`crate::StandIn`], one entry; not pinned.
     pub const STAND_IN: &str = "RB_STANDIN";
     /// When a SYN to a server was last given to the page, by a few bits of the server's address; 0: never. Packets of servers
@@ -115,9 +115,8 @@ pub mod map {
     pub const CLAIMS: &str = "RB_CLAIMS";
 
     /// Every map that is pinned with the object that watches. Those of guards are not: what a dead daemon held is of no use to the next.
-    pub const PINNED: [&str; 13] = [
-        FLOWS, SETTINGS, WATCH, SERVICES, PENDING, DEADLINES, CURSORS, NOTES, HOSTS, EVENTS, COUNTERS, COMMITTED, TIMER,
-    ];
+    pub const PINNED: [&str; 11] =
+        [FLOWS, SETTINGS, WATCH, SERVICES, PENDING, DEADLINES, CURSORS, HOSTS, EVENTS, COUNTERS, TIMER];
 }
 
 /// Names of the programs in the object.

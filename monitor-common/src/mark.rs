@@ -11,13 +11,17 @@ pub struct MarkRequest {
     pub key: ServiceKey,
     /// When it was marked failed; 0: it is not failed.
     pub failed_ns: u64,
+    /// When its outage ended ([`crate::ServiceState::ended_ns`]); 0: as before.
+    pub ended_ns: u64,
+    /// See [`crate::ServiceState::report_until_ns`].
+    pub report_until_ns: u64,
     /// [`crate::ServiceFlags`] to set.
     pub set: u32,
     /// [`crate::ServiceFlags`] to clear.
     pub clear: u32,
 }
 
-const _: () = assert!(size_of::<MarkRequest>() == 40);
+const _: () = assert!(size_of::<MarkRequest>() == 56);
 
 impl MarkRequest {
     /// The request stands behind what the kernel takes for an Ethernet header.
@@ -37,6 +41,8 @@ mod user {
             frame.extend_from_slice(&self.key.port.to_ne_bytes());
             frame.extend_from_slice(&[0; 6]);
             frame.extend_from_slice(&self.failed_ns.to_ne_bytes());
+            frame.extend_from_slice(&self.ended_ns.to_ne_bytes());
+            frame.extend_from_slice(&self.report_until_ns.to_ne_bytes());
             frame.extend_from_slice(&self.set.to_ne_bytes());
             frame.extend_from_slice(&self.clear.to_ne_bytes());
             frame

@@ -49,13 +49,24 @@ pub struct ServiceState {
     pub flags: u32,
     /// How often it has answered, modulo 2^32: exact where two times would be too close to compare.
     pub answers: u32,
+    /// When its latest outage ended; 0: none that is known. Attempts up to then are the daemon's to judge.
+    pub ended_ns: u64,
+    /// Until when every answer is reported, failed or not.
+    pub report_until_ns: u64,
+    /// The latest SYN that it answered. It was up when that arrived, so an earlier one that was not answered is its client's own
+    /// trouble (design rule 2).
+    pub answered_syn_ns: u64,
+    /// Its latest silence, if it was longer than [`crate::SILENCE_NS`]: from the latest SYN that it answered before …
+    pub silent_from_ns: u64,
+    /// … to the first answer after that; both 0: none.
+    pub silent_to_ns: u64,
 }
 
-const _: () = assert!(size_of::<ServiceState>() == 24);
+const _: () = assert!(size_of::<ServiceState>() == 64);
 
 #[cfg(feature = "user")]
 mod user {
-    // SAFETY: `repr(C)`, integers only, no implicit padding (sizes asserted above).
+    // SAFETY: `repr(C)`, integers only, no implicit padding (size asserted above).
     #[cfg(feature = "aya")]
     unsafe impl aya::Pod for super::ServiceKey {}
     // SAFETY: as above.

@@ -16,7 +16,7 @@ use crate::{
     standin::{refuse, sent_for_server},
     state::count,
     verdict::Verdict,
-    watch::{answer, established, neighbour, refusal, syn, unreachable},
+    watch::{answer, established, evidence, neighbour, refusal, syn, unreachable},
 };
 
 /// The verdict of XDP for what arrives on a watched interface.
@@ -171,10 +171,16 @@ fn by_flags(segment: &Segment) -> bool {
     match flags {
         // A SYN that leaves was seen when it arrived, or is this host's own.
         TcpFlags::SYN if segment.has_arrived() => return syn::rb_syn(&mut attempt) != 0,
-        // Answer and refusal acknowledge the SYN's sequence number + 1 (RFC 9293 sections 3.5 and 3.5.2); a lone RST,
-        // or one that acknowledges something else, is nothing.
+        // Answer and refusal acknowledge the SYN's sequence number + 1 (RFC 9293 sections 3.5 and 3.5.2); an RST that
+        // acknowledges something else is nothing.
         TcpFlags::SYN_ACK => answer::syn_ack(&mut attempt),
         TcpFlags::RST_ACK => refusal::seen(&mut attempt),
+        // A client that has given up answers the SYN/ACK with an RST without ACK, whose sequence number is the one that
+        // was acknowledged (RFC 9293 section 3.10.7.1).
+        TcpFlags::RST if segment.has_arrived() => {
+            attempt.seq = segment.seq.wrapping_sub(1);
+            evidence::gave_up(&mut attempt);
+        }
         // The client's ACK that ends the handshake carries the SYN's sequence number + 1.
         TcpFlags::ACK if segment.has_arrived() && answer::client_ack_counts() => {
             attempt.seq = segment.seq.wrapping_sub(1);

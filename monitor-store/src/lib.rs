@@ -41,8 +41,8 @@ pub use self::{
     policy::NotificationPolicy,
     postgres::{Server, UrlError},
     records::{
-        Applied, DeadLetter, Elsewhere, Following, Gateway, GatewayRecord, ListRecord, ListState, OutageRecord,
-        OutboxCounts, ReceiptOrder, RefusedMail, Spooled, Taken, TakenList, WaitingClient,
+        Applied, Batch, DeadLetter, Elsewhere, Following, Gateway, GatewayRecord, ListRecord, ListState, OutageRecord,
+        OutboxCounts, ReadUpTo, ReceiptOrder, RefusedMail, Spooled, Taken, TakenList, WaitingClient,
     },
     shared::SharedStore,
     store::Store,

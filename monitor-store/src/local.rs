@@ -15,7 +15,9 @@ use monitor_core::{
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::Notify;
 
-use crate::{Applied, Gateway, Location, NotificationPolicy, Spooled, Store, StoreError, clock, tables};
+use crate::{
+    Applied, Batch, Gateway, Location, NotificationPolicy, ReadUpTo, Spooled, Store, StoreError, clock, tables,
+};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -75,11 +77,12 @@ impl LocalStore {
     /// An outage that has ended is never changed again: changes that come twice, as after a crash between the commit
     /// and its answer, write no second letter.
     pub async fn apply(&self, changes: Vec<Change>) -> Result<Applied, StoreError> {
-        self.apply_seen(changes, Vec::new()).await
+        self.apply_batch(Batch { changes, ..Batch::default() }).await
     }
 
-    /// [`LocalStore::apply`], and in the same transaction what was seen of the SNMP engines that the changes came from.
-    pub async fn apply_seen(&self, changes: Vec<Change>, seen: Vec<RemoteEngine>) -> Result<Applied, StoreError> {
+    /// [`LocalStore::apply`], and in the same transaction what says that the batch was taken.
+    pub async fn apply_batch(&self, batch: Batch) -> Result<Applied, StoreError> {
+        let Batch { changes, seen, read } = batch;
         let spooled = self.spooled.as_ref().filter(|_| !changes.is_empty());
         let mut policy = self.store.database.policy();
         // The shared database's letters are the only ones.
@@ -92,6 +95,9 @@ impl LocalStore {
                 for engine in &seen {
                     tables::snmp::put_remote_engine(session.conn, engine)?;
                 }
+                if let Some(read) = read {
+                    tables::outages::set_read(session.conn, read)?;
+                }
                 if spools {
                     tables::spool::append(session.conn, &changes, clock::now())?;
                 }
@@ -102,6 +108,11 @@ impl LocalStore {
             spooled.notify_one();
         }
         applied
+    }
+
+    /// Up to where the kernel's reports are in this database.
+    pub async fn read_up_to(&self) -> Result<Option<ReadUpTo>, StoreError> {
+        self.store.database.read(tables::outages::read_up_to).await
     }
 
     /// Our SNMP engine (RFC 3414 section 2.2) with `boots` raised by one; the id is made at first use.

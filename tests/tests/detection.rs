@@ -204,7 +204,7 @@ fn bpftool_prints_the_pinned_maps_with_field_names() -> Result<()> {
     learn(&daemon, client, server.service_v4(80))?;
     for (map, fields) in [
         ("RB_SERVICES", ["\"addr\"", "\"port\": 80", "\"last_answer_ns\""].as_slice()),
-        ("RB_SETTINGS", &["\"syn_timeout_ns\": 500000000", "\"layout\": 5"]),
+        ("RB_SETTINGS", &["\"syn_timeout_ns\": 500000000", "\"layout\": 6"]),
         ("RB_CURSORS", &["\"head\"", "\"tail\""]),
     ] {
         let mut bpftool = lab.gateway().command("bpftool");

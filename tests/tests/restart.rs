@@ -50,7 +50,7 @@ fn a_stop_while_the_store_takes_no_changes_ends_and_loses_nothing() -> Result<()
     assert_eq!(client.connect(None, service, LIMIT)?, Attempt::Refused);
     wait_until("the store takes no changes", LIMIT, || daemon.log().contains("the store does not take changes"))?;
     assert_eq!(daemon.sigterm()?.code(), Some(1));
-    assert!(daemon.log().contains("what is not in it is noted in the kernel"), "{}", daemon.log());
+    assert!(daemon.log().contains("the kernel keeps what is not in it"), "{}", daemon.log());
     lock.release()?;
     daemon.launch()?;
     daemon.wait_for(&["status"], LIMIT, |status| status["waiting_clients"] == 1)?;

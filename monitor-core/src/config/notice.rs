@@ -66,7 +66,7 @@ impl NoticeKind {
     pub const fn covers(self, evidence: Failure) -> bool {
         matches!(
             (self, evidence),
-            (Self::Unanswered, Failure::Unanswered)
+            (Self::Unanswered, Failure::Unanswered | Failure::GaveUp)
                 | (Self::Unreachable | Self::HostUnreachable, Failure::HostUnreachable)
                 | (Self::Unreachable | Self::NetUnreachable, Failure::NetUnreachable)
                 | (Self::Unreachable | Self::PortUnreachable, Failure::PortUnreachable)

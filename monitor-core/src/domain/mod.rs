@@ -11,5 +11,5 @@ pub use self::{
     address::{ClientAddr, OutageId, ParseServiceError, Service},
     language::Language,
     net::ClientNet,
-    time::{ClockOffset, MonotonicNs, UnixMs},
+    time::{ClockOffset, Moment, MonotonicNs, UnixMs},
 };

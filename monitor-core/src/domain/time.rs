@@ -76,8 +76,28 @@ impl ClockOffset {
     #[must_use]
     pub fn unix(self, at: MonotonicNs) -> UnixMs {
         let nanoseconds = i64::try_from(at.0).unwrap_or(i64::MAX).saturating_add(self.nanoseconds);
-        UnixMs(nanoseconds / 1_000_000)
+        UnixMs(nanoseconds.div_euclid(1_000_000))
     }
+
+    /// The kernel time of a wall-clock time, to a millisecond; zero for one before the kernel's clock began.
+    #[must_use]
+    pub fn kernel(self, at: UnixMs) -> MonotonicNs {
+        let nanoseconds = at.0.saturating_mul(1_000_000).saturating_sub(self.nanoseconds);
+        MonotonicNs(u64::try_from(nanoseconds).unwrap_or(0))
+    }
+}
+
+/// What time it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// By the wall clock.
+    pub wall: UnixMs,
+    /// How far that is ahead of the kernel's clock.
+    pub offset: ClockOffset,
+    /// The same when the process started: by it, times that are kept are compared whatever the wall clock does meanwhile.
+    pub steady: ClockOffset,
+    /// Up to when everything that the kernel has reported is known: what happened later may still be unread.
+    pub known: MonotonicNs,
 }
 
 impl fmt::Display for MonotonicNs {

@@ -3,10 +3,11 @@
 
 use std::{net::IpAddr, time::Duration};
 
+use monitor_common::step;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{Failure, Level, Recovery};
-use crate::domain::{ClientAddr, OutageId, Service, UnixMs};
+use crate::domain::{ClientAddr, MonotonicNs, OutageId, Service, UnixMs};
 
 /// Where an outage stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,12 +20,50 @@ pub enum Phase {
     /// Evidence of recovery was seen; clients are told at `until` if nothing fails before (design rule 8).
     Settling {
         /// When to close.
+        #[serde(rename = "settle_until")]
         until: UnixMs,
-        /// What said that it is back.
+        /// What said that it is back. An outage has evidence of its own, and both are fields of one object.
+        #[serde(rename = "settle_evidence")]
         evidence: Recovery,
         /// When that was seen: the time of recovery that mails name.
+        #[serde(rename = "settle_recovered")]
         recovered: UnixMs,
     },
+}
+
+/// An outage by the kernel's clock, which alone says what belongs to it (design rule 7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// The latest SYN that the service answered before its first failed attempt.
+    pub from: MonotonicNs,
+    /// When it answered again, or was said to be back; `None`: not yet.
+    pub until: Option<MonotonicNs>,
+    /// The latest failed attempt that this gateway's kernel has reported; `None`: others have reported all of them.
+    pub latest: Option<LatestAttempt>,
+}
+
+impl Span {
+    /// Whether an attempt whose SYN was first seen then belongs to the outage, if it failed. As exact as the kernel keeps
+    /// that time of all attempts.
+    #[must_use]
+    pub fn holds(&self, seen: MonotonicNs) -> bool {
+        step(self.from.0) <= step(seen.0) && !self.is_over_before(seen)
+    }
+
+    /// Whether the outage was over when this SYN was first seen.
+    #[must_use]
+    pub fn is_over_before(&self, seen: MonotonicNs) -> bool {
+        self.until.is_some_and(|until| step(until.0) < step(seen.0))
+    }
+}
+
+/// What the kernel knew when it reported the latest failed attempt at a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LatestAttempt {
+    /// When its SYN passed, or, if somebody has said that it failed, when that was said.
+    pub seen: MonotonicNs,
+    /// How often the service had answered, modulo 2^32.
+    pub answers: u32,
 }
 
 /// An outage as the store keeps it and the machine is restored from (design rule: state is in the store first).
@@ -44,6 +83,12 @@ pub struct Outage {
     pub level: Level,
     /// Failed attempts so far.
     pub failures: u64,
+    /// The same by the kernel's clock, which says nothing elsewhere.
+    #[serde(skip)]
+    pub span: Span,
+    /// Until when one of its clients may still get through by repeating its SYN; 0: nobody may.
+    #[serde(default)]
+    pub trying_until: UnixMs,
     /// Where it stands.
     #[serde(flatten)]
     pub phase: Phase,
@@ -64,18 +109,21 @@ pub enum Change {
         client: ClientAddr,
         /// Time of this attempt.
         at: UnixMs,
-        /// Attempts to add to the count.
+        /// Until when the client may still get through by repeating the attempt's SYN.
+        #[serde(default)]
+        trying_until: UnixMs,
+        /// Attempts to add to the count; 0: it is made, and its fate is to come, or the client only asks.
         attempts: u32,
         /// Evidence of this attempt; it never replaces a more telling one ([`Failure::tells_more_than`]).
         evidence: Failure,
     },
-    /// Take attempts back that did not fail after all; a client without any left leaves the list.
+    /// Take attempts back that did not fail after all; a client without any left leaves the list, unless it asked.
     Withdraw {
         /// Whose list.
         outage: OutageId,
         /// Whose attempts.
         client: ClientAddr,
-        /// How many.
+        /// How many; 0: an attempt of which nothing is known but that it was made.
         attempts: u32,
     },
     /// The client got through by itself meanwhile (design rule 8): it is not told when `skip_connected` is on, unless
@@ -89,7 +137,24 @@ pub enum Change {
         at: UnixMs,
     },
     /// Close these outages together, empty their waiting lists and write one outbox row per recipient (design rule 6).
+    /// Who may still get through stays on the list.
     Close(Closing),
+    /// The outages are closed. Tell who has stayed on their lists and cannot get through any more.
+    Settle {
+        /// As when they were closed.
+        closing: Closing,
+        /// Nobody is to stay: this is the last of it.
+        last: bool,
+    },
+    /// Another gateway has closed the outage, and tells. Its list may still change, as after [`Change::Close`].
+    EndedElsewhere {
+        /// Which.
+        outage: OutageId,
+        /// When.
+        at: UnixMs,
+        /// The same by the kernel's clock.
+        until: MonotonicNs,
+    },
     /// End the outage without telling anybody: never confirmed, or everyone in it has aged out (F-8). The waiting
     /// list is emptied.
     Discard {
@@ -113,8 +178,14 @@ pub struct Closing {
     pub outages: Vec<OutageId>,
     /// Time of the recovery.
     pub recovered: UnixMs,
+    /// The same by the kernel's clock: attempts that began later do not belong to these outages.
+    #[serde(default)]
+    pub until: MonotonicNs,
     /// What said so.
     pub evidence: Recovery,
+    /// Up to when all answers are known. Clients that may get through later stay on the list.
+    #[serde(default)]
+    pub known: UnixMs,
     /// Clients whose latest attempt is before this are not told (F-8).
     pub tell_since: UnixMs,
     /// Leave out clients that got through by themselves.
@@ -128,6 +199,15 @@ pub enum Mark {
     Failed(Service),
     /// The service is not failed any more.
     Recovered(Service),
+    /// The same, of a service whose outage has ended: attempts that began before are still to be reported.
+    Ended {
+        /// Which.
+        service: Service,
+        /// When its outage ended.
+        until: MonotonicNs,
+        /// Until when all its answers are to be reported; zero: only those of attempts that were reported.
+        report_until: MonotonicNs,
+    },
     /// Report ARP and neighbour advertisements of this host.
     HostFailed(IpAddr),
     /// No longer.

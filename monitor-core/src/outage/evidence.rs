@@ -24,6 +24,8 @@ pub enum Failure {
     KnownFailed,
     /// Data of an established connection that was not acknowledged (F-5).
     Stalled,
+    /// The client had given up when its answer came, and said so by an RST.
+    GaveUp,
     /// Refused at a guarded port of this host: the application behind it did not pass its checks (D-1).
     Sick,
     /// Nothing failed: the client asked to be told (F-24, B-2). Only waiting lists and letters have this.
@@ -42,7 +44,7 @@ pub enum Level {
 
 impl Failure {
     /// Every kind that an attempt can have, for tables and tests.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Unanswered,
         Self::Refused,
         Self::HostUnreachable,
@@ -51,14 +53,15 @@ impl Failure {
         Self::Prohibited,
         Self::KnownFailed,
         Self::Stalled,
+        Self::GaveUp,
         Self::Sick,
     ];
 
-    /// Whether nothing came at all: then it counts who else was answered meanwhile (design rule 2), and whether this path
+    /// Whether nothing came in time: then it counts who else was answered meanwhile (design rule 2), and whether this path
     /// shows answers (design rule 3).
     #[must_use]
     pub const fn is_silence(self) -> bool {
-        matches!(self, Self::Unanswered | Self::Stalled)
+        matches!(self, Self::Unanswered | Self::Stalled | Self::GaveUp)
     }
 
     /// Whether this speaks of one service or of its whole host.
@@ -72,6 +75,7 @@ impl Failure {
             | Self::Prohibited
             | Self::KnownFailed
             | Self::Stalled
+            | Self::GaveUp
             | Self::Sick
             | Self::Asked => Level::Service,
         }
@@ -82,6 +86,13 @@ impl Failure {
     #[must_use]
     pub const fn is_finding(self) -> bool {
         !matches!(self, Self::KnownFailed | Self::Asked)
+    }
+
+    /// Whether the attempt is over, so that its client cannot get through by it any more: an RST ends it (RFC 9293 section
+    /// 3.10.7.3), and so do a guard and the client itself. After ICMP it may go on (RFC 5461 section 2).
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Refused | Self::Sick | Self::GaveUp | Self::Stalled)
     }
 
     /// Whether a line of a waiting list says more with this than with `other`.
@@ -107,6 +118,7 @@ impl Failure {
             Self::Prohibited => "prohibited",
             Self::KnownFailed => "known-failed",
             Self::Stalled => "stalled",
+            Self::GaveUp => "gave-up",
             Self::Sick => "sick",
             Self::Asked => "asked",
         }

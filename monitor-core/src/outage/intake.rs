@@ -8,9 +8,9 @@ mod tests;
 
 use std::net::IpAddr;
 
-use monitor_common::{Event, EventKind, Evidence, ServiceFlags, ServiceState};
+use monitor_common::{Event, EventKind, Evidence, ServiceFlags, ServiceState, trying_until_ns};
 
-use super::{AnswersSeen, FailedAttempt, Failure, Observation, Question, Recovery, Standing};
+use super::{AnsweredAttempt, AnswersSeen, FailedAttempt, Failure, Observation, Question, Recovery, Silence, Standing};
 use crate::domain::{ClientAddr, ClockOffset, MonotonicNs, Service, UnixMs};
 
 /// What is known besides the event.
@@ -18,6 +18,8 @@ use crate::domain::{ClientAddr, ClockOffset, MonotonicNs, Service, UnixMs};
 pub struct Background<'a> {
     /// The wall clock, by the kernel's.
     pub offset: ClockOffset,
+    /// The same when the process started: [`crate::domain::Moment::steady`].
+    pub steady: ClockOffset,
     /// Whether the client is in the address book.
     pub in_book: &'a dyn Fn(ClientAddr) -> bool,
     /// Whether a guard of this host decides who may connect to the service.
@@ -46,13 +48,12 @@ pub enum Meaning {
     Answered {
         /// Which.
         service: Service,
-        /// Whom.
-        client: ClientAddr,
+        /// What.
+        attempt: AnsweredAttempt,
         /// When.
         at: UnixMs,
-        /// Attempts of the client that were reported as failed, because the service was marked, and are answered after
-        /// all.
-        withdrawn: u32,
+        /// The same by the kernel's clock.
+        when: MonotonicNs,
     },
     /// A host spoke.
     HostSeen {
@@ -66,20 +67,17 @@ pub enum Meaning {
 }
 
 impl Meaning {
-    /// What the machine is to be told, in this order.
-    pub fn observations(self) -> impl Iterator<Item = Observation> {
-        let (first, second) = match self {
-            Self::Learned { .. } => (None, None),
-            Self::Failed { attempt, .. } => (Some(Observation::Failed(attempt)), None),
-            Self::Answered { service, client, at, withdrawn } => {
-                // What did not fail leaves the list before the answer ends the outage and its client is told.
-                let taken_back = Observation::Withdrawn { service, client, attempts: withdrawn };
-                let answered = Observation::Answered { service, client: Some(client), at };
-                ((withdrawn > 0).then_some(taken_back), Some(answered))
+    /// What the machine is to be told, if anything.
+    #[must_use]
+    pub const fn observation(self) -> Option<Observation> {
+        match self {
+            Self::Learned { .. } => None,
+            Self::Failed { attempt, .. } => Some(Observation::Failed(attempt)),
+            Self::Answered { service, attempt, at, when } => {
+                Some(Observation::Answered { service, attempt: Some(attempt), at, when })
             }
-            Self::HostSeen { host, evidence, at } => (Some(Observation::HostSeen { host, evidence, at }), None),
-        };
-        first.into_iter().chain(second)
+            Self::HostSeen { host, evidence, at } => Some(Observation::HostSeen { host, evidence, at }),
+        }
     }
 }
 
@@ -109,6 +107,9 @@ impl GuardFinding {
             evidence: Failure::Sick,
             seen,
             at,
+            said: seen,
+            // The guard has ended it.
+            trying_until: at,
             attempts,
             standing: Standing::Listed,
             known,
@@ -136,7 +137,7 @@ impl Intake {
         self.answers_seen = true;
     }
 
-    /// The newest kernel time among the events that were taken: what the kernel noted up to then need not be found again.
+    /// The newest kernel time among the events that were taken.
     #[must_use]
     pub const fn newest(self) -> u64 {
         self.newest
@@ -145,14 +146,17 @@ impl Intake {
     /// Takes one event of the kernel.
     pub fn take(&mut self, event: &Event, known: &Background<'_>) -> Meaning {
         self.newest = self.newest.max(event.at_ns);
-        self.answers_seen |= event.last_answer_ns != 0 || event.kind == EventKind::Learned;
+        self.answers_seen |= event.answered_syn_ns != 0 || event.kind == EventKind::Learned;
         let service = Service::new(IpAddr::from(event.server), event.server_port);
         let client = ClientAddr::new(IpAddr::from(event.client));
         let at = known.offset.unix(MonotonicNs(event.at_ns));
         match event.kind {
             EventKind::Learned => Meaning::Learned { service, at },
             EventKind::Failed => self.failed(event, client, service, known),
-            EventKind::Answered => Meaning::Answered { service, client, at, withdrawn: event.attempts },
+            EventKind::Answered => {
+                let attempt = AnsweredAttempt { client, seen: MonotonicNs(event.seen_ns), withdrawn: event.attempts };
+                Meaning::Answered { service, attempt, at, when: MonotonicNs(event.at_ns) }
+            }
             EventKind::HostSeen => {
                 let evidence = match event.evidence {
                     Evidence::NeighbourAdvertisement => Recovery::NeighbourAdvertisement,
@@ -170,14 +174,6 @@ impl Intake {
         Some(Observation::AnswersAfterMark { service, count: state.answers, last, at: offset.unix(last) })
     }
 
-    /// That a service answered while it was marked failed and no daemon lived to be told.
-    #[must_use]
-    pub fn answered_while_marked(service: Service, state: &ServiceState, offset: ClockOffset) -> Option<Observation> {
-        let answered = state.failed_ns != 0 && state.last_answer_ns > state.failed_ns;
-        let at = offset.unix(MonotonicNs(state.last_answer_ns));
-        answered.then_some(Observation::Answered { service, client: None, at })
-    }
-
     fn failed(self, event: &Event, client: ClientAddr, service: Service, known: &Background<'_>) -> Meaning {
         let evidence = match failure(event.evidence) {
             // The kernel sends the RST that a guard's checks lead to, and sees only that.
@@ -191,13 +187,16 @@ impl Intake {
             evidence,
             seen: MonotonicNs(event.seen_ns),
             at,
+            said: MonotonicNs(event.at_ns),
+            trying_until: known.steady.unix(MonotonicNs(trying_until(event, evidence))),
             attempts: event.attempts,
             standing: standing(event.standing),
             known: (known.in_book)(client),
             answers: Some(AnswersSeen {
-                last: (event.last_answer_ns != 0).then_some(MonotonicNs(event.last_answer_ns)),
+                last: (event.answered_syn_ns != 0).then_some(MonotonicNs(event.answered_syn_ns)),
                 count: event.answers,
                 on_path: self.answers_seen,
+                silence: silence(event),
             }),
         };
         let question = Question {
@@ -212,6 +211,19 @@ impl Intake {
     }
 }
 
+/// Until when the client may still get through by repeating its SYN, by the kernel's clock.
+fn trying_until(event: &Event, evidence: Failure) -> u64 {
+    if evidence.is_final() { event.at_ns } else { trying_until_ns(event.seen_ns, event.latest_ns.max(event.seen_ns)) }
+}
+
+/// The silence that holds the whole attempt.
+fn silence(event: &Event) -> Option<Silence> {
+    // The SYN of a client that had given up may be the first that was answered again.
+    let latest = if event.evidence == Evidence::GaveUp { event.seen_ns } else { event.latest_ns };
+    let holds = event.silent_from_ns < event.seen_ns && latest < event.silent_to_ns;
+    holds.then_some(Silence { from: MonotonicNs(event.silent_from_ns), to: MonotonicNs(event.silent_to_ns) })
+}
+
 const fn failure(evidence: Evidence) -> Failure {
     match evidence {
         Evidence::Refused => Failure::Refused,
@@ -221,6 +233,7 @@ const fn failure(evidence: Evidence) -> Failure {
         Evidence::Prohibited => Failure::Prohibited,
         Evidence::KnownFailed => Failure::KnownFailed,
         Evidence::Stalled => Failure::Stalled,
+        Evidence::GaveUp => Failure::GaveUp,
         // The programs report nothing else as a failure.
         Evidence::Unanswered
         | Evidence::SynAck

@@ -2,6 +2,7 @@
 
 mod asked;
 mod elsewhere;
+mod ended;
 mod failure;
 mod index;
 mod probing;
@@ -12,16 +13,25 @@ mod tally;
 #[cfg(test)]
 mod asking_tests;
 #[cfg(test)]
+mod bed;
+#[cfg(test)]
+mod fate_tests;
+#[cfg(test)]
+mod outside;
+#[cfg(test)]
 mod proptests;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
-use self::index::{OutageIndex, Tracked};
 pub use self::tally::Tally;
-use super::{Actions, Change, Mark, Observation, Outage, Phase, Rules};
-use crate::domain::{OutageId, Service, UnixMs};
+use self::{
+    ended::EndedOutages,
+    index::{OutageIndex, Tracked},
+};
+use super::{Actions, Change, Mark, Observation, Outage, Phase, Restored, Rules};
+use crate::domain::{Moment, OutageId, Service, UnixMs};
 
 /// Bounds of the pause between two purges: ageing (F-8) is exact to a 24th of the age within these.
 const PURGE_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
@@ -55,6 +65,7 @@ const PURGE_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::fro
 pub struct Machine {
     rules: Rules,
     index: OutageIndex,
+    ended: EndedOutages,
     next_id: OutageId,
     next_purge: Option<UnixMs>,
     tally: Tally,
@@ -65,15 +76,25 @@ impl Machine {
     ///
     /// How many different clients a suspicion rests on is counted anew; probes begin at once.
     #[must_use]
-    pub fn restore(rules: Rules, outages: Vec<Outage>, next_id: OutageId) -> (Self, Actions) {
-        let mut machine =
-            Self { rules, index: OutageIndex::default(), next_id, next_purge: None, tally: Tally::default() };
+    pub fn restore(rules: Rules, restored: Restored, now: &Moment) -> (Self, Actions) {
+        let mut machine = Self {
+            rules,
+            index: OutageIndex::default(),
+            ended: EndedOutages::default(),
+            next_id: restored.next_outage,
+            next_purge: None,
+            tally: Tally::default(),
+        };
         let mut actions = Actions::default();
-        for outage in outages {
+        for ended in restored.ended {
+            machine.ended.add(ended, now.steady);
+        }
+        for outage in restored.outages {
             machine.next_id = machine.next_id.max(OutageId(outage.id.0 + 1));
             let mut tracked = Tracked::new(outage);
             if outage.phase == Phase::Open {
                 machine.index.mark(&outage, &mut actions.marks);
+                tracked.marked = now.known;
                 actions.race_checks.push(outage.service);
                 tracked.probing = probing::Probing::first(&machine.rules, UnixMs::default());
             }
@@ -87,56 +108,64 @@ impl Machine {
     }
 
     /// Takes one fact.
-    pub fn observe(&mut self, now: UnixMs, observation: Observation) -> Actions {
+    pub fn observe(&mut self, now: &Moment, observation: Observation) -> Actions {
         let mut actions = Actions::default();
         match observation {
             Observation::Failed(attempt) => self.failed(now, &attempt, &mut actions),
             Observation::Asked { client, service, at, known } => self.asked(client, service, at, known, &mut actions),
             Observation::AnswersAfterMark { service, count, last, at } => {
-                self.answers_after_mark(service, (count, last), at, &mut actions);
+                self.answers_after_mark(now, service, (count, last), at, &mut actions);
             }
-            Observation::Answered { service, client, at } => self.answered(service, client, at, &mut actions),
+            Observation::Answered { service, attempt, at, when } => {
+                self.answered(now, service, attempt, (at, when), &mut actions);
+            }
             Observation::Withdrawn { service, client, attempts } => {
                 self.withdrawn(service, client, attempts, &mut actions);
             }
-            Observation::HostSeen { host, evidence, at } => self.host_seen(host, evidence, at, &mut actions),
+            Observation::HostSeen { host, evidence, at } => {
+                self.host_seen(now, host, evidence, at, &mut actions);
+            }
             Observation::Trap { host, at } => self.trap(now, host, at, &mut actions),
-            Observation::Signal { target, at } => self.signal(target, at, &mut actions),
-            Observation::Probed { service, connected, at } => self.probed(service, connected, at, &mut actions),
+            Observation::Signal { target, at } => self.signal(now, target, at, &mut actions),
+            Observation::Probed { service, connected, at } => {
+                self.probed(now, service, connected, at, &mut actions);
+            }
             Observation::OpenElsewhere(outage) => self.open_elsewhere(now, &outage, &mut actions),
             Observation::AnsweredElsewhere { service, client, attempts, well } => {
                 self.answered_elsewhere(now, service, (client, attempts), well, &mut actions);
             }
-            Observation::EndedElsewhere { outage, at } => self.discard(outage, at, &mut actions),
+            Observation::EndedElsewhere { outage, at } => {
+                self.ended_elsewhere(now, outage, at, &mut actions);
+            }
         }
         actions
     }
 
-    /// Does what is due at `now`.
-    pub fn tick(&mut self, now: UnixMs) -> Actions {
+    /// Does what is due at `now`. To be called each second at least: the lists of ended outages go by the kernel's clock.
+    pub fn tick(&mut self, now: &Moment) -> Actions {
         let mut actions = Actions::default();
-        self.purge(now, &mut actions);
+        self.purge(now.wall, &mut actions);
         let mut settled = Vec::new();
-        for id in self.index.due(now) {
+        for id in self.index.due(now.wall) {
             let Some(tracked) = self.index.get(id) else { continue };
-            match tracked.outage.phase {
-                Phase::Suspected | Phase::Settling { .. } if tracked.asking.is_some_and(|until| until <= now) => {
+            let (Outage { phase, since, latest, .. }, asking) = (tracked.outage, tracked.asking);
+            match phase {
+                Phase::Suspected | Phase::Settling { .. } if asking.is_some_and(|until| until <= now.wall) => {
                     self.nobody_objected(id, now, &mut actions);
                 }
-                Phase::Suspected
-                    if tracked.asking.is_none() && tracked.outage.since + self.rules.suspect_for <= now =>
-                {
-                    self.discard(id, now, &mut actions);
+                Phase::Suspected if asking.is_none() && since + self.rules.suspect_for <= now.wall => {
+                    self.discard(id, now.wall, &mut actions);
                 }
-                Phase::Open if tracked.outage.latest + self.rules.max_age <= now => {
-                    self.discard(id, now, &mut actions);
+                Phase::Open if latest + self.rules.max_age <= now.wall => {
+                    self.discard(id, now.wall, &mut actions);
                 }
-                Phase::Open => self.probe_if_due(id, now, &mut actions),
-                Phase::Settling { until, .. } if tracked.asking.is_none() && until <= now => settled.push(id),
+                Phase::Open => self.probe_if_due(id, now.wall, &mut actions),
+                Phase::Settling { until, .. } if asking.is_none() && until <= now.wall => settled.push(id),
                 Phase::Suspected | Phase::Settling { .. } => {}
             }
         }
-        self.close_settled(settled, &mut actions);
+        self.close_settled(now, settled, &mut actions);
+        self.settle_ended(now, &mut actions);
         actions
     }
 

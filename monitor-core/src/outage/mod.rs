@@ -13,11 +13,11 @@ mod question;
 mod restored;
 
 pub use self::{
-    action::{Actions, Change, Closing, Mark, Outage, Phase, Rules},
+    action::{Actions, Change, Closing, LatestAttempt, Mark, Outage, Phase, Rules, Span},
     evidence::{Failure, Level, Recovery},
     intake::{Background, GuardFinding, Intake, Meaning},
     machine::{Machine, Tally},
-    observation::{AnswersSeen, FailedAttempt, Observation, Standing, Target},
+    observation::{AnsweredAttempt, AnswersSeen, FailedAttempt, Observation, Silence, Standing, Target},
     question::Question,
-    restored::Restored,
+    restored::{Ended, Restored},
 };

@@ -31,11 +31,16 @@ pub struct FailedAttempt {
     pub service: Service,
     /// What made it fail.
     pub evidence: Failure,
-    /// When the SYN passed, by the kernel's clock.
+    /// When the SYN first passed, by the kernel's clock.
     pub seen: MonotonicNs,
-    /// When the SYN passed, by the wall clock.
+    /// The same by the wall clock.
     pub at: UnixMs,
-    /// Attempts of this client that this report stands for; 0: more evidence on an attempt that was reported before.
+    /// When it was seen that it failed, by the kernel's clock: of silence, its time-out.
+    pub said: MonotonicNs,
+    /// Until when the client may still get through by repeating its SYN.
+    pub trying_until: UnixMs,
+    /// 1: its fate; 0: more evidence on an attempt whose fate was reported before, or, with [`Failure::KnownFailed`], only
+    /// that it is made.
     pub attempts: u32,
     /// Why the service may have an outage.
     pub standing: Standing,
@@ -48,13 +53,36 @@ pub struct FailedAttempt {
 /// What was known of a service's answers when an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnswersSeen {
-    /// When the service last answered anybody, by the kernel's clock; `None`: never on this path.
+    /// The latest SYN that the service answered, by the kernel's clock; `None`: none on this path.
     pub last: Option<MonotonicNs>,
     /// How often it had answered, modulo 2^32.
     pub count: u32,
     /// Whether this path has ever shown the answer of any service. Silence on a path where answers are never seen
     /// (asymmetric routing) says "cannot tell" (design rule 3).
     pub on_path: bool,
+    /// The silence of the service that holds the whole attempt, from its first SYN to its latest, if that is over: what came
+    /// after it proves nothing of the attempt.
+    pub silence: Option<Silence>,
+}
+
+/// A time in which a service answered nobody, by the kernel's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// The latest SYN that was answered before it.
+    pub from: MonotonicNs,
+    /// The first SYN that was answered after it.
+    pub to: MonotonicNs,
+}
+
+/// An attempt of a client that was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnsweredAttempt {
+    /// Who got through.
+    pub client: ClientAddr,
+    /// When its SYN first passed.
+    pub seen: MonotonicNs,
+    /// 1: it was reported as failed before, which is to be taken back.
+    pub withdrawn: u32,
 }
 
 /// What an authenticated signal or a trap speaks of.
@@ -95,16 +123,18 @@ pub enum Observation {
         /// The same by the wall clock.
         at: UnixMs,
     },
-    /// A service answered; `client` is who got the answer, if it was a client's attempt (F-12).
+    /// A service answered (F-12).
     Answered {
         /// Who answered.
         service: Service,
-        /// Who got through.
-        client: Option<ClientAddr>,
+        /// What it answered, if that is known.
+        attempt: Option<AnsweredAttempt>,
         /// When.
         at: UnixMs,
+        /// The same by the kernel's clock.
+        when: MonotonicNs,
     },
-    /// An attempt that was reported as failed, because its service was, is answered after all: it did not fail.
+    /// An attempt that was reported as failed is answered after all: it did not fail.
     Withdrawn {
         /// Who answered.
         service: Service,

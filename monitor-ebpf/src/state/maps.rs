@@ -2,13 +2,12 @@
 
 use aya_ebpf::{
     bindings::{BPF_F_MMAPABLE, bpf_timer},
-    btf_maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf},
+    btf_maps::{Array, HashMap, LpmTrie, PerCpuArray, RingBuf},
     macros::btf_map,
 };
 use monitor_common::{
     Addr, Attempt, Bucket, Counter, Cursor, Event, Flow, GuardCounts, GuardRecord, GuardRule, Handshake, HeldSyn,
-    HostState, MAX_GUARDS, Note, NoteKey, OpenFlow, STEERED_SLOTS, ServiceKey, ServiceState, Settings, StandIn,
-    WatchRule, map,
+    HostState, MAX_GUARDS, OpenFlow, STEERED_SLOTS, ServiceKey, ServiceState, Settings, StandIn, WatchRule, map,
 };
 
 /// Array values of a map that can be mapped into user space begin on a page: a bucket is then one cache line.
@@ -39,9 +38,6 @@ pub(crate) static RB_FLOWS: Array<Bucket, 1, ALIGNED> = Array::new();
 pub(crate) static RB_UNMATCHED: Array<u64, 1> = Array::new();
 
 #[btf_map]
-pub(crate) static RB_NOTES: LruHashMap<NoteKey, Note, 65536> = LruHashMap::new();
-
-#[btf_map]
 pub(crate) static RB_HOSTS: HashMap<Addr, HostState, 4096> = HashMap::new();
 
 #[btf_map]
@@ -49,10 +45,6 @@ pub(crate) static RB_EVENTS: RingBuf<Event, { 1 << 24 }> = RingBuf::new();
 
 #[btf_map]
 pub(crate) static RB_COUNTERS: PerCpuArray<u64, { Counter::ALL.len() }> = PerCpuArray::new();
-
-/// The daemon's own: it lives as long as the notes that it is compared with.
-#[btf_map]
-pub(crate) static RB_COMMITTED: Array<u64, 1> = Array::new();
 
 /// The maps of guards have one entry, and the ring a page, unless there are guards.
 #[btf_map]

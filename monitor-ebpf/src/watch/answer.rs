@@ -5,12 +5,16 @@ use aya_ebpf::{
     btf_maps::lpm_trie::Key,
     helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns},
 };
-use monitor_common::{Addr, Attempt, Counter, EventKind, Evidence, ServiceFlags, ServiceKey, ServiceState};
+use monitor_common::{
+    Addr, Attempt, Counter, EventKind, Evidence, ServiceFlags, ServiceKey, ServiceState, Settings, SlotState, is_late,
+    is_reported, note_answer,
+};
 
 use super::{
-    bucket, established,
-    report::{self, Known, Word},
-    unmatched,
+    bucket::{self, Found},
+    established,
+    report::{self, Room, Word},
+    ring, unmatched,
 };
 use crate::state::{
     count,
@@ -59,70 +63,136 @@ fn answered(attempt: &mut Attempt, evidence: Evidence) -> bool {
     attempt.hash = bucket::hash(attempt, settings);
     // SAFETY: no arguments. The last tick of the clock costs next to nothing and is exact enough while all is well.
     let tick_ns = unsafe { bpf_ktime_get_coarse_ns() };
-    let Some(found) = bucket::find(attempt, settings, tick_ns) else {
+    let Some(mut found) = bucket::find(attempt, settings, tick_ns) else {
         if evidence == Evidence::SynAck {
             unmatched::keep(attempt, settings);
         }
         return false;
     };
-    if !found.take() {
-        return false;
-    }
-    count(Counter::Answers);
     attempt.seen_ns = tick_ns;
-    if established::are_followed() {
-        established::begin(attempt, settings);
-    }
-    let key = ServiceKey::new(attempt.server, attempt.server_port);
-    let Some(service) = RB_SERVICES.get_ptr_mut(&key) else {
-        learn(attempt, evidence);
+    let syn_ns = found.time().latest_ns(tick_ns);
+    let Some(service) = RB_SERVICES.get_ptr_mut(&ServiceKey::new(attempt.server, attempt.server_port)) else {
+        if !found.take() {
+            return false;
+        }
+        noted(attempt, settings);
+        let flags = learn(attempt, syn_ns);
+        if flags != 0 && say_learned(attempt, evidence, flags) == Room::Full {
+            forget(attempt);
+        }
         return true;
     };
     // SAFETY: a live map value; each field is read and written whole, and the later of two answers may win.
     let service = unsafe { &mut *service };
-    let flags = service.flags;
-    let known = Known { standing: flags, answers: service.answers, last_answer_ns: service.last_answer_ns };
-    // Two CPUs that count at once may count one too few; only the change matters.
-    service.answers = known.answers.wrapping_add(1);
-    if service.failed_ns != 0 {
-        // SAFETY: no arguments. A recovery is compared with when the service was marked failed.
-        attempt.seen_ns = unsafe { bpf_ktime_get_ns() };
+    // A router sees it twice, on its way in and on its way out; and who has given up is not answered any more.
+    if !(found.was.is_open() || found.was.is_said() || found.was.is(SlotState::Isolated)) {
+        return false;
     }
-    service.last_answer_ns = attempt.seen_ns;
-    if service.failed_ns != 0 {
-        let attempts = if found.was.is_reported() { report::withdraw(attempt) } else { 0 };
-        let word = Word { kind: EventKind::Answered, evidence, known, attempts };
-        report::plain(attempt, &word);
+    let is_first = if is_reported(found.was, service, tick_ns) {
+        say(attempt, evidence, service.flags, &mut found, settings)
+    } else if is_late(found.time(), tick_ns) {
+        let turned = found.turn(SlotState::Answered);
+        found.seen_again(tick_ns);
+        turned
+    } else {
+        found.take()
+    };
+    if !is_first {
+        return false;
     }
-    if flags & ServiceFlags::ANSWERED == 0 {
-        let word = Word { kind: EventKind::Learned, evidence, known, attempts: 0 };
-        if report::plain(attempt, &word) {
-            service.flags = flags | ServiceFlags::ANSWERED;
-        }
+    noted(attempt, settings);
+    note_answer(service, syn_ns, attempt.seen_ns);
+    if service.flags & ServiceFlags::ANSWERED == 0 && say_learned(attempt, evidence, service.flags) == Room::Yes {
+        service.flags |= ServiceFlags::ANSWERED;
     }
     true
 }
 
-/// The first answer of a service.
+#[inline(always)]
+fn noted(attempt: &Attempt, settings: &Settings) {
+    count(Counter::Answers);
+    if established::are_followed() {
+        established::begin(attempt, settings);
+    }
+}
+
+/// Says that the attempt is answered, now or when the timer finds room. Returns whether this caller did it; then
+/// `attempt.seen_ns` is the exact time.
+#[inline(always)]
+fn say(attempt: &mut Attempt, evidence: Evidence, standing: u32, found: &mut Found, settings: &Settings) -> bool {
+    // SAFETY: no arguments. A recovery is compared with when attempts were made.
+    let now = unsafe { bpf_ktime_get_ns() };
+    let was_said = found.was.is_said();
+    let unsaid = if was_said { SlotState::WithdrawalUnsaid } else { SlotState::AnswerUnsaid };
+    if !found.turn(unsaid) {
+        return false;
+    }
+    let room = unsaid_answer(attempt, evidence, (standing, now), found);
+    // From here on this is when it was answered.
+    found.seen_again(now);
+    attempt.seen_ns = now;
+    // The deadline of one whose fate was said is over.
+    if room == Room::Full && was_said && !ring::enter(attempt, settings) {
+        count(Counter::ReportsLost);
+    }
+    true
+}
+
+/// Says that an attempt is answered which was not said yet, at `now`.
+#[inline(always)]
+pub(super) fn unsaid_answer(
+    attempt: &mut Attempt,
+    evidence: Evidence,
+    (standing, now): (u32, u64),
+    found: &mut Found,
+) -> Room {
+    let time = found.time();
+    attempt.seen_ns = time.first_ns(now);
+    let word = Word {
+        latest_ns: time.latest_ns(now),
+        at_ns: now,
+        kind: EventKind::Answered,
+        evidence,
+        attempts: u32::from(found.was.is(SlotState::WithdrawalUnsaid)),
+        standing,
+    };
+    report::claim(attempt, &word, found, SlotState::Answered)
+}
+
+#[inline(always)]
+fn say_learned(attempt: &Attempt, evidence: Evidence, standing: u32) -> Room {
+    let now = attempt.seen_ns;
+    let word = Word { latest_ns: now, at_ns: now, kind: EventKind::Learned, evidence, attempts: 0, standing };
+    report::plain(attempt, &word)
+}
+
+/// The first answer of a service. Returns its flags; 0: there is no room for it.
 #[inline(never)]
-fn learn(attempt: &Attempt, evidence: Evidence) {
-    let key = ServiceKey::new(attempt.server, attempt.server_port);
+fn learn(attempt: &Attempt, syn_ns: u64) -> u32 {
     let listed =
         RB_WATCH.get(&Key::new(Addr::BITS, attempt.server)).is_some_and(|rule| rule.lists(attempt.server_port));
     let flags = ServiceFlags::ANSWERED | if listed { ServiceFlags::LISTED } else { 0 };
-    let service = ServiceState { last_answer_ns: attempt.seen_ns, failed_ns: 0, flags, answers: 1 };
+    let service = ServiceState {
+        last_answer_ns: attempt.seen_ns,
+        failed_ns: 0,
+        flags,
+        answers: 1,
+        ended_ns: 0,
+        report_until_ns: 0,
+        answered_syn_ns: syn_ns,
+        silent_from_ns: 0,
+        silent_to_ns: 0,
+    };
+    let key = ServiceKey::new(attempt.server, attempt.server_port);
     if RB_SERVICES.insert(&key, &service, u64::from(BPF_NOEXIST)).is_err() {
         count(Counter::ServicesFull);
-        return;
+        return 0;
     }
-    let word = Word {
-        kind: EventKind::Learned,
-        evidence,
-        known: Known { standing: flags, answers: 0, last_answer_ns: 0 },
-        attempts: 0,
-    };
-    if !report::plain(attempt, &word) {
-        // The report found no room: the next answer is learned again.
-        let _ = RB_SERVICES.remove(&key);
-    }
+    flags
+}
+
+/// The next answer is learned again.
+#[inline(never)]
+fn forget(attempt: &Attempt) {
+    let _ = RB_SERVICES.remove(&ServiceKey::new(attempt.server, attempt.server_port));
 }

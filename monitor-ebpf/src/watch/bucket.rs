@@ -1,7 +1,8 @@
 //! Finding and taking slots in the table of seen attempts.
 
 use monitor_common::{
-    Attempt, Bucket, Counter, SLOTS, Settings, SlotState, SlotWord, far, flow_hash, may_be_far, near, tick,
+    Attempt, Bucket, Counter, SLOTS, Settings, SlotState, SlotTime, SlotWord, far, flow_hash, is_done, may_be_far,
+    near, rank, tick,
 };
 
 use crate::state::{atomic, count, maps::RB_PENDING};
@@ -10,39 +11,53 @@ use crate::state::{atomic, count, maps::RB_PENDING};
 #[derive(Clone, Copy)]
 pub(crate) struct Found {
     word: *mut u64,
+    time: *mut SlotTime,
     pub(crate) was: SlotWord,
 }
 
 impl Found {
-    /// The slot at `word`, which was `was` when it was read.
+    /// The slot at `word`, which was `was` when it was read; when its SYN was seen is at `time`.
     #[inline(always)]
-    pub(crate) const fn new(word: *mut u64, was: SlotWord) -> Self {
-        Self { word, was }
+    pub(crate) const fn new(word: *mut u64, time: *mut SlotTime, was: SlotWord) -> Self {
+        Self { word, time, was }
     }
 
-    /// Where it lies.
-    #[inline(always)]
-    pub(crate) const fn word(&self) -> *mut u64 {
-        self.word
-    }
-
-    /// Puts something else into the slot. Whether this caller did it.
+    /// Puts something else into the slot. Whether this caller did it: of all that find the slot at the same time, one.
     #[inline(always)]
     pub(crate) fn change(&self, to: SlotWord) -> bool {
         // SAFETY: `word` is a word of a live bucket.
         unsafe { atomic::swap(self.word, self.was.0, to.0) }
     }
 
-    /// Frees the slot. Whether this caller did it: of all that find the slot at the same time, one.
+    /// Says that this is known of the attempt now. Whether this caller did it.
+    #[inline(always)]
+    pub(crate) fn turn(&mut self, to: SlotState) -> bool {
+        let word = self.was.to(to);
+        let done = self.change(word);
+        if done {
+            self.was = word;
+        }
+        done
+    }
+
+    /// Frees the slot. Whether this caller did it.
     #[inline(always)]
     pub(crate) fn take(&self) -> bool {
         self.change(SlotWord(0))
     }
 
-    /// Turns the slot from pending to reported. Whether this caller did it.
+    /// When the attempt's SYN was seen.
     #[inline(always)]
-    pub(crate) fn mark_reported(&self) -> bool {
-        self.change(self.was.reported())
+    pub(crate) fn time(&self) -> SlotTime {
+        // SAFETY: inside a live bucket; read whole.
+        unsafe { self.time.read_volatile() }
+    }
+
+    /// Notes that the SYN, or its answer, was seen again.
+    #[inline(always)]
+    pub(crate) fn seen_again(&self, now_ns: u64) {
+        // SAFETY: inside a live bucket. Of two at once, the later may win.
+        unsafe { self.time.write_volatile(self.time().seen_again(now_ns)) };
     }
 }
 
@@ -54,7 +69,7 @@ pub(crate) enum Remembered {
     Again(Found),
 }
 
-/// Hash of an attempt's flow, its four-tuple: 64 bits of which the lower choose the buckets and the upper 30 are the tag.
+/// Hash of an attempt's flow, its four-tuple: 64 bits of which the lower choose the buckets and the upper 28 are the tag.
 /// A guard may have computed it before.
 #[inline(always)]
 pub(crate) fn hash(flow: &Attempt, settings: &Settings) -> u64 {
@@ -83,75 +98,84 @@ pub(crate) fn find(attempt: &Attempt, settings: &Settings, now_ns: u64) -> Optio
 #[inline(always)]
 fn look(bucket: *mut Bucket, wanted: SlotWord) -> Option<Found> {
     for index in 0..SLOTS {
-        // SAFETY: inside the live bucket; a word is read whole.
-        let word = unsafe { &raw mut (*bucket).words[index] };
-        // SAFETY: as above.
-        let was = SlotWord(unsafe { word.read_volatile() });
-        if was.same_attempt(wanted) {
-            return Some(Found { word, was });
+        let found = slot(bucket, index);
+        if found.was.same_attempt(wanted) {
+            return Some(found);
         }
     }
     None
 }
 
-/// Finds the attempt's slot or takes one: in the near part, unless all its slots there are pending.
+#[inline(always)]
+fn slot(bucket: *mut Bucket, index: usize) -> Found {
+    // SAFETY: inside the live bucket; a word is read whole.
+    unsafe {
+        let word = &raw mut (*bucket).words[index];
+        Found::new(word, &raw mut (*bucket).times[index], SlotWord(word.read_volatile()))
+    }
+}
+
+/// Finds the attempt's slot or takes one: in the near part, unless the fate of all its slots there is open.
 #[inline(always)]
 pub(crate) fn remember(attempt: &Attempt, settings: &Settings) -> Option<Remembered> {
-    let wanted = SlotWord::new(attempt.hash, attempt.seq, SlotState::Pending);
     if let Some(found) = find(attempt, settings, attempt.seen_ns) {
         return Some(Remembered::Again(found));
     }
     let bucket = RB_PENDING.get_ptr_mut(near(attempt.hash))?;
+    // A free slot, else one whose attempt is done: what is late about it is missed.
+    let mut done = None;
     for index in 0..SLOTS {
-        // SAFETY: inside the live bucket; a word is read whole.
-        let word = unsafe { &raw mut (*bucket).words[index] };
-        // SAFETY: as above.
-        let was = SlotWord(unsafe { word.read_volatile() });
-        // What is reported is only kept to recognise what comes late.
-        // SAFETY: as above.
-        if (was.0 == 0 || was.is_reported()) && unsafe { atomic::swap(word, was.0, wanted.0) } {
-            return Some(Remembered::New(Found { word, was: wanted }));
+        let found = slot(bucket, index);
+        if found.was.0 == 0 {
+            if let Some(taken) = give(found, attempt) {
+                return Some(Remembered::New(taken));
+            }
+        } else if done.is_none() && is_done(found.was, found.time(), attempt.seen_ns) {
+            done = Some(found);
         }
+    }
+    if let Some(taken) = done.and_then(|found| give(found, attempt)) {
+        return Some(Remembered::New(taken));
     }
     // SAFETY: as above.
     unsafe { (&raw mut (*bucket).overflowed).write_volatile(tick(attempt.seen_ns)) };
     remember_far(attempt, settings)
 }
 
-/// Takes a slot in the far part: a free one, else the oldest, reported ones first.
+/// Gives the slot to this attempt; `None`: another CPU took it in between.
+#[inline(always)]
+fn give(found: Found, attempt: &Attempt) -> Option<Found> {
+    let word = SlotWord::new(attempt.hash, attempt.seq, SlotState::Pending);
+    if !found.change(word) {
+        return None;
+    }
+    // SAFETY: inside a live bucket; whoever reads it before sees another attempt's time, which is a hint.
+    unsafe { found.time.write_volatile(SlotTime::first_seen(attempt.seen_ns)) };
+    Some(Found { was: word, ..found })
+}
+
+/// Takes the slot in the far part that is missed least.
 #[inline(always)]
 fn remember_far(attempt: &Attempt, settings: &Settings) -> Option<Remembered> {
     let bucket = RB_PENDING.get_ptr_mut(far(attempt.hash, settings.bucket_mask))?;
-    let wanted = SlotWord::new(attempt.hash, attempt.seq, SlotState::Pending);
-    let now = tick(attempt.seen_ns);
-    let mut best = 0;
-    let mut best_rank = 0;
+    let (mut best, mut best_rank) = (0, 0);
     for index in 0..SLOTS {
-        // SAFETY: inside the live bucket; words and ticks are read whole.
-        let (was, taken) = unsafe { ((&raw const (*bucket).words[index]).read_volatile(), (*bucket).ticks[index]) };
-        let age = u64::from(now.wrapping_sub(taken));
-        let rank = if was == 0 { u64::MAX } else { age + 1 + if SlotWord(was).is_reported() { 1 << 32 } else { 0 } };
+        let found = slot(bucket, index);
+        let rank = rank(found.was, found.time(), attempt.seen_ns);
         if rank > best_rank {
-            best_rank = rank;
-            best = index;
+            (best, best_rank) = (index, rank);
         }
     }
     // The verifier does not know the bound.
-    let best = if best < SLOTS { best } else { 0 };
-    // SAFETY: inside the live bucket.
-    let word = unsafe { &raw mut (*bucket).words[best] };
-    // SAFETY: as above.
-    let was = SlotWord(unsafe { word.read_volatile() });
-    // SAFETY: as above.
-    if !unsafe { atomic::swap(word, was.0, wanted.0) } {
-        // Another CPU took it in between: it is this attempt that is not remembered.
+    let found = slot(bucket, if best < SLOTS { best } else { 0 });
+    let done = is_done(found.was, found.time(), attempt.seen_ns);
+    let Some(taken) = give(found, attempt) else {
+        // It is this attempt that is not remembered.
         count(Counter::PendingEvicted);
         return None;
+    };
+    if !done {
+        count(if found.was.is_said() { Counter::SaidEvicted } else { Counter::PendingEvicted });
     }
-    if was.0 != 0 && !was.is_reported() {
-        count(Counter::PendingEvicted);
-    }
-    // SAFETY: as above; only the age of a slot, read as a hint.
-    unsafe { (*bucket).ticks[best] = now };
-    Some(Remembered::New(Found { word, was: wanted }))
+    Some(Remembered::New(taken))
 }

@@ -8,15 +8,17 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::{
     bpf_ktime_get_ns, bpf_loop, bpf_timer_init, bpf_timer_set_callback, bpf_timer_start,
 };
-use monitor_common::{Attempt, Counter, Evidence, Settings};
+use monitor_common::{Attempt, Counter, EventKind, Evidence, Settings, Silence, SlotState, judge, step};
 
 use super::{
-    bucket, established,
-    report::{self, Case, NEVER, Room},
+    answer,
+    bucket::{self, Found},
+    established, evidence,
+    report::{self, Room, Word},
 };
 use crate::state::{
     count,
-    maps::{RB_COMMITTED, RB_CURSORS, RB_DEADLINES, RB_SETTINGS, RB_TIMER, Timer},
+    maps::{RB_CURSORS, RB_DEADLINES, RB_SETTINGS, RB_TIMER, Timer},
 };
 
 /// Between two looks at the rings: an expired attempt is reported at most this much late.
@@ -34,15 +36,6 @@ const END: i64 = 1;
 /// Starts the timer, or takes over one that an earlier load of this object left running.
 #[inline(always)]
 pub(crate) fn arm() -> i32 {
-    // New maps: nothing was reported before now.
-    if let Some(committed) = RB_COMMITTED.get_ptr_mut(0) {
-        // SAFETY: a live map value that only the daemon uses, which waits for this program.
-        unsafe {
-            if *committed == 0 {
-                *committed = bpf_ktime_get_ns();
-            }
-        }
-    }
     let Some(timer) = RB_TIMER.get_ptr_mut(0) else { return -1 };
     // SAFETY: the timer of a live map value; the callback has the signature that the kernel calls.
     unsafe {
@@ -122,34 +115,73 @@ extern "C" fn look_at_head(_turn: u32, look: *mut Look) -> i64 {
 
 /// An attempt whose time is up: gone from the table (answered), isolated, or failed.
 #[inline(always)]
-fn expire(attempt: &Attempt, settings: &Settings, now_ns: u64) -> Room {
-    if established::are_followed() && attempt.arrival.is_data() {
-        return established::expire(attempt, settings);
+fn expire(entry: &Attempt, settings: &Settings, now_ns: u64) -> Room {
+    if established::are_followed() && entry.arrival.is_data() {
+        return established::expire(entry, settings, now_ns);
     }
-    let Some(found) = bucket::find(attempt, settings, now_ns) else { return Room::Yes };
-    if found.was.is_reported() {
+    let Some(mut found) = bucket::find(entry, settings, now_ns) else { return Room::Yes };
+    if step(entry.seen_ns) < step(found.time().first_ns(now_ns)) {
+        // It was answered, and its SYN came once more: that one has a deadline of its own.
         return Room::Yes;
     }
-    let known = report::known(attempt);
-    if known.standing == 0 {
-        if found.take() {
+    if found.was.is_open() { silent(entry, &mut found, now_ns) } else { say_late(entry, &mut found, now_ns) }
+}
+
+/// What found no room when it came.
+#[inline(never)]
+fn say_late(entry: &Attempt, found: &mut Found, now_ns: u64) -> Room {
+    let mut attempt = *entry;
+    let standing = report::standing(entry, report::service(entry));
+    if let Some(evidence) = found.was.unsaid_failure() {
+        return evidence::failure(&mut attempt, evidence, (standing, now_ns), found);
+    }
+    if found.was.is_unsaid_answer() {
+        let at_ns = found.time().latest_ns(now_ns);
+        return answer::unsaid_answer(&mut attempt, Evidence::SynAck, (standing, at_ns), found);
+    }
+    Room::Yes
+}
+
+/// Nobody answered it in time.
+#[inline(never)]
+fn silent(entry: &Attempt, found: &mut Found, now_ns: u64) -> Room {
+    let time = found.time();
+    let latest_ns = time.latest_ns(now_ns);
+    let mut attempt = *entry;
+    // An entry of the attempt's own first SYN knows the time better.
+    let first_ns = time.first_ns(now_ns);
+    if step(first_ns) != step(entry.seen_ns) {
+        attempt.seen_ns = first_ns;
+    }
+    let latest_ns = if latest_ns < attempt.seen_ns { attempt.seen_ns } else { latest_ns };
+    let service = report::service(entry);
+    let standing = report::standing(entry, service);
+    let silence = match service {
+        // SAFETY: a live map value; each field is read whole.
+        Some(service) => judge(found.was, attempt.seen_ns, unsafe { &*service }),
+        None if standing == 0 => Silence::Unknown,
+        None => Silence::Failed,
+    };
+    if silence == Silence::Failed {
+        let word = Word {
+            latest_ns,
+            at_ns: now_ns,
+            kind: EventKind::Failed,
+            evidence: Evidence::Unanswered,
+            attempts: 1,
+            standing,
+        };
+        let room = report::claim(&attempt, &word, found, SlotState::Said);
+        if room == Room::Yes {
             count(Counter::Expired);
-            count(Counter::UnknownService);
         }
-        return Room::Yes;
+        return room;
     }
-    // Design rule 2: it answered somebody after this SYN, so this is the client's own trouble.
-    if known.answers != attempt.answers {
-        if found.take() {
-            count(Counter::Expired);
-            count(Counter::Isolated);
-        }
-        return Room::Yes;
-    }
-    let case = Case { evidence: Evidence::Unanswered, known, fold_since_ns: NEVER };
-    let room = report::failed(attempt, &case, &found);
-    if room == Room::Yes {
+    // An isolated one may still be answered, or refused.
+    let is_unknown = silence == Silence::Unknown;
+    if if is_unknown { found.take() } else { found.turn(SlotState::Isolated) } {
         count(Counter::Expired);
+        count(if is_unknown { Counter::UnknownService } else { Counter::Isolated });
     }
-    room
+    Room::Yes
 }

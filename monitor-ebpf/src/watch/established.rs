@@ -9,17 +9,17 @@ use core::cmp::Ordering;
 use aya_ebpf::helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns};
 use monitor_common::{
     Addr, Arrival, Attempt, Bucket, Counter, EventKind, Evidence, FlowWord, SLOTS, ServiceKey, ServiceState, Settings,
-    flow_hash, tick,
+    SlotState, SlotTime, flow_hash, note_answer,
 };
 use monitor_ebpf::parse::{Segment, Tcp, TcpFlags};
 
 use super::{
     bucket::Found,
-    report::{self, Case, Known, NEVER, Room, Word},
+    report::{self, Room, Word},
     ring,
 };
 use crate::state::{
-    atomic, count,
+    count,
     maps::{RB_FLOWS, RB_SERVICES, RB_SETTINGS},
 };
 
@@ -65,31 +65,32 @@ fn seen(segment: &Segment) -> Option<()> {
     let length = u32::from(segment.bytes - header);
     let src_is_lower = is_lower(&segment.src, segment.source, &segment.dst, segment.dest);
     let hash = hash(settings, src_is_lower, &segment.src, segment.source, &segment.dst, segment.dest);
-    let (word, was) = find(hash, settings)?;
+    let found = find(hash, settings)?;
+    let was = FlowWord(found.was.0);
     if segment.flags.any(TcpFlags::FIN | TcpFlags::RST) {
-        // SAFETY: `word` is a word of a live bucket.
-        unsafe { atomic::swap(word, was.0, 0) };
+        found.take();
         return None;
     }
     if was.client_is_lower() == src_is_lower {
         if length > 0 && segment.has_arrived() && was.is_idle() {
-            sent(segment, length, settings, hash, Found::new(word, was.slot()));
+            sent(segment, length, settings, hash, found);
         }
     } else if segment.flags.any(TcpFlags::ACK) && !was.is_idle() && was.is_acknowledged_by(segment.ack) {
-        acknowledged(segment, Found::new(word, was.slot()));
+        acknowledged(segment, found);
     }
     None
 }
 
 /// Data of the client, where none waited for its acknowledgement.
 #[inline(always)]
-fn sent(segment: &Segment, length: u32, settings: &Settings, hash: u64, found: Found) {
+fn sent(segment: &Segment, length: u32, settings: &Settings, hash: u64, mut found: Found) {
     let Some(service) = RB_SERVICES.get_ptr(&ServiceKey::new(segment.dst, segment.dest)) else { return };
     let end = segment.seq.wrapping_add(length);
     let waiting = FlowWord(found.was.0).waiting(end);
     if !found.change(waiting.slot()) {
         return;
     }
+    found.was = waiting.slot();
     let mut attempt = segment.attempt(false);
     attempt.seq = end;
     // SAFETY: no arguments.
@@ -100,7 +101,7 @@ fn sent(segment: &Segment, length: u32, settings: &Settings, hash: u64, found: F
     attempt.arrival = Arrival::of_data(segment.ifindex);
     if !ring::enter(&attempt, settings) {
         // No room, so this data is not watched; the client will repeat what is not acknowledged.
-        Found::new(found.word(), waiting.slot()).change(waiting.idled().slot());
+        found.change(waiting.idled().slot());
     }
 }
 
@@ -113,20 +114,27 @@ fn acknowledged(segment: &Segment, found: Found) {
     let Some(service) = RB_SERVICES.get_ptr_mut(&ServiceKey::new(segment.src, segment.source)) else { return };
     // SAFETY: a live map value; each field is read and written whole, and the later of two answers may win.
     let service: &mut ServiceState = unsafe { &mut *service };
-    let known = Known { standing: service.flags, answers: service.answers, last_answer_ns: service.last_answer_ns };
-    service.answers = known.answers.wrapping_add(1);
-    // SAFETY: no arguments.
-    service.last_answer_ns = unsafe { bpf_ktime_get_coarse_ns() };
     if service.failed_ns == 0 {
-        return;
+        // SAFETY: no arguments.
+        let now = unsafe { bpf_ktime_get_coarse_ns() };
+        return note_answer(service, now, now);
     }
     // SAFETY: no arguments.
     let now = unsafe { bpf_ktime_get_ns() };
-    service.last_answer_ns = now;
     let mut attempt = segment.attempt(true);
     attempt.seen_ns = now;
-    let attempts = u32::from(found.was.is_reported());
-    report::plain(&attempt, &Word { kind: EventKind::Answered, evidence: Evidence::SynAck, known, attempts });
+    let word = Word {
+        latest_ns: now,
+        at_ns: now,
+        kind: EventKind::Answered,
+        evidence: Evidence::SynAck,
+        attempts: u32::from(found.was.is(SlotState::Said)),
+        standing: service.flags,
+    };
+    if report::plain(&attempt, &word) == Room::Full {
+        count(Counter::ReportsLost);
+    }
+    note_answer(service, now, now);
 }
 
 /// Begins to follow the connection of an answered attempt.
@@ -137,17 +145,17 @@ pub(crate) fn begin(attempt: &Attempt, settings: &Settings) {
         hash(settings, client_is_lower, &attempt.client, attempt.client_port, &attempt.server, attempt.server_port);
     let Some(bucket) = bucket(hash, settings) else { return };
     let new = FlowWord::idle(hash, client_is_lower);
-    let now = tick(attempt.seen_ns);
+    let now = attempt.seen_ns;
     let (mut best, mut best_rank) = (SLOTS, 0);
     for index in 0..SLOTS {
-        // SAFETY: inside the live bucket; words and ticks are read whole.
-        let (was, begun) = unsafe { ((&raw const (*bucket).words[index]).read_volatile(), (*bucket).ticks[index]) };
+        // SAFETY: inside the live bucket; words and times are read whole.
+        let (was, begun) = unsafe { ((&raw const (*bucket).words[index]).read_volatile(), (*bucket).times[index]) };
         let word = FlowWord(was);
         // The same flow again, or a free slot, is taken first; a flow that waits for an acknowledgement is taken last.
         let rank = if was == 0 || word.is(hash) {
             u64::MAX
         } else {
-            u64::from(now.wrapping_sub(begun)) + 1 + if word.is_idle() { 1 << 32 } else { 0 }
+            now - begun.first_ns(now) + 1 + if word.is_idle() { 1 << 60 } else { 0 }
         };
         if rank > best_rank {
             (best, best_rank) = (index, rank);
@@ -161,25 +169,36 @@ pub(crate) fn begin(attempt: &Attempt, settings: &Settings) {
     // SAFETY: inside the live bucket. Two connections that begin in it at once may leave one of them unfollowed.
     unsafe {
         (&raw mut (*bucket).words[best]).write_volatile(new.0);
-        (*bucket).ticks[best] = now;
+        (*bucket).times[best] = SlotTime::first_seen(now);
     }
 }
 
 /// Data whose time is up: it was acknowledged meanwhile, or it is its client's own trouble, or the service is silent.
 #[inline(always)]
-pub(crate) fn expire(entry: &Attempt, settings: &Settings) -> Room {
-    let Some((word, was)) = find(entry.hash, settings) else { return Room::Yes };
-    if was.is_idle() || was.slot().is_reported() || was.end() != entry.seq {
+pub(crate) fn expire(entry: &Attempt, settings: &Settings, now_ns: u64) -> Room {
+    let Some(mut found) = find(entry.hash, settings) else { return Room::Yes };
+    let was = FlowWord(found.was.0);
+    if was.is_idle() || found.was.is(SlotState::Said) || was.end() != entry.seq {
         return Room::Yes;
     }
-    let found = Found::new(word, was.slot());
-    let known = report::known(entry);
-    if known.standing == 0 || known.answers != entry.answers {
+    let service = report::service(entry);
+    let standing = report::standing(entry, service);
+    // SAFETY: a live map value; read whole.
+    let answers = service.map_or(0, |service| unsafe { (*service).answers });
+    if standing == 0 || answers != entry.answers {
         found.change(was.idled().slot());
         count(Counter::Isolated);
         return Room::Yes;
     }
-    let room = report::failed(entry, &Case { evidence: Evidence::Stalled, known, fold_since_ns: NEVER }, &found);
+    let word = Word {
+        latest_ns: entry.seen_ns,
+        at_ns: now_ns,
+        kind: EventKind::Failed,
+        evidence: Evidence::Stalled,
+        attempts: 1,
+        standing,
+    };
+    let room = report::claim(entry, &word, &mut found, SlotState::Said);
     if room == Room::Yes {
         count(Counter::Stalled);
     }
@@ -211,15 +230,15 @@ fn bucket(hash: u64, settings: &Settings) -> Option<*mut Bucket> {
 }
 
 #[inline(always)]
-fn find(hash: u64, settings: &Settings) -> Option<(*mut u64, FlowWord)> {
+fn find(hash: u64, settings: &Settings) -> Option<Found> {
     let bucket = bucket(hash, settings)?;
     for index in 0..SLOTS {
         // SAFETY: inside the live bucket; a word is read whole.
-        let word = unsafe { &raw mut (*bucket).words[index] };
+        let (word, time) = unsafe { (&raw mut (*bucket).words[index], &raw mut (*bucket).times[index]) };
         // SAFETY: as above.
         let was = FlowWord(unsafe { word.read_volatile() });
         if was.is(hash) {
-            return Some((word, was));
+            return Some(Found::new(word, time, was.slot()));
         }
     }
     None

@@ -18,6 +18,11 @@ pub(crate) fn apply(frame: &Frame) -> Outcome {
     // same moment: it does so again at the next answer.
     let service = unsafe { &mut *service };
     service.failed_ns = request.failed_ns;
+    if request.ended_ns != 0 {
+        service.ended_ns = request.ended_ns;
+        service.report_until_ns = request.report_until_ns;
+    }
+
     service.flags = (service.flags & !request.clear) | request.set;
     Outcome::Done
 }

@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use monitor_common::{Addr, Arrival, Attempt, EventKind, Evidence};
 use monitor_ebpf::parse::{Arp, Frame, Ipv6, NeighbourMessage};
 
-use super::report::{self, Known, Word};
+use super::report::{self, Room, Word};
 use crate::state::maps::RB_HOSTS;
 
 /// A host is reported at most this often while it stays failed: a reply to each client's attempt says nothing new.
@@ -57,13 +57,8 @@ fn host_spoke(low: u64, high: u64, evidence: Evidence, ifindex: u32) {
         answers: 0,
         arrival: Arrival::of_syn(ifindex),
     };
-    let word = Word {
-        kind: EventKind::HostSeen,
-        evidence,
-        known: Known { standing: 0, answers: 0, last_answer_ns: 0 },
-        attempts: 0,
-    };
-    if report::plain(&no_attempt, &word) {
+    let word = Word { latest_ns: now, at_ns: now, kind: EventKind::HostSeen, evidence, attempts: 0, standing: 0 };
+    if report::plain(&no_attempt, &word) == Room::Yes {
         state.reported_ns = now;
     }
 }

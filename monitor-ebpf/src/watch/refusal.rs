@@ -2,13 +2,13 @@
 
 use monitor_common::{Attempt, Counter, Evidence};
 
-use super::report;
+use super::evidence;
 use crate::state::count;
 
 /// Takes an RST that acknowledges the SYN of this attempt, if it was seen.
 #[inline(always)]
 pub(crate) fn seen(attempt: &mut Attempt) {
-    if report::more_evidence(attempt, Evidence::Refused) {
+    if evidence::take(attempt, Evidence::Refused) {
         count(Counter::Refusals);
     }
 }

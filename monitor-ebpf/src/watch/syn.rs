@@ -1,11 +1,13 @@
 //! A SYN: remember the attempt and its deadline; at once report one to a failed service (F-3, F-4).
 
 use aya_ebpf::{btf_maps::lpm_trie::Key, helpers::generated::bpf_ktime_get_ns};
-use monitor_common::{Addr, Attempt, Counter, Evidence, ServiceFlags, ServiceKey};
+use monitor_common::{
+    Addr, Attempt, Counter, EventKind, Evidence, LATE_ANSWER_NS, ServiceFlags, ServiceKey, Settings, SlotState,
+};
 
 use super::{
-    bucket::{self, Remembered},
-    report::{self, Case, Known},
+    bucket::{self, Found, Remembered},
+    report::{self, Room, Word},
     ring,
 };
 use crate::state::{
@@ -15,9 +17,10 @@ use crate::state::{
 
 /// What is known of the service that a SYN asks for.
 struct Wanted {
-    known: Known,
-    /// When it was marked failed; 0: it is not.
-    failed_ns: u64,
+    standing: u32,
+    answers: u32,
+    /// Whether it is marked failed.
+    failed: bool,
 }
 
 /// Takes a SYN that arrived. Returns 1 when its service is failed, else 0.
@@ -35,9 +38,8 @@ pub extern "C" fn rb_syn(attempt: *mut Attempt) -> u32 {
 #[inline(always)]
 fn seen(attempt: &mut Attempt) -> bool {
     let Some(wanted) = wanted(attempt) else { return false };
-    let failed = wanted.failed_ns != 0;
     remember(attempt, &wanted);
-    failed
+    wanted.failed
 }
 
 #[inline(always)]
@@ -46,32 +48,68 @@ fn remember(attempt: &mut Attempt, wanted: &Wanted) {
     // SAFETY: no arguments.
     attempt.seen_ns = unsafe { bpf_ktime_get_ns() };
     attempt.hash = bucket::hash(attempt, settings);
-    attempt.answers = wanted.known.answers;
+    attempt.answers = wanted.answers;
     let Some(remembered) = bucket::remember(attempt, settings) else { return };
-    let found = match remembered {
-        Remembered::New(found) => {
-            if wanted.failed_ns == 0 {
-                if ring::enter(attempt, settings) {
-                    count(Counter::Attempts);
-                } else {
-                    found.take();
-                }
-                return;
+    match remembered {
+        Remembered::New(mut found) => {
+            let has_deadline = ring::enter(attempt, settings);
+            if has_deadline || wanted.failed {
+                count(Counter::Attempts);
             }
-            count(Counter::Attempts);
-            found
+            if wanted.failed {
+                // Without a deadline its fate would never be said: then this is it.
+                let next = if has_deadline { SlotState::Hinted } else { SlotState::Said };
+                hint(attempt, wanted, &mut found, next);
+            } else if !has_deadline {
+                found.take();
+            }
         }
-        Remembered::Again(found) => {
+        Remembered::Again(mut found) => {
             count(Counter::Retransmits);
-            // The service may have been marked failed after this attempt began: it is noted now (F-4).
-            if wanted.failed_ns == 0 || found.was.is_reported() {
-                return;
-            }
-            found
+            again(attempt, wanted, &mut found, settings);
         }
+    }
+}
+
+/// The SYN of an attempt is repeated.
+#[inline(always)]
+fn again(attempt: &mut Attempt, wanted: &Wanted, found: &mut Found, settings: &Settings) {
+    let before = found.time();
+    if found.was.is(SlotState::Answered) {
+        // A SYN that crosses its answer says nothing. A later one says that the answer has not reached its client: it goes
+        // on, and is judged again.
+        if attempt.seen_ns.saturating_sub(before.latest_ns(attempt.seen_ns)) < LATE_ANSWER_NS
+            || !ring::enter(attempt, settings)
+            || !found.turn(SlotState::Pending)
+        {
+            return;
+        }
+    }
+    found.seen_again(attempt.seen_ns);
+    let is_reported = found.was.is_said() || found.was.is(SlotState::Hinted);
+    if is_reported || (wanted.failed && found.was.is(SlotState::Pending)) {
+        hint(attempt, wanted, found, SlotState::Hinted);
+    }
+}
+
+/// Says that the attempt is made, or goes on: its service is failed, or was when this was said first (F-4).
+#[inline(never)]
+fn hint(attempt: &mut Attempt, wanted: &Wanted, found: &mut Found, next: SlotState) {
+    let now = attempt.seen_ns;
+    attempt.seen_ns = found.time().first_ns(now);
+    let word = Word {
+        latest_ns: now,
+        at_ns: now,
+        kind: EventKind::Failed,
+        evidence: Evidence::KnownFailed,
+        attempts: u32::from(next.is_fate()),
+        standing: wanted.standing,
     };
-    let case = Case { evidence: Evidence::KnownFailed, known: wanted.known, fold_since_ns: wanted.failed_ns };
-    report::failed(attempt, &case, &found);
+    if found.was.is(SlotState::Pending) {
+        report::claim(attempt, &word, found, next);
+    } else if report::plain(attempt, &word) == Room::Full {
+        count(Counter::ReportsLost);
+    }
 }
 
 /// Whether the SYN's service is watched, from the table of services (the common case) or from the watch list.
@@ -81,14 +119,12 @@ fn wanted(attempt: &Attempt) -> Option<Wanted> {
     if let Some(service) = RB_SERVICES.get_ptr(&key) {
         // SAFETY: a live map value; its fields are read one by one, each whole.
         let service = unsafe { &*service };
-        let known = Known { standing: service.flags, answers: service.answers, last_answer_ns: service.last_answer_ns };
-        return Some(Wanted { known, failed_ns: service.failed_ns });
+        return Some(Wanted { standing: service.flags, answers: service.answers, failed: service.failed_ns != 0 });
     }
     let rule = RB_WATCH.get(&Key::new(Addr::BITS, attempt.server))?;
     let listed = rule.lists(attempt.server_port);
     if !listed && rule.learn == 0 {
         return None;
     }
-    let standing = if listed { ServiceFlags::LISTED } else { 0 };
-    Some(Wanted { known: Known { standing, answers: 0, last_answer_ns: 0 }, failed_ns: 0 })
+    Some(Wanted { standing: if listed { ServiceFlags::LISTED } else { 0 }, answers: 0, failed: false })
 }

@@ -5,7 +5,7 @@ use monitor_ebpf::parse::{
     Frame, Icmp, IcmpType, Ipv4, Ipv6, Payload, Protocol, QuotedTcp, UnreachableV4 as V4, UnreachableV6 as V6,
 };
 
-use super::report;
+use super::evidence;
 use crate::state::count;
 
 /// Takes an ICMP message whose header is at `at`.
@@ -73,7 +73,7 @@ fn quoted(frame: &Frame, (client, server): (Addr, Addr), at: usize, evidence: Ev
         answers: 0,
         arrival: Arrival::of_syn(ifindex),
     };
-    if report::more_evidence(&mut attempt, evidence) {
+    if evidence::take(&mut attempt, evidence) {
         count(Counter::Unreachables);
     } else {
         count(Counter::UnreachablesUnmatched);

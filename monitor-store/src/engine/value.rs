@@ -169,3 +169,4 @@ tuple!(A B C D E F G H I);
 tuple!(A B C D E F G H I J);
 tuple!(A B C D E F G H I J K);
 tuple!(A B C D E F G H I J K L);
+tuple!(A B C D E F G H I J K L M N O P Q);

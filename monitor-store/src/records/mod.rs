@@ -6,7 +6,8 @@ mod lists;
 use monitor_core::{
     domain::{ClientAddr, OutageId, Service, UnixMs},
     mail::LetterId,
-    outage::{Failure, Outage, Recovery},
+    outage::{Change, Failure, Outage, Recovery},
+    snmp::RemoteEngine,
 };
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,26 @@ pub use self::{
     gateways::{Elsewhere, Following, Gateway, GatewayRecord, Spooled},
     lists::{ListRecord, ListState, ReceiptOrder, RefusedMail, Taken, TakenList},
 };
+
+/// What is committed together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// The machine's changes, in order.
+    pub changes: Vec<Change>,
+    /// What was seen of the SNMP engines that they came from.
+    pub seen: Vec<RemoteEngine>,
+    /// Up to where the kernel's reports are taken with it; `None`: as before.
+    pub read: Option<ReadUpTo>,
+}
+
+/// How far the kernel's reports are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadUpTo {
+    /// Which ring buffer: positions of another one say nothing.
+    pub ring: u64,
+    /// How many bytes of it, from its beginning.
+    pub position: u64,
+}
 
 /// What a batch of changes led to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

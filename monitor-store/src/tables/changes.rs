@@ -35,8 +35,8 @@ pub(crate) fn apply(
             }
             // A later one in the batch overwrites it.
             Change::Put(_) => {}
-            Change::Wait { outage, client, at, attempts, evidence } => {
-                lists.wait(*outage, *client, Attempts::new(*at, *attempts, *evidence))?;
+            Change::Wait { outage, client, at, trying_until, attempts, evidence } => {
+                lists.wait(*outage, *client, Attempts::new(*at, *trying_until, *attempts, *evidence))?;
             }
             Change::Withdraw { outage, client, attempts } => {
                 lists.write()?;
@@ -51,6 +51,16 @@ pub(crate) fn apply(
                 let closed = closing::close(session, closing, telling)?;
                 applied.letters += closed.letters;
                 applied.untold += closed.untold;
+            }
+            Change::Settle { closing, last } => {
+                lists.count()?;
+                let settled = closing::settle(session, closing, *last, telling)?;
+                applied.letters += settled.letters;
+                applied.untold += settled.untold;
+            }
+            Change::EndedElsewhere { outage, at, until } => {
+                lists.count()?;
+                closing::ended_elsewhere(session.conn, *outage, *at, *until)?;
             }
             Change::Discard { outage, at } => {
                 lists.count()?;
@@ -78,12 +88,14 @@ pub(super) fn put(conn: &Connection, outage: &Outage) -> Result<(), StoreError> 
     };
     conn.prepare_cached(
         "INSERT INTO outage (id, server, port, since, latest, evidence, level, failures, phase,
-             settle_until, settle_evidence, settle_recovered)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+             settle_until, settle_evidence, settle_recovered, from_ns, until_ns, latest_ns, latest_answers, trying_until)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
          ON CONFLICT (id) DO UPDATE SET since = excluded.since, latest = excluded.latest, evidence = excluded.evidence,
              level = excluded.level, failures = excluded.failures, phase = excluded.phase,
              settle_until = excluded.settle_until, settle_evidence = excluded.settle_evidence,
-             settle_recovered = excluded.settle_recovered
+             settle_recovered = excluded.settle_recovered, from_ns = excluded.from_ns, until_ns = excluded.until_ns,
+             latest_ns = excluded.latest_ns, latest_answers = excluded.latest_answers,
+             trying_until = excluded.trying_until
          WHERE outage.ended IS NULL",
     )?
     .execute((
@@ -99,6 +111,11 @@ pub(super) fn put(conn: &Connection, outage: &Outage) -> Result<(), StoreError> 
         settling.map(|(until, ..)| until),
         settling.map(|(_, evidence, _)| evidence),
         settling.map(|(.., recovered)| recovered),
+        number(outage.span.from.0),
+        outage.span.until.map(|until| number(until.0)),
+        outage.span.latest.map(|latest| number(latest.seen.0)),
+        outage.span.latest.map(|latest| i64::from(latest.answers)),
+        outage.trying_until,
     ))?;
     Ok(())
 }
@@ -118,13 +135,16 @@ fn rows_to_put(changes: &[Change]) -> HashSet<usize> {
 
 fn withdraw(conn: &Connection, outage: OutageId, client: ClientAddr, attempts: u32) -> Result<(), StoreError> {
     let gone = conn
-        .prepare_cached("DELETE FROM waiting WHERE outage = ?1 AND client = ?2 AND attempts <= ?3")?
+        .prepare_cached("DELETE FROM waiting WHERE outage = ?1 AND client = ?2 AND attempts <= ?3 AND asked = 0")?
         .execute((outage, client, attempts))?;
     if gone > 0 {
         conn.prepare_cached("UPDATE outage SET clients = clients - 1 WHERE id = ?1")?.execute([outage])?;
     } else {
-        conn.prepare_cached("UPDATE waiting SET attempts = attempts - ?3 WHERE outage = ?1 AND client = ?2")?
-            .execute((outage, client, attempts))?;
+        conn.prepare_cached(
+            "UPDATE waiting SET attempts = CASE WHEN attempts > ?3 THEN attempts - ?3 ELSE 0 END
+             WHERE outage = ?1 AND client = ?2",
+        )?
+        .execute((outage, client, attempts))?;
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ pub(crate) fn follow(conn: &Connection, gateway: &str, now: UnixMs) -> Result<(F
     let ended: Vec<Elsewhere> = conn
         .prepare_cached(
             "SELECT a.local, o.ended FROM outage_alias a JOIN outage o ON o.id = a.outage
-             WHERE a.gateway = ?1 AND o.ended IS NOT NULL ORDER BY a.local",
+             WHERE a.gateway = ?1 AND a.ended = 0 AND o.ended IS NOT NULL ORDER BY a.local",
         )?
         .query_map([gateway], |row| Ok(Elsewhere { outage: row.get(0)?, ended: row.get(1)? }))?
         .collect::<Result<_, _>>()?;

@@ -1,12 +1,12 @@
 //! Outages and waiting lists as they are read: by the machine at start, by people at any time.
 
 use monitor_core::{
-    domain::{ClientAddr, OutageId, Service},
-    outage::{Outage, Phase, Restored},
+    domain::{ClientAddr, MonotonicNs, OutageId, Service},
+    outage::{Ended, LatestAttempt, Outage, Phase, Recovery, Restored, Span},
 };
 
 use super::{
-    super::{OutageRecord, StoreError, WaitingClient},
+    super::{OutageRecord, ReadUpTo, StoreError, WaitingClient},
     columns::{Address, count, service},
 };
 use crate::sql::{Connection, Error, OptionalExtension as _, Row};
@@ -16,8 +16,17 @@ pub(crate) fn restore(conn: &Connection) -> Result<Restored, StoreError> {
         .prepare_cached("SELECT * FROM outage WHERE ended IS NULL ORDER BY id")?
         .query_map((), outage)?
         .collect::<Result<_, _>>()?;
+    let ended = conn
+        .prepare_cached("SELECT * FROM outage WHERE settling_list = 1 ORDER BY id")?
+        .query_map((), |row| {
+            let evidence: Option<Recovery> = row.get("recovery")?;
+            // One that another gateway has closed has no word for it here.
+            let evidence = evidence.unwrap_or(Recovery::Signal);
+            Ok(Ended { outage: outage(row)?, recovered: row.get("ended")?, evidence })
+        })?
+        .collect::<Result<_, _>>()?;
     let next_outage = conn.query_row("SELECT COALESCE(MAX(id), 0) + 1 FROM outage", (), |row| row.get(0))?;
-    Ok(Restored { outages, next_outage })
+    Ok(Restored { outages, ended, next_outage })
 }
 
 pub(super) fn outage(row: &Row<'_>) -> Result<Outage, Error> {
@@ -30,6 +39,8 @@ pub(super) fn outage(row: &Row<'_>) -> Result<Outage, Error> {
         evidence: row.get("evidence")?,
         level: row.get("level")?,
         failures: count(row, "failures")?,
+        span: span(row)?,
+        trying_until: row.get("trying_until")?,
         phase: match phase.as_str() {
             "suspected" => Phase::Suspected,
             "settling" => Phase::Settling {
@@ -41,6 +52,36 @@ pub(super) fn outage(row: &Row<'_>) -> Result<Outage, Error> {
             _ => Phase::Open,
         },
     })
+}
+
+pub(crate) fn read_up_to(conn: &Connection) -> Result<Option<ReadUpTo>, StoreError> {
+    Ok(conn
+        .prepare_cached("SELECT ring, position FROM kernel_reports")?
+        .query_row((), |row| {
+            let (ring, position): (i64, i64) = (row.get(0)?, row.get(1)?);
+            Ok(ReadUpTo { ring: ring.cast_unsigned(), position: position.cast_unsigned() })
+        })
+        .optional()?)
+}
+
+pub(crate) fn set_read(conn: &Connection, read: ReadUpTo) -> Result<(), StoreError> {
+    conn.prepare_cached(
+        "INSERT INTO kernel_reports (one, ring, position) VALUES (1, ?1, ?2)
+         ON CONFLICT (one) DO UPDATE SET ring = excluded.ring, position = excluded.position",
+    )?
+    .execute((read.ring.cast_signed(), read.position.cast_signed()))?;
+    Ok(())
+}
+
+fn span(row: &Row<'_>) -> Result<Span, Error> {
+    let (until, seen): (Option<i64>, Option<i64>) = (row.get("until_ns")?, row.get("latest_ns")?);
+    let answers: Option<i64> = row.get("latest_answers")?;
+    let latest = seen.zip(answers).map(|(seen, answers)| LatestAttempt {
+        seen: MonotonicNs(seen.unsigned_abs()),
+        answers: u32::try_from(answers).unwrap_or_default(),
+    });
+    let from = MonotonicNs(count(row, "from_ns")?);
+    Ok(Span { from, until: until.map(|until| MonotonicNs(until.unsigned_abs())), latest })
 }
 
 pub(crate) fn set_server_name(conn: &Connection, outage: OutageId, name: &str) -> Result<(), StoreError> {

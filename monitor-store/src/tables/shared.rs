@@ -3,7 +3,10 @@
 //! In: a batch that the gateway has committed to its own file. Out: the same batch on the shared rows, applied once,
 //! and letters to clients that waited at a gateway that reported them late. A row's lock lets one batch in at a time.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use monitor_core::{
     domain::{OutageId, UnixMs},
@@ -79,6 +82,8 @@ struct Translator<'a> {
     rows: HashMap<OutageId, Outage>,
     /// When an outage ended, and whether by a recovery.
     ended: HashMap<OutageId, Option<(UnixMs, bool)>>,
+    /// Of these, the batch itself has closed.
+    closed: HashSet<OutageId>,
     /// The batch's latest word on each of the gateway's own outages.
     latest: HashMap<OutageId, Outage>,
     changes: Vec<Change>,
@@ -93,6 +98,7 @@ impl<'a> Translator<'a> {
             now,
             rows: HashMap::new(),
             ended: HashMap::new(),
+            closed: HashSet::new(),
             latest: HashMap::new(),
             changes: Vec::new(),
             late: Vec::new(),
@@ -102,21 +108,25 @@ impl<'a> Translator<'a> {
     fn take(&mut self, change: &Change) -> Result<(), StoreError> {
         match change {
             Change::Put(outage) => self.put(outage)?,
-            Change::Wait { outage, client, at, attempts, evidence } => {
+            Change::Wait { outage, client, at, trying_until, attempts, evidence } => {
                 let Some(alias) = self.alias(*outage)? else { return Ok(()) };
+                let wait = |outage| Change::Wait {
+                    outage,
+                    client: *client,
+                    at: *at,
+                    trying_until: *trying_until,
+                    attempts: *attempts,
+                    evidence: *evidence,
+                };
                 let Some((ended, recovered)) = self.ended(alias.outage)? else {
-                    self.changes.push(Change::Wait {
-                        outage: alias.outage,
-                        client: *client,
-                        at: *at,
-                        attempts: *attempts,
-                        evidence: *evidence,
-                    });
+                    self.changes.push(wait(alias.outage));
                     return Ok(());
                 };
-                if *at <= ended {
+                if *at <= ended && self.has_list(alias.outage)? {
+                    self.changes.push(wait(alias.outage));
+                } else if *at <= ended {
                     // Another gateway closed it before this one could report its waiting clients.
-                    if recovered {
+                    if recovered && *attempts > 0 {
                         self.late.push(Late {
                             outage: alias.outage,
                             client: *client,
@@ -131,26 +141,23 @@ impl<'a> Translator<'a> {
                     // The service fails here after the shared outage was over.
                     let new = self.open(&Outage { since: *at, latest: *at, evidence: *evidence, ..word })?;
                     self.name(word.id, new, word.failures)?;
-                    self.changes.push(Change::Wait {
-                        outage: new,
-                        client: *client,
-                        at: *at,
-                        attempts: *attempts,
-                        evidence: *evidence,
-                    });
+                    self.changes.push(wait(new));
                 }
             }
             Change::Withdraw { outage, client, attempts } => {
-                if let Some(outage) = self.open_alias(*outage)? {
+                if let Some(Alias { outage, .. }) = self.alias(*outage)? {
                     self.changes.push(Change::Withdraw { outage, client: *client, attempts: *attempts });
                 }
             }
             Change::Connected { outage, client, at } => {
-                if let Some(outage) = self.open_alias(*outage)? {
+                if let Some(Alias { outage, .. }) = self.alias(*outage)? {
                     self.changes.push(Change::Connected { outage, client: *client, at: *at });
                 }
             }
             Change::Close(closing) => self.close(closing)?,
+            Change::Settle { closing, last } => self.settle(closing, *last)?,
+            // Whoever has closed it has said so.
+            Change::EndedElsewhere { outage, .. } => self.knows_end(*outage)?,
             Change::Discard { outage, at } => {
                 if let Some(common) = self.open_alias(*outage)?
                     && !self.others_have(common)?
@@ -183,6 +190,7 @@ impl<'a> Translator<'a> {
         row.latest = row.latest.max(word.latest);
         row.level = row.level.max(word.level);
         row.failures += word.failures.saturating_sub(alias.failures);
+        row.trying_until = row.trying_until.max(word.trying_until);
         // If one gateway only suspects what another one knows, the knowledge counts.
         if word.phase != Phase::Suspected {
             row.phase = word.phase;
@@ -198,14 +206,42 @@ impl<'a> Translator<'a> {
             if let Some(common) = self.open_alias(*own)? {
                 outages.push(common);
                 self.ended.insert(common, Some((closing.recovered, true)));
+                self.closed.insert(common);
             }
-            self.forget(*own)?;
+            self.knows_end(*own)?;
         }
         outages.sort_unstable();
         if !outages.is_empty() {
             self.changes.push(Change::Close(Closing { outages, ..closing.clone() }));
         }
         Ok(())
+    }
+
+    /// The gateway's own number of the outage is needed until its list cannot change any more.
+    fn settle(&mut self, closing: &Closing, last: bool) -> Result<(), StoreError> {
+        let mut outages = Vec::new();
+        for own in &closing.outages {
+            if let Some(Alias { outage, .. }) = self.alias(*own)?
+                && self.has_list(outage)?
+            {
+                outages.push(outage);
+            }
+            if last {
+                self.forget(*own)?;
+            }
+        }
+        outages.sort_unstable();
+        outages.dedup();
+        if !outages.is_empty() {
+            // Others may have more to say of it: their own time ends later.
+            self.changes.push(Change::Settle { closing: Closing { outages, ..closing.clone() }, last });
+        }
+        Ok(())
+    }
+
+    /// Whether the list of a common outage that is over may still change.
+    fn has_list(&self, common: OutageId) -> Result<bool, StoreError> {
+        Ok(self.closed.contains(&common) || closing::has_list(self.conn, common)?)
     }
 
     /// The open outage of this service, or a new one.
@@ -281,6 +317,13 @@ impl<'a> Translator<'a> {
                  ON CONFLICT (gateway, local) DO UPDATE SET outage = excluded.outage, failures = excluded.failures",
             )?
             .execute((self.gateway, own, common, number(failures)))?;
+        Ok(())
+    }
+
+    fn knows_end(&self, own: OutageId) -> Result<(), StoreError> {
+        self.conn
+            .prepare_cached("UPDATE outage_alias SET ended = 1 WHERE gateway = ?1 AND local = ?2")?
+            .execute((self.gateway, own))?;
         Ok(())
     }
 

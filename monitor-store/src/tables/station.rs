@@ -1,8 +1,8 @@
 //! The relay's side: a list becomes an outage, its waiting clients, their letters and the receipt, in one transaction.
 
 use monitor_core::{
-    domain::{OutageId, UnixMs},
-    outage::{Closing, Level, Outage, Phase},
+    domain::{MonotonicNs, OutageId, UnixMs},
+    outage::{Closing, Level, Outage, Phase, Span},
     relay::Receipt,
 };
 
@@ -56,6 +56,8 @@ pub(crate) fn take(
             evidence,
             level: Level::Service,
             failures: list.clients.iter().fold(0, |sum, listed| sum.saturating_add(listed.attempts)),
+            span: Span::default(),
+            trying_until: UnixMs::default(),
             phase: Phase::Open,
         },
     )?;
@@ -72,7 +74,9 @@ pub(crate) fn take(
     let closing = Closing {
         outages: vec![outage],
         recovered: list.recovered,
+        until: MonotonicNs::default(),
         evidence: list.evidence,
+        known: UnixMs(i64::MAX),
         tell_since: *tell_since,
         skip_connected: false,
     };

@@ -19,17 +19,29 @@ pub(super) struct Attempts {
     latest: UnixMs,
     count: i64,
     why: Failure,
+    /// Until when the client may still get through by repeating a SYN.
+    trying_until: UnixMs,
+    /// Whether it is told whatever else it tries: an attempt is over and failed, or it has asked.
+    certain: bool,
+    /// Whether it has asked to be told.
+    asked: bool,
 }
 
 impl Attempts {
-    pub(super) fn new(at: UnixMs, count: u32, why: Failure) -> Self {
-        Self { first: at, latest: at, count: count.into(), why }
+    pub(super) fn new(at: UnixMs, trying_until: UnixMs, count: u32, why: Failure) -> Self {
+        let asked = why == Failure::Asked;
+        let certain = asked || count > 0 && why.is_final();
+        Self { first: at, latest: at, count: count.into(), why, trying_until, certain, asked }
     }
 
     /// The evidence `known-failed` (F-4) and having asked say nothing about the cause: neither replaces another one.
     fn add(&mut self, later: Self) {
+        self.certain |= later.certain;
+        self.first = self.first.min(later.first);
         self.latest = self.latest.max(later.latest);
         self.count += later.count;
+        self.trying_until = self.trying_until.max(later.trying_until);
+        self.asked |= later.asked;
         if !self.why.tells_more_than(later.why) {
             self.why = later.why;
         }
@@ -45,6 +57,7 @@ pub(super) struct WaitingLists<'a> {
 
 #[derive(Clone, Copy, Default)]
 struct List {
+    /// Its outage is not over, or has ended a short while ago.
     is_open: bool,
     /// Clients that are not yet counted in the outage's row.
     new: u64,
@@ -59,21 +72,21 @@ impl<'a> WaitingLists<'a> {
     pub(super) fn wait(&mut self, outage: OutageId, client: ClientAddr, attempts: Attempts) -> Result<(), StoreError> {
         let list = match self.lists.entry(outage) {
             Entry::Occupied(list) => list.into_mut(),
-            Entry::Vacant(place) => {
-                place.insert(List { is_open: closing::open_since(self.conn, outage)?.is_some(), new: 0 })
-            }
+            Entry::Vacant(place) => place.insert(List { is_open: closing::has_list(self.conn, outage)?, new: 0 }),
         };
         if list.is_open {
             self.attempts.push(((outage, client), attempts));
         } else {
-            tracing::warn!(%outage, "attempt_for_ended_outage");
+            // Its row was closed by another gateway, or it comes again after a crash.
+            tracing::debug!(%outage, "an attempt of an outage that is over");
         }
         Ok(())
     }
 
     /// Writes the attempts, each client once (F-7), before a change that may concern the same rows.
     pub(super) fn write(&mut self) -> Result<(), StoreError> {
-        const WAITING: &str = "waiting (outage, client, first, latest, attempts, evidence)";
+        const WAITING: &str =
+            "waiting (outage, client, first, latest, attempts, evidence, trying_until, certain, asked)";
         // Neighbours in the table go in one after the other. The sort is stable, so each client's attempts stay in
         // order.
         self.attempts.sort_by_key(|(key, _)| *key);
@@ -88,7 +101,9 @@ impl<'a> WaitingLists<'a> {
             .attempts
             .drain(..)
             .map(|((outage, client), attempts)| {
-                (outage, client, attempts.first, attempts.latest, attempts.count, attempts.why)
+                let Attempts { first, latest, count, why, trying_until, certain, asked } = attempts;
+                let certain = i64::from(certain);
+                (outage, client, first, latest, count, why, trying_until, certain, i64::from(asked))
             })
             .collect();
         let new = self.conn.insert_new(
@@ -111,13 +126,20 @@ impl<'a> WaitingLists<'a> {
             &again,
             &format!(
                 "ON CONFLICT (outage, client) DO UPDATE SET attempts = waiting.attempts + excluded.attempts,
+                     first = CASE WHEN excluded.first < waiting.first THEN excluded.first ELSE waiting.first END,
                      latest = CASE WHEN waiting.latest < excluded.latest THEN excluded.latest ELSE waiting.latest END,
+                     certain = CASE WHEN excluded.certain = 1 THEN 1 ELSE waiting.certain END,
+                     trying_until = CASE WHEN waiting.trying_until < excluded.trying_until
+                         THEN excluded.trying_until ELSE waiting.trying_until END,
+                     asked = CASE WHEN excluded.asked = 1 THEN 1 ELSE waiting.asked END,
                      evidence = CASE WHEN excluded.evidence = '{asked}'
                              OR (excluded.evidence = '{known}' AND waiting.evidence <> '{asked}')
                          THEN waiting.evidence ELSE excluded.evidence END,
-                     connected = NULL",
+                     connected = CASE WHEN excluded.latest > waiting.connected OR excluded.evidence = '{gave_up}'
+                         THEN NULL ELSE waiting.connected END",
                 asked = Failure::Asked.word(),
                 known = Failure::KnownFailed.word(),
+                gave_up = Failure::GaveUp.word(),
             ),
         )?;
         Ok(())

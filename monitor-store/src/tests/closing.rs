@@ -10,7 +10,7 @@ use monitor_core::{
 };
 
 use super::{Bed, RECOVERED, SINCE, address, client, client_of, closing, outage, recovered, service, wait};
-use crate::{Applied, NotificationPolicy};
+use crate::{Applied, NotificationPolicy, OutageRecord};
 
 async fn recipients(bed: &Bed) -> Vec<String> {
     let mut to: Vec<_> = bed.letters().await.into_iter().map(|letter| letter.to).collect();
@@ -114,6 +114,7 @@ async fn a_person_in_several_lists_or_with_several_machines_gets_one_letter() {
         outage: OutageId(1),
         client: client("10.0.0.1"),
         at: UnixMs(300),
+        trying_until: UnixMs(0),
         attempts: 2,
         evidence: Failure::KnownFailed,
     };
@@ -143,11 +144,17 @@ async fn a_recovery_that_is_applied_again_tells_nobody_twice_and_reopens_nothing
     let before = bed.store.outages(true, 9).await.unwrap();
 
     assert_eq!(bed.local.apply(story).await.unwrap(), Applied::default());
+    // The client's attempt came again too, and its list was not closed for good: it was told.
+    let settle = Change::Settle { closing: closing(&[1]), last: true };
+    assert_eq!(bed.local.apply(vec![settle]).await.unwrap(), Applied::default());
     let late = Outage { failures: 9, latest: RECOVERED, phase: Phase::Suspected, ..outage(1) };
     assert_eq!(bed.local.apply(vec![Change::Put(late)]).await.unwrap(), Applied::default());
     assert_eq!(bed.letters().await.len(), 1);
     assert_eq!(bed.outbox.counts().await.unwrap().queued, 1);
-    assert_eq!(bed.store.outages(true, 9).await.unwrap(), before);
+    let after = bed.store.outages(true, 9).await.unwrap();
+    let told =
+        |records: &[OutageRecord]| records.iter().map(|one| (one.outage, one.ended, one.letters)).collect::<Vec<_>>();
+    assert_eq!(told(&after), told(&before));
     assert!(bed.store.waiting(None, 9).await.unwrap().is_empty());
 }
 

@@ -8,9 +8,9 @@ mod server;
 use std::{path::PathBuf, time::Duration};
 
 use monitor_core::{
-    domain::{ClientAddr, OutageId, Service, UnixMs},
+    domain::{ClientAddr, MonotonicNs, OutageId, Service, UnixMs},
     mail::{AddressEntry, Content, Letter, Origin, Ready, Recovered},
-    outage::{Change, Closing, Failure, Level, Outage, Phase, Recovery},
+    outage::{Change, Closing, Failure, Level, Outage, Phase, Recovery, Span},
 };
 use tempfile::TempDir;
 
@@ -177,6 +177,8 @@ pub(crate) fn outage(id: i64) -> Outage {
         evidence: Failure::Unanswered,
         level: Level::Service,
         failures: 1,
+        span: Span::default(),
+        trying_until: UnixMs(0),
         phase: Phase::Open,
     }
 }
@@ -186,14 +188,22 @@ pub(crate) fn client(text: &str) -> ClientAddr {
 }
 
 pub(crate) fn wait(outage: i64, who: &str, at: UnixMs) -> Change {
-    Change::Wait { outage: OutageId(outage), client: client(who), at, attempts: 1, evidence: Failure::Unanswered }
+    trying(outage, who, at, UnixMs(0))
+}
+
+/// The same of a client that may get through until then.
+pub(crate) fn trying(outage: i64, who: &str, at: UnixMs, trying_until: UnixMs) -> Change {
+    let (outage, client, evidence) = (OutageId(outage), client(who), Failure::Unanswered);
+    Change::Wait { outage, client, at, trying_until, attempts: 1, evidence }
 }
 
 pub(crate) fn closing(outages: &[i64]) -> Closing {
     Closing {
         outages: outages.iter().copied().map(OutageId).collect(),
         recovered: RECOVERED,
+        until: MonotonicNs(7),
         evidence: Recovery::Answered,
+        known: RECOVERED,
         tell_since: UnixMs(0),
         skip_connected: true,
     }

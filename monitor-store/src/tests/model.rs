@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use monitor_core::{
-    domain::{ClientAddr, OutageId, UnixMs},
+    domain::{ClientAddr, MonotonicNs, OutageId, UnixMs},
     mail::AddressBook,
-    outage::{Change, Closing, Failure, Recovery},
+    outage::{Change, Closing, Failure, Outage, Recovery},
 };
 use proptest::prelude::*;
 
@@ -34,6 +34,14 @@ struct Entry {
     connected: Option<UnixMs>,
 }
 
+/// What the store keeps of a client and does not show.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hidden {
+    trying_until: UnixMs,
+    certain: bool,
+    asked: bool,
+}
+
 /// Recipient, and the outages that the letter speaks of.
 type Told = (String, BTreeSet<OutageId>);
 
@@ -41,7 +49,12 @@ type Told = (String, BTreeSet<OutageId>);
 struct Model {
     open: BTreeSet<OutageId>,
     ended: BTreeSet<OutageId>,
+    /// Of these, the list may still change.
+    settling: BTreeSet<OutageId>,
     waiting: BTreeMap<(OutageId, ClientAddr), Entry>,
+    hidden: BTreeMap<(OutageId, ClientAddr), Hidden>,
+    /// The outage's latest time of these.
+    trying_until: BTreeMap<OutageId, UnixMs>,
     letters: Vec<Told>,
 }
 
@@ -53,29 +66,18 @@ impl Model {
             Change::Put(outage) => {
                 if !self.ended.contains(&outage.id) {
                     self.open.insert(outage.id);
+                    self.trying_until.insert(outage.id, outage.trying_until);
                 }
             }
-            Change::Wait { outage, client, at, attempts, evidence } if self.open.contains(outage) => {
-                let entry = self.waiting.entry((*outage, *client)).or_insert(Entry {
-                    first: *at,
-                    latest: *at,
-                    attempts: 0,
-                    evidence: *evidence,
-                    connected: None,
-                });
-                entry.latest = entry.latest.max(*at);
-                entry.attempts += u64::from(*attempts);
-                entry.connected = None;
-                if !entry.evidence.tells_more_than(*evidence) {
-                    entry.evidence = *evidence;
-                }
+            Change::Wait { outage, .. } if self.open.contains(outage) || self.settling.contains(outage) => {
+                self.wait(change);
             }
             Change::Wait { .. } => {}
             Change::Withdraw { outage, client, attempts } => {
                 let key = (*outage, *client);
                 if let Some(entry) = self.waiting.get_mut(&key) {
                     entry.attempts = entry.attempts.saturating_sub(u64::from(*attempts));
-                    if entry.attempts == 0 {
+                    if entry.attempts == 0 && !self.hidden[&key].asked {
                         self.waiting.remove(&key);
                     }
                 }
@@ -85,7 +87,30 @@ impl Model {
                     entry.connected = Some(*at);
                 }
             }
-            Change::Close(closing) => applied = self.close(closing, book),
+            Change::Close(closing) => {
+                let outages: Vec<_> = closing.outages.iter().filter(|id| self.open.contains(id)).copied().collect();
+                applied = self.tell(closing, &outages, closing.known, book);
+                for outage in outages {
+                    self.open.remove(&outage);
+                    self.ended.insert(outage);
+                    self.settling.insert(outage);
+                }
+            }
+            Change::Settle { closing, last } => {
+                let known = if *last { UnixMs(i64::MAX) } else { closing.known };
+                let outages: Vec<_> = closing.outages.iter().filter(|id| self.settling.contains(id)).copied().collect();
+                applied = self.tell(closing, &outages, known, book);
+                for outage in outages.iter().filter(|_| *last) {
+                    self.settling.remove(outage);
+                }
+            }
+            Change::EndedElsewhere { outage, .. } => {
+                let was_open = self.open.contains(outage);
+                self.end(*outage);
+                if was_open {
+                    self.settling.insert(*outage);
+                }
+            }
             Change::Discard { outage, .. } => {
                 self.end(*outage);
                 applied.untold = listed - self.waiting.len() as u64;
@@ -98,26 +123,80 @@ impl Model {
         applied
     }
 
-    fn close(&mut self, closing: &Closing, book: &AddressBook) -> Applied {
+    fn wait(&mut self, change: &Change) {
+        let Change::Wait { outage, client, at, trying_until, attempts, evidence } = change else { return };
+        if !self.waiting.contains_key(&(*outage, *client)) {
+            self.hidden.remove(&(*outage, *client));
+        }
+        let hidden = self.hidden.entry((*outage, *client)).or_default();
+        hidden.trying_until = hidden.trying_until.max(*trying_until);
+        hidden.asked |= *evidence == Failure::Asked;
+        hidden.certain |= *evidence == Failure::Asked || *attempts > 0 && evidence.is_final();
+        let entry = self.waiting.entry((*outage, *client)).or_insert(Entry {
+            first: *at,
+            latest: *at,
+            attempts: 0,
+            evidence: *evidence,
+            connected: None,
+        });
+        entry.first = entry.first.min(*at);
+        entry.latest = entry.latest.max(*at);
+        entry.attempts += u64::from(*attempts);
+        entry.connected = entry.connected.filter(|connected| *at <= *connected && *evidence != Failure::GaveUp);
+        if !entry.evidence.tells_more_than(*evidence) {
+            entry.evidence = *evidence;
+        }
+    }
+
+    /// Tells those who cannot get through after `known`; a person waits as long as any of their machines.
+    fn tell(&mut self, closing: &Closing, outages: &[OutageId], known: UnixMs, book: &AddressBook) -> Applied {
         let mut applied = Applied::default();
         let mut told: BTreeMap<String, BTreeSet<OutageId>> = BTreeMap::new();
-        for ((outage, client), entry) in &self.waiting {
-            if !closing.outages.contains(outage) {
+        let person = |client: ClientAddr| book.lookup(client).map(|known| known.mail.to_lowercase());
+        let trying = |key: &(OutageId, ClientAddr)| {
+            let hidden = self.hidden[key];
+            if hidden.certain { UnixMs(i64::MIN) } else { hidden.trying_until }
+        };
+        let mut held: BTreeMap<String, UnixMs> = BTreeMap::new();
+        for key in self.waiting.keys().filter(|key| outages.contains(&key.0) && trying(key) > known) {
+            // The outage's own time says whether there is anybody to look for.
+            if let Some(person) = person(key.1).filter(|_| self.trying_until[&key.0] > known) {
+                let until = held.entry(person).or_default();
+                *until = self.hidden[key].trying_until.max(*until);
+            }
+        }
+        let (mut gone, mut later) = (Vec::new(), Vec::new());
+        for (key, entry) in &self.waiting {
+            if !outages.contains(&key.0) || trying(key) > known {
                 continue;
             }
-            let left_out = entry.latest < closing.tell_since || closing.skip_connected && entry.connected.is_some();
-            match book.lookup(*client) {
-                Some(known) if !left_out => {
-                    told.entry(known.mail.to_lowercase()).or_default().insert(*outage);
-                }
-                _ => applied.untold += 1,
+            let person = person(key.1);
+            if let Some(until) = person.as_ref().and_then(|person| held.get(person)) {
+                later.push((*key, *until));
+                continue;
             }
+            gone.push(*key);
+            let failed = entry.attempts > 0 || self.hidden[key].asked;
+            let left_out = entry.latest < closing.tell_since || closing.skip_connected && entry.connected.is_some();
+            match person.filter(|_| failed && !left_out) {
+                Some(person) => {
+                    let before = self.letters.iter().any(|(to, outages)| *to == person && outages.contains(&key.0));
+                    if !before {
+                        told.entry(person).or_default().insert(key.0);
+                    }
+                }
+                None => applied.untold += u64::from(failed),
+            }
+        }
+        for key in gone {
+            self.waiting.remove(&key);
+        }
+        for (key, until) in later {
+            let hidden = self.hidden.entry(key).or_default();
+            (hidden.trying_until, hidden.certain) = (until, false);
         }
         applied.letters = told.len() as u64;
         self.letters.extend(told);
-        for outage in &closing.outages {
-            self.end(*outage);
-        }
         applied
     }
 
@@ -129,30 +208,42 @@ impl Model {
     }
 }
 
+/// Of a batch's words about an outage, the store writes the first and the last: all are the same here.
+fn put(id: OutageId) -> Outage {
+    Outage { trying_until: UnixMs(if id.0 == 3 { 0 } else { 7 }), ..outage(id.0) }
+}
+
 fn change() -> impl Strategy<Value = Change> {
     let id = || (1..4_i64).prop_map(OutageId);
     let who = || proptest::sample::select(&CLIENTS[..]).prop_map(client);
     let at = || (0..12_i64).prop_map(UnixMs);
     let evidence = proptest::sample::select([&Failure::ALL[..], &[Failure::Asked]].concat());
-    let closing = (proptest::collection::btree_set(id(), 1..3), at(), any::<bool>()).prop_map(
-        |(outages, tell_since, skip_connected)| {
-            Change::Close(Closing {
+    let closing = || {
+        (proptest::collection::btree_set(id(), 1..3), at(), any::<bool>(), (0..6_i64).prop_map(UnixMs)).prop_map(
+            |(outages, tell_since, skip_connected, known)| Closing {
                 outages: outages.into_iter().collect(),
                 recovered: UnixMs(1000),
+                until: MonotonicNs(1),
                 evidence: Recovery::Answered,
+                known,
                 tell_since,
                 skip_connected,
-            })
-        },
-    );
+            },
+        )
+    };
+    let trying = || (0..8_i64).prop_map(UnixMs);
     prop_oneof![
-        4 => id().prop_map(|id| Change::Put(outage(id.0))),
-        16 => (id(), who(), at(), 1..4_u32, evidence)
-            .prop_map(|(outage, client, at, attempts, evidence)| Change::Wait { outage, client, at, attempts, evidence }),
+        4 => id().prop_map(|id| Change::Put(put(id))),
+        16 => (id(), who(), at(), trying(), 0..4_u32, evidence)
+            .prop_map(|(outage, client, at, trying_until, attempts, evidence)| {
+                Change::Wait { outage, client, at, trying_until, attempts, evidence }
+            }),
         3 => (id(), who(), at()).prop_map(|(outage, client, at)| Change::Connected { outage, client, at }),
-        2 => (id(), who(), 1..3_u32)
+        2 => (id(), who(), 0..3_u32)
             .prop_map(|(outage, client, attempts)| Change::Withdraw { outage, client, attempts }),
-        2 => closing,
+        2 => closing().prop_map(Change::Close),
+        2 => (closing(), any::<bool>()).prop_map(|(closing, last)| Change::Settle { closing, last }),
+        1 => (id(), at()).prop_map(|(outage, at)| Change::EndedElsewhere { outage, at, until: MonotonicNs(1) }),
         1 => (id(), at()).prop_map(|(outage, at)| Change::Discard { outage, at }),
         1 => (0..6_i64).prop_map(|at| Change::Purge { older_than: UnixMs(at) }),
     ]
@@ -197,6 +288,7 @@ async fn compare(batches: Vec<Vec<Change>>) -> Result<(), TestCaseError> {
     }
     let restored = bed.local.restore().await.unwrap();
     prop_assert_eq!(restored.outages.iter().map(|o| o.id).collect::<BTreeSet<_>>(), model.open);
+    prop_assert_eq!(restored.ended.iter().map(|o| o.outage.id).collect::<BTreeSet<_>>(), model.settling);
 
     let mut told: Vec<Told> = bed
         .letters()

@@ -117,12 +117,18 @@ async fn who_waited_at_a_gateway_that_was_late_to_say_so_is_told_too_and_nobody_
         outage: OutageId(1),
         client: client("10.0.0.2"),
         at: LATER,
+        trying_until: UnixMs(0),
         attempts: 1,
         evidence: Failure::KnownFailed,
     };
     let late = vec![wait(1, "10.0.0.2", SINCE), wait(1, "10.0.0.1", SINCE), wait(1, "10.0.0.3", SINCE), known];
-    let applied = share(store, "b", 2, late).await;
-    assert_eq!(applied.letters, 1);
+    assert_eq!(share(store, "b", 2, late).await.letters, 0);
+    let settle = |last| vec![Change::Settle { closing: closing(&[1]), last }];
+    assert_eq!(share(store, "b", 3, settle(false)).await.letters, 1);
+    assert_eq!(share(store, "b", 4, settle(false)).await.letters, 0);
+    // Of an outage whose list is closed for good, whoever comes is told at once.
+    share(store, "a", 3, settle(true)).await;
+    assert_eq!(share(store, "b", 5, vec![wait(1, "10.0.0.2", SINCE)]).await.letters, 0);
     assert_eq!(told(&bed).await, ["10.0.0.1", "10.0.0.2"]);
     assert_eq!(bed.outbox.counts().await.unwrap().queued, 2);
     assert!(bed.local.restore().await.unwrap().outages.is_empty());

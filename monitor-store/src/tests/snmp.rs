@@ -3,6 +3,11 @@
 use monitor_core::{domain::UnixMs, snmp::RemoteEngine};
 
 use super::Bed;
+use crate::Batch;
+
+fn seen(engine: &RemoteEngine) -> Batch {
+    Batch { seen: vec![engine.clone()], ..Batch::default() }
+}
 
 #[tokio::test]
 async fn our_engine_keeps_its_id_and_counts_its_starts() {
@@ -19,9 +24,9 @@ async fn a_sending_engine_and_its_replay_window_are_kept() {
     let bed = Bed::fresh();
     let mut engine =
         RemoteEngine { id: vec![0x80, 0, 1], boots: 3, time: u32::MAX, received: UnixMs(5), seen: vec![(7, i32::MIN)] };
-    bed.local.apply_seen(Vec::new(), vec![engine.clone()]).await.unwrap();
+    bed.local.apply_batch(seen(&engine)).await.unwrap();
     engine.seen.push((u32::MAX, -1));
     engine.boots = 4;
-    bed.local.apply_seen(Vec::new(), vec![engine.clone()]).await.unwrap();
+    bed.local.apply_batch(seen(&engine)).await.unwrap();
     assert_eq!(bed.reopened().local.remote_engines().await.unwrap(), [engine]);
 }

@@ -9,7 +9,8 @@ use super::{Bed, RECOVERED, SINCE, client, outage, service, wait};
 use crate::{Applied, WaitingClient};
 
 fn attempt(at: i64, attempts: u32, evidence: Failure) -> Change {
-    Change::Wait { outage: OutageId(1), client: client("10.0.0.1"), at: UnixMs(at), attempts, evidence }
+    let (outage, client, at) = (OutageId(1), client("10.0.0.1"), UnixMs(at));
+    Change::Wait { outage, client, at, trying_until: UnixMs(0), attempts, evidence }
 }
 
 // proves: F-7a
@@ -128,7 +129,10 @@ async fn a_restart_goes_on_from_the_open_outages() {
         .unwrap();
     let bed = bed.reopened();
     let restored = bed.local.restore().await.unwrap();
-    assert_eq!(restored, Restored { outages: vec![outage(1), settling, suspected], next_outage: OutageId(5) });
+    assert_eq!(
+        restored,
+        Restored { outages: vec![outage(1), settling, suspected], ended: vec![], next_outage: OutageId(5) }
+    );
     assert!(bed.store.waiting(None, 10).await.unwrap().is_empty());
 
     let all = bed.store.outages(true, 10).await.unwrap();
@@ -139,7 +143,7 @@ async fn a_restart_goes_on_from_the_open_outages() {
 #[tokio::test]
 async fn a_fresh_store_starts_at_outage_one() {
     let restored = Bed::fresh().local.restore().await.unwrap();
-    assert_eq!(restored, Restored { outages: vec![], next_outage: OutageId(1) });
+    assert_eq!(restored, Restored { outages: vec![], ended: vec![], next_outage: OutageId(1) });
 }
 
 #[tokio::test]

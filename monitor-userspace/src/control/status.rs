@@ -1,8 +1,8 @@
 //! What `status`, the metrics and `health` say: gathered from the core, the store and who counts.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
-use monitor_core::domain::UnixMs;
+use monitor_core::domain::{UnixMs, wall_clock};
 use monitor_store::{ListState, OutageRecord, OutboxCounts, StoreError};
 
 use super::{
@@ -77,6 +77,9 @@ pub(super) async fn report(context: &ControlContext) -> Result<StatusReport, Sto
     })
 }
 
+/// How long a loss keeps the health degraded.
+const LOSS_SHOWN: Duration = Duration::from_secs(600);
+
 /// What was lost on the way from the kernel to the core.
 fn losses(core: &CoreState) -> Vec<Loss> {
     core.counters
@@ -101,6 +104,10 @@ fn problems(context: &ControlContext, core: &CoreState, outbox: &OutboxCounts) -
     }
     if outbox.dead > 0 {
         problems.push(format!("{} mails were given up", outbox.dead));
+    }
+    if let Some(lost) = core.lost.filter(|lost| UnixMs::now().since(*lost) < LOSS_SHOWN) {
+        let ago = wall_clock::lasting(UnixMs::now().since(lost));
+        problems.push(format!("something was lost {ago} ago: the list of losses says what, docs/operating.md why"));
     }
     if context.gateway().is_some() && core.interfaces.is_empty() {
         problems.push("no interface is watched".to_owned());

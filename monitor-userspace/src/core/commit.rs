@@ -3,7 +3,7 @@
 //! In: a [`Turn`]. Out, in this order: one transaction; letters that are due, marks in the kernel, questions and probes; answers to
 //! those who wait for all that.
 
-use std::{collections::HashSet, pin::pin, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
 use anyhow::{Result, bail};
 use monitor_core::{
@@ -11,22 +11,20 @@ use monitor_core::{
     outage::{Actions, Change, Intake, Mark, Phase},
     port::Clock,
 };
-use monitor_store::{Applied, LocalStore};
+use monitor_store::{Applied, Batch, LocalStore, ReadUpTo};
 use tokio::time::timeout;
 
-use super::{BATCH, Core, Turn, is_guarded};
+use super::{Core, Turn, is_guarded};
 use crate::kernel::{EventSource, KernelPort};
 
-/// Events that are read while a transaction runs; as many as the kernel keeps notes, by which they are found again after a
-/// kill -9. The rest stays in the ring buffer.
-const BACKLOG: usize = 65_536;
-
-/// Pause before a transaction that failed is tried again. Events wait in the ring buffer meanwhile.
+/// Pause before a transaction that failed is tried again. Events wait in the ring buffer meanwhile, and behind it in the
+/// kernel's tables.
 const RETRY: Duration = Duration::from_secs(1);
 
 impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
     /// Commits, then acts.
     pub(super) async fn finish(&mut self, mut turn: Turn) -> Result<()> {
+        let read = ReadUpTo { ring: self.ring, position: self.events.position() };
         loop {
             let Turn { actions, learned, answers, seen, questions } = turn;
             if !learned.is_empty() {
@@ -38,11 +36,11 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
             }
             if !actions.changes.is_empty() || !seen.is_empty() {
                 self.announce(&actions);
-                let changes = &actions.changes;
+                let batch = Batch { changes: actions.changes.clone(), seen, read: Some(read) };
                 let applied: Applied = self
                     .retry(|store| {
-                        let (changes, seen) = (changes.clone(), seen.clone());
-                        async move { store.apply_seen(changes, seen).await }
+                        let batch = batch.clone();
+                        async move { store.apply_batch(batch).await }
                     })
                     .await?;
                 if applied.letters > 0 {
@@ -50,7 +48,7 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
                     self.wiring.letters.notify_one();
                 }
             }
-            self.kernel.commit(self.intake.newest())?;
+            self.events.release();
             for question in questions {
                 // Full: so much is silent that the first few answers will do.
                 let _ = self.wiring.questions.try_send(question);
@@ -95,15 +93,14 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
     /// Does it until it works: nothing that was observed is given up, and the ring buffer holds what comes meanwhile.
     ///
     /// # Errors
-    /// The daemon is to stop and the store takes no changes. The next start finds in the kernel what is not committed.
+    /// The daemon is to stop and the store takes no changes. The next start finds what is not committed in the ring buffer.
     async fn retry<T, F, Why>(&mut self, mut action: impl FnMut(LocalStore) -> F) -> Result<T>
     where
         F: Future<Output = Result<T, Why>>,
         Why: std::fmt::Display,
     {
         loop {
-            let work = action(self.store.clone());
-            match self.reading_on(work).await {
+            match action(self.store.clone()).await {
                 Ok(done) => {
                     if self.store_error.take().is_some() {
                         tracing::info!("the store takes changes again");
@@ -111,7 +108,7 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
                     return Ok(done);
                 }
                 Err(error) if self.stopping.is_cancelled() => {
-                    bail!("the store does not take changes ({error}); what is not in it is noted in the kernel");
+                    bail!("the store does not take changes ({error}); the kernel keeps what is not in it");
                 }
                 Err(error) => {
                     let said = error.to_string();
@@ -123,20 +120,6 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
                     }
                     let _ = timeout(RETRY, self.stopping.cancelled()).await;
                 }
-            }
-        }
-    }
-
-    /// Keeps the ring buffer from filling while `work` takes its time: a recovery that a million clients wait for takes
-    /// seconds.
-    async fn reading_on<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
-        loop {
-            let room = BACKLOG.saturating_sub(self.backlog.len()).min(BATCH);
-            tokio::select! {
-                biased;
-                done = &mut work => return done,
-                Ok(events) = self.events.batch(room), if room > 0 => self.backlog.extend(events),
             }
         }
     }

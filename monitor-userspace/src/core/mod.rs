@@ -20,7 +20,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use anyhow::Result;
 use monitor_common::Event;
 use monitor_core::{
-    domain::{ClockOffset, OutageId, Service, UnixMs},
+    domain::{ClockOffset, Moment, MonotonicNs, OutageId, Service, UnixMs},
     mail::AddressBook,
     outage::{Actions, Background, Intake, Machine, Meaning, Observation, Question, Rules},
     port::{Answer, Clock},
@@ -35,12 +35,15 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::state::State;
 use crate::{
-    kernel::{EventSource, KernelError, KernelPort},
+    kernel::{EventSource, KernelPort},
     port::Requests,
 };
 
 /// Events taken in one turn; one transaction holds at most what they lead to.
 const BATCH: usize = 4096;
+
+/// How long a report may be under way from where it happened to the ring buffer.
+const ON_ITS_WAY: Duration = Duration::from_millis(20);
 
 /// What the core looks at and acts on.
 pub(crate) struct Ports<K, E, C> {
@@ -56,6 +59,8 @@ pub(crate) struct Settings {
     pub(crate) guarded: HashSet<u16>,
     /// Whether the address book is that of several gateways.
     pub(crate) shared: bool,
+    /// How long an attempt waits for its answer.
+    pub(crate) time_out: Duration,
 }
 
 /// What the core needs from its surroundings.
@@ -82,8 +87,18 @@ pub(crate) struct Core<K, E, C> {
     clock: C,
     /// Read again each second.
     offset: ClockOffset,
-    /// Read while a transaction ran, and not looked at yet.
-    backlog: Vec<Event>,
+    /// As it was at the start.
+    steady: ClockOffset,
+    /// Up to when everything that was reported is known.
+    known: MonotonicNs,
+    /// Until when reports may wait in the kernel for room in the ring buffer: what is not read is not known before.
+    waiting_until: MonotonicNs,
+    /// How often the ring buffer was full.
+    ring_full: u64,
+    /// How long an attempt waits for its answer, and a report for its turn.
+    time_out: Duration,
+    /// Which ring buffer the events are from.
+    ring: u64,
     store: LocalStore,
     book: AddressBook,
     wiring: Wiring,
@@ -115,11 +130,6 @@ struct Turn {
     questions: Vec<Question>,
 }
 
-/// What was read before, else what comes.
-async fn next_events(backlog: &mut Vec<Event>, events: &mut impl EventSource) -> Result<Vec<Event>, KernelError> {
-    if backlog.is_empty() { events.batch(BATCH).await } else { Ok(std::mem::take(backlog)) }
-}
-
 impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
     /// Runs until `cancel`; then takes what is still in the ring buffer, commits it and returns.
     pub(crate) async fn run(mut self, cancel: CancellationToken) -> Result<()> {
@@ -134,7 +144,7 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
                 .map_or(Duration::from_secs(3600), |deadline| deadline.since(self.clock.wall()));
             tokio::select! {
                 () = cancel.cancelled() => break,
-                events = next_events(&mut self.backlog, &mut self.events) => {
+                events = self.events.batch(BATCH) => {
                     for event in events? {
                         self.take(&event, &mut turn);
                     }
@@ -145,33 +155,44 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
                 () = sleep(until_deadline) => {}
                 _ = second.tick() => self.every_second(&mut turn),
             }
-            turn.actions.append(self.machine.tick(self.clock.wall()));
+            self.take_rest(&mut turn);
+            turn.actions.append(self.machine.tick(&self.now()));
             self.finish(turn).await?;
         }
         let mut turn = Turn::default();
-        for event in std::mem::take(&mut self.backlog) {
-            self.take(&event, &mut turn);
-        }
-        loop {
-            let events = self.events.take(BATCH);
-            if events.is_empty() {
-                break;
-            }
-            for event in events {
-                self.take(&event, &mut turn);
-            }
-        }
+        while !self.take_rest(&mut turn) {}
         self.finish(turn).await
+    }
+
+    /// Takes what else is there; returns whether that was all, and so everything up to now is known.
+    fn take_rest(&mut self, turn: &mut Turn) -> bool {
+        let now = self.clock.offset().kernel(self.clock.wall());
+        let events = self.events.take(BATCH);
+        for event in &events {
+            self.take(event, turn);
+        }
+        let is_all = events.len() < BATCH;
+        if is_all && now >= self.waiting_until {
+            let settled = now.0.saturating_sub(u64::try_from(ON_ITS_WAY.as_nanos()).unwrap_or(u64::MAX));
+            self.known = self.known.max(MonotonicNs(settled));
+        }
+        is_all
+    }
+
+    fn now(&self) -> Moment {
+        Moment { wall: self.clock.wall(), offset: self.offset, steady: self.steady, known: self.known }
     }
 
     fn take(&mut self, event: &Event, turn: &mut Turn) {
         let known = Background {
             offset: self.offset,
+            steady: self.steady,
             in_book: &|client| self.book.lookup(client).is_some(),
             is_guarded: &|service| is_guarded(&self.guarded, &self.kernel, service),
         };
         let meaning = self.intake.take(event, &known);
-        for observation in meaning.observations() {
+        self.known = self.known.max(MonotonicNs(event.at_ns));
+        if let Some(observation) = meaning.observation() {
             self.observe(observation, turn);
         }
         match meaning {
@@ -188,7 +209,8 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
 
     fn observe(&mut self, observation: Observation, turn: &mut Turn) {
         tracing::debug!(?observation, "observed");
-        turn.actions.append(self.machine.observe(self.clock.wall(), observation));
+        let now = self.now();
+        turn.actions.append(self.machine.observe(&now, observation));
     }
 }
 

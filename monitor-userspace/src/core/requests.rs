@@ -60,8 +60,8 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
             }
             Request::Subscribe(Subscription { client, service, at, on_record }) => {
                 let known = on_record || self.book.lookup(client).is_some();
-                let actions =
-                    self.machine.observe(self.clock.wall(), Observation::Asked { client, service, at, known });
+                let now = self.now();
+                let actions = self.machine.observe(&now, Observation::Asked { client, service, at, known });
                 let listed = actions.list(client);
                 turn.actions.append(actions);
                 Answer::Subscribed(listed)
@@ -98,6 +98,7 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
         // What may fail comes first: the policy comes into force whole, or not at all.
         let book = read_book(&self.wiring.book, &self.store, self.shared).await?;
         self.kernel.reload(&policy.watch, &policy.interfaces).await?;
+        self.time_out = policy.watch.syn_timeout;
         self.machine.set_rules(policy.rules);
         self.book = book;
         self.publish();

@@ -1,7 +1,7 @@
 //! What the core publishes for `status` and metrics.
 
 use monitor_common::Counter;
-use monitor_core::outage::Tally;
+use monitor_core::{domain::UnixMs, outage::Tally};
 
 use crate::kernel::Attached;
 
@@ -12,6 +12,8 @@ pub struct State {
     pub interfaces: Vec<Attached>,
     /// Kernel counters, summed over the CPUs.
     pub counters: Vec<(Counter, u64)>,
+    /// When something was last counted as lost since the start.
+    pub lost: Option<UnixMs>,
     /// Kernel events of another layout.
     pub unreadable_events: u64,
     /// Services that have answered at least once.

@@ -1,5 +1,7 @@
 //! What is done each second, minute and hour: services are counted and kept, what `status` shows is published.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use monitor_common::{Counter, ServiceFlags, ServiceState, map};
 use monitor_core::{
@@ -12,6 +14,9 @@ use crate::kernel::{self, EventSource, KernelPort};
 
 /// Between two looks through the kernel's table of services.
 const SWEEP_SECONDS: u64 = 60;
+
+/// How much longer than a time-out reports may wait for room: a turn of the daemon and some looks of the timer.
+const HELD_LONGER: Duration = Duration::from_secs(1);
 
 /// Between two notes in the store of when learned services last answered; a multiple of [`SWEEP_SECONDS`].
 const KEEP_SECONDS: u64 = 3600;
@@ -72,11 +77,31 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
         Ok(())
     }
 
+    /// A report that finds no room waits for its attempt's next look of the timer.
+    pub(super) fn look_for_waiting_reports(&mut self, counters: &[(Counter, u64)]) {
+        let full = counters.iter().find(|(counter, _)| *counter == Counter::RingFull).map_or(0, |(_, count)| *count);
+        if full != self.ring_full {
+            self.ring_full = full;
+            self.hold_knowledge();
+        }
+    }
+
+    /// Also at the start: nobody knows what waits since the daemon before.
+    pub(super) fn hold_knowledge(&mut self) {
+        let now = self.clock.offset().kernel(self.clock.wall());
+        self.waiting_until = now + self.time_out + HELD_LONGER;
+    }
+
     /// Publishes what `status` and the metrics show.
-    pub(super) fn publish(&self) {
+    pub(super) fn publish(&mut self) {
         let counters = self.kernel.counters().unwrap_or_default();
+        self.look_for_waiting_reports(&counters);
         self.wiring.state.send_modify(|state| {
             state.interfaces = self.kernel.attached().to_vec();
+            // The first look says what was lost before.
+            if !state.counters.is_empty() && losses(&counters) > losses(&state.counters) {
+                state.lost = Some(self.clock.wall());
+            }
             state.counters = counters;
             state.services = self.services;
             state.unreadable_events = self.events.unreadable();
@@ -85,4 +110,8 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
             state.store_error.clone_from(&self.store_error);
         });
     }
+}
+
+fn losses(counters: &[(Counter, u64)]) -> u64 {
+    counters.iter().filter(|(counter, _)| counter.is_loss()).map(|(_, count)| count).sum()
 }

@@ -65,6 +65,7 @@ impl Deciding {
             rules: config.rules(),
             guarded: config.guard.iter().map(|guard| guard.port).collect(),
             shared: config.is_shared(),
+            time_out: config.watch.syn_timeout,
         };
         let ports = Ports { kernel, events, clock: SystemClock };
         let core = Core::start(settings, ports, stores.local.clone(), wiring).await?;

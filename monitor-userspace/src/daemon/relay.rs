@@ -12,7 +12,7 @@ use monitor_core::{
     port::{Answer, Request},
     relay::Relays,
 };
-use monitor_store::{LocalStore, NotificationPolicy};
+use monitor_store::{Batch, LocalStore, NotificationPolicy};
 use tokio::sync::{Notify as Wake, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -113,7 +113,7 @@ async fn at_traps(mut requests: Requests, look: Arc<Wake>, local: LocalStore, ca
             }
             Request::Trap { seen, .. } => {
                 // The replay window of SNMPv3 is kept here as at a gateway.
-                local.apply_seen(Vec::new(), seen.into_iter().collect()).await?;
+                local.apply_batch(Batch { seen: seen.into_iter().collect(), ..Batch::default() }).await?;
                 look.notify_one();
                 Answer::Committed
             }

@@ -7,7 +7,6 @@
 
 mod attach;
 mod bpffs;
-mod catch_up;
 mod error;
 mod events;
 mod gate;
@@ -20,6 +19,7 @@ mod marks;
 mod object;
 mod pins;
 mod port;
+mod ring;
 mod services;
 mod standin;
 mod table;
@@ -34,10 +34,10 @@ use std::path::Path;
 
 use aya::{
     Ebpf,
-    maps::{MapData, PerCpuArray},
+    maps::{Array, MapData, PerCpuArray},
     programs::{SchedClassifier, TestRun as _, TestRunOptions},
 };
-use monitor_common::{Counter, map, program};
+use monitor_common::{Counter, Settings, map, program};
 use monitor_core::{
     config::{Watch, WatchEntry},
     domain::MonotonicNs,
@@ -172,6 +172,14 @@ impl Kernel {
     #[must_use]
     pub fn attached(&self) -> &[Attached] {
         &self.attached
+    }
+
+    /// Which set of maps this is: the seed of their hashes, which is drawn when they are made.
+    pub fn maps_id(&self) -> Result<u64, KernelError> {
+        let map = self.ebpf.map(map::SETTINGS).ok_or(KernelError::MapMissing(map::SETTINGS))?;
+        let settings: Array<&MapData, Settings> =
+            map.try_into().map_err(|source| KernelError::map(map::SETTINGS, source))?;
+        Ok(settings.get(&0, 0).map_err(|source| KernelError::map(map::SETTINGS, source))?.hash_seed)
     }
 
     /// Passes on what the programs have to say; seldom anything.

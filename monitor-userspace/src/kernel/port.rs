@@ -13,11 +13,8 @@ use super::{Attached, Events, Kernel, KernelError, local_addresses};
 
 /// The programs and their maps.
 pub trait KernelPort {
-    /// Everything that was reported up to `at`, in kernel nanoseconds, is in the store.
-    fn commit(&mut self, at: u64) -> Result<(), KernelError>;
-
-    /// Clients that were reported as failed after the last commit, as the events that reported them.
-    fn uncommitted(&self) -> Result<Vec<Event>, KernelError>;
+    /// Which set of maps this is, and with it which ring buffer: another number after each restart of the machine.
+    fn maps_id(&self) -> Result<u64, KernelError>;
 
     /// Tells the programs what is failed and what is not.
     fn mark(&mut self, mark: Mark) -> Result<(), KernelError>;
@@ -67,17 +64,22 @@ pub trait EventSource {
     /// Takes up to `limit` events that are there now.
     fn take(&mut self, limit: usize) -> Vec<Event>;
 
+    /// Up to where events are taken.
+    fn position(&self) -> u64;
+
+    /// Passes over what was taken up to there before.
+    fn skip_to(&mut self, position: u64);
+
+    /// Lets go of what was taken: it is in the store, and not given to anybody again.
+    fn release(&mut self);
+
     /// Records of another layout, which were counted and never acted on.
     fn unreadable(&self) -> u64;
 }
 
 impl KernelPort for Kernel {
-    fn commit(&mut self, at: u64) -> Result<(), KernelError> {
-        Self::commit(self, at)
-    }
-
-    fn uncommitted(&self) -> Result<Vec<Event>, KernelError> {
-        Self::uncommitted(self)
+    fn maps_id(&self) -> Result<u64, KernelError> {
+        Self::maps_id(self)
     }
 
     fn mark(&mut self, mark: Mark) -> Result<(), KernelError> {
@@ -140,6 +142,18 @@ impl EventSource for Events {
 
     fn take(&mut self, limit: usize) -> Vec<Event> {
         Self::take(self, limit)
+    }
+
+    fn position(&self) -> u64 {
+        Self::position(self)
+    }
+
+    fn skip_to(&mut self, position: u64) {
+        Self::skip_to(self, position);
+    }
+
+    fn release(&mut self) {
+        Self::release(self);
     }
 
     fn unreadable(&self) -> u64 {

@@ -43,7 +43,8 @@ mod tests {
         let service = |number: u32| Service::new(Ipv4Addr::from(number).into(), 80);
         let entry = |number: u32| {
             let last_answer_ns = 1 + u64::from(number);
-            (service(number), ServiceState { last_answer_ns, failed_ns: 0, flags: ServiceFlags::ANSWERED, answers: 1 })
+            let flags = ServiceFlags::ANSWERED;
+            (service(number), ServiceState { last_answer_ns, flags, answers: 1, ..ServiceState::default() })
         };
         let mut services: Vec<_> = (0..16).rev().map(entry).collect();
         assert_eq!(surplus(&services[..14], 16), []);

@@ -37,7 +37,8 @@ impl Kernel {
                 Some(listed) => {
                     let flag = ServiceFlags::LISTED;
                     let (set, clear) = if listed { (flag, 0) } else { (0, flag) };
-                    let request = MarkRequest { key: key(service), failed_ns: state.failed_ns, set, clear };
+                    let (key, failed_ns) = (key(service), state.failed_ns);
+                    let request = MarkRequest { key, failed_ns, set, clear, ..MarkRequest::default() };
                     self.run(program::MARK, &request.frame())?;
                 }
             }

@@ -1,5 +1,7 @@
 //! SYN/ACKs, RSTs and the client's own ACK.
 
+use std::time::Duration;
+
 use monitor_common::{Counter, EventKind, Evidence};
 use monitor_core::{
     config::Watch,
@@ -77,6 +79,8 @@ async fn an_answer_to_a_client_that_was_chosen_to_collide_is_none() {
 async fn a_service_that_answered_somebody_after_the_syn_is_not_failed() {
     let mut bed = Bed::new();
     bed.arrives(&syn().bytes());
+    // The kernel tells two SYNs apart that are a third of a millisecond apart.
+    tokio::time::sleep(Duration::from_millis(2)).await;
     let other = Tcp { sport: 4001, ..syn() };
     bed.arrives(&other.bytes());
     bed.arrives(&other.answer(SYN | ACK).bytes());
@@ -91,17 +95,98 @@ async fn an_answer_of_a_failed_service_is_reported_with_its_client() {
     bed.kernel.mark(Mark::Failed(service("10.0.2.7:80"))).unwrap();
     bed.arrives(&syn().bytes());
     bed.arrives(&syn().answer(SYN | ACK).bytes());
-    let events = bed.events.take(9);
+    let events = bed.take();
     assert_eq!(events[1].kind, EventKind::Answered);
     assert_eq!(std::net::IpAddr::from(events[1].client), syn().src);
-    // The SYN was noted at once (F-4); it did not fail after all.
-    assert_eq!((events[0].attempts, events[1].attempts), (1, 1));
-    // One that was only counted in the client's note is taken back there.
-    let again = Tcp { sport: 4001, ..syn() };
-    bed.arrives(&again.bytes());
-    bed.arrives(&again.answer(SYN | ACK).bytes());
-    let events = bed.events.take(9);
-    assert_eq!((events.len(), events[0].kind, events[0].attempts), (1, EventKind::Answered, 0));
+    // The SYN was only hinted at (F-4): there is nothing to take back.
+    assert_eq!((events[0].attempts, events[1].attempts), (0, 0));
+    assert_eq!(events[1].seen_ns >> 18, events[0].seen_ns >> 18);
+    assert_eq!((events.len(), events[2].kind), (3, EventKind::Learned));
+}
+
+// proves: F-12
+#[tokio::test]
+async fn an_answer_takes_back_the_failure_that_was_reported_whether_or_not_the_service_is_marked() {
+    for marked in [false, true] {
+        let mut bed = Bed::new();
+        bed.arrives(&syn().bytes());
+        assert_eq!(bed.next().await.evidence, Evidence::Unanswered);
+        if marked {
+            bed.kernel.mark(Mark::Failed(service("10.0.2.7:80"))).unwrap();
+        }
+        bed.arrives(&syn().answer(SYN | ACK).bytes());
+        let said: Vec<_> = bed.take().iter().map(|event| (event.kind, event.attempts)).collect();
+        let learned = (!marked).then_some((EventKind::Learned, 0));
+        assert_eq!(said[0], learned.unwrap_or((EventKind::Answered, 1)), "{said:?}");
+    }
+}
+
+// proves: F-12
+#[tokio::test]
+async fn a_client_that_answers_the_answer_with_an_rst_had_given_up() {
+    let mut bed = Bed::new();
+    bed.kernel.mark(Mark::Failed(service("10.0.2.7:80"))).unwrap();
+    bed.arrives(&syn().bytes());
+    assert_eq!(bed.events(), [(EventKind::Failed, Evidence::KnownFailed)]);
+    bed.arrives(&syn().answer(SYN | ACK).bytes());
+    assert_eq!(bed.events()[0], (EventKind::Answered, Evidence::SynAck));
+    let rst = Tcp { flags: RST, seq: syn().seq.wrapping_add(1), ack: 0, ..syn() };
+    // Of another sequence number, or with ACK, it ends a connection that was there.
+    bed.arrives(&Tcp { seq: rst.seq.wrapping_add(1), ..rst.clone() }.bytes());
+    bed.arrives(&Tcp { flags: RST | ACK, ..rst.clone() }.bytes());
+    assert_eq!(bed.events(), []);
+    bed.arrives(&rst.bytes());
+    bed.arrives(&rst.bytes());
+    // It is said at the attempt's time-out, behind those who tried before.
+    let fate = bed.next().await;
+    assert_eq!((fate.evidence, fate.attempts), (Evidence::GaveUp, 1));
+    // The server has not seen the RST, and answers once more: that takes nothing back.
+    bed.arrives(&syn().answer(SYN | ACK).bytes());
+    assert_eq!(bed.events(), []);
+    assert_eq!(bed.count(Counter::GaveUp), 1);
+}
+
+// proves: F-12
+#[tokio::test]
+async fn a_late_answer_that_finds_its_client_gone_is_said_whether_or_not_the_service_is_marked() {
+    for late in [false, true] {
+        let mut bed = Bed::with(&Watch { syn_timeout: Duration::from_millis(1500), ..watch() });
+        let other = Tcp { sport: 4001, ..syn() };
+        bed.arrives(&other.bytes());
+        bed.arrives(&other.answer(SYN | ACK).bytes());
+        assert_eq!(bed.events(), [(EventKind::Learned, Evidence::SynAck)]);
+        bed.arrives(&syn().bytes());
+        if late {
+            tokio::time::sleep(Duration::from_millis(950)).await;
+        }
+        bed.arrives(&syn().answer(SYN | ACK).bytes());
+        assert_eq!(bed.events(), []);
+        bed.arrives(&Tcp { flags: RST, seq: syn().seq.wrapping_add(1), ack: 0, ..syn() }.bytes());
+        if late {
+            assert_eq!(bed.next().await.evidence, Evidence::GaveUp);
+        } else {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            assert_eq!(bed.events(), []);
+        }
+    }
+}
+
+// proves: F-12
+#[tokio::test]
+async fn a_client_whose_answer_did_not_reach_it_is_judged_again() {
+    let mut bed = Bed::new();
+    bed.kernel.mark(Mark::Failed(service("10.0.2.7:80"))).unwrap();
+    bed.arrives(&syn().bytes());
+    bed.arrives(&syn().answer(SYN | ACK).bytes());
+    let first = bed.take()[0].seen_ns;
+    // A SYN that crosses its answer says nothing.
+    bed.arrives(&syn().bytes());
+    assert_eq!(bed.events(), []);
+    tokio::time::sleep(Duration::from_millis(950)).await;
+    bed.arrives(&syn().bytes());
+    assert_eq!(bed.take()[0].evidence, Evidence::KnownFailed);
+    let fate = bed.next().await;
+    assert_eq!((fate.evidence, fate.attempts, fate.seen_ns >> 18), (Evidence::Unanswered, 1, first >> 18));
 }
 
 // proves: F-6
@@ -128,9 +213,17 @@ async fn a_refusal_after_a_report_is_more_evidence_on_the_same_attempt() {
     bed.kernel.mark(Mark::Failed(service("10.0.2.7:80"))).unwrap();
     bed.arrives(&syn().bytes());
     bed.arrives(&syn().answer(RST | ACK).bytes());
-    let events = bed.events.take(9);
-    assert_eq!((events[0].evidence, events[0].attempts), (Evidence::KnownFailed, 1));
-    assert_eq!((events[1].evidence, events[1].attempts), (Evidence::Refused, 0));
+    let events = bed.take();
+    assert_eq!((events[0].evidence, events[0].attempts), (Evidence::KnownFailed, 0));
+    assert_eq!((events[1].evidence, events[1].attempts), (Evidence::Refused, 1), "its fate");
+    let mut silent = Bed::new();
+    silent.arrives(&syn().bytes());
+    assert_eq!(silent.next().await.evidence, Evidence::Unanswered);
+    for more in [1, 0] {
+        silent.arrives(&syn().answer(RST | ACK).bytes());
+        let said: Vec<_> = silent.take().iter().map(|event| (event.evidence, event.attempts)).collect();
+        assert_eq!(said, [(Evidence::Refused, 0)][..more], "once");
+    }
 }
 
 #[tokio::test]

@@ -156,7 +156,9 @@ impl Run {
 
     /// Reads the reports: each is about an attempt that was made.
     fn drain(&mut self) {
-        for event in self.bed.events.take(usize::MAX) {
+        let events = self.bed.events.take(usize::MAX);
+        self.bed.events.release();
+        for event in events {
             self.reported += 1;
             assert!(event.kind == EventKind::HostSeen || self.given.has(&event), "nobody tried this: {event:?}");
         }

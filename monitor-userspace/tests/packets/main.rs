@@ -70,12 +70,21 @@ impl Bed {
     /// The next event, within two seconds.
     pub(crate) async fn next(&mut self) -> Event {
         let batch = tokio::time::timeout(Duration::from_secs(2), self.events.batch(1)).await;
-        batch.expect("an event").unwrap()[0]
+        let event = batch.expect("an event").unwrap()[0];
+        self.events.release();
+        event
     }
 
     /// What is there now.
     pub(crate) fn events(&mut self) -> Vec<(EventKind, Evidence)> {
-        self.events.take(1000).into_iter().map(|event| (event.kind, event.evidence)).collect()
+        self.take().into_iter().map(|event| (event.kind, event.evidence)).collect()
+    }
+
+    /// The same with everything that the events say.
+    pub(crate) fn take(&mut self) -> Vec<Event> {
+        let events = self.events.take(1000);
+        self.events.release();
+        events
     }
 
     pub(crate) fn count(&self, counter: Counter) -> u64 {

@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
-use monitor_common::{Counter, EventKind, Evidence, ServiceFlags};
-use monitor_core::{config::Watch, outage::Mark};
+use monitor_common::{Counter, EventKind, Evidence, ServiceFlags, step};
+use monitor_core::{config::Watch, domain::MonotonicNs, outage::Mark};
+use ringback::clock::Now as _;
 
-use crate::{Bed, frame::Tcp, service, watch};
+use crate::{
+    Bed,
+    frame::{ACK, RST, SYN, Tcp},
+    service, watch,
+};
 
 // proves: F-3a
 #[tokio::test]
@@ -36,7 +41,9 @@ async fn retransmissions_are_one_attempt_and_one_report() {
     bed.next().await;
     bed.arrives(&syn);
     bed.counted(Counter::Retransmits, 3).await;
-    assert_eq!(bed.events(), []);
+    // That its client goes on is no second attempt.
+    let again = bed.take();
+    assert_eq!(again.iter().map(|event| event.attempts).collect::<Vec<_>>(), [0]);
     assert_eq!(bed.count(Counter::Attempts), 1);
 }
 
@@ -58,26 +65,79 @@ async fn an_address_that_is_not_watched_costs_no_slot() {
 
 // proves: F-4
 #[tokio::test]
-async fn a_syn_to_a_failed_service_is_reported_at_once_and_its_repetitions_are_not() {
+async fn a_syn_to_a_failed_service_is_hinted_at_once_and_has_its_fate_like_any_other() {
     let mut bed = Bed::new();
     bed.kernel.mark(Mark::Failed(service("10.0.2.7:80"))).unwrap();
     let syn = Tcp::syn("10.0.1.5", 4000, "10.0.2.7", 80, 9).bytes();
     bed.arrives(&syn);
-    assert_eq!(bed.events(), [(EventKind::Failed, Evidence::KnownFailed)]);
+    let hint = bed.take()[0];
+    assert_eq!((hint.evidence, hint.attempts, hint.latest_ns), (Evidence::KnownFailed, 0, hint.at_ns));
+    // Its repetition says that its client goes on.
     bed.arrives(&syn);
-    assert_eq!(bed.events(), []);
-    // Another client is reported at once, another attempt of the same client is counted first.
-    bed.arrives(&Tcp::syn("10.0.1.6", 4000, "10.0.2.7", 80, 9).bytes());
+    let again = bed.take()[0];
+    assert_eq!((again.evidence, again.attempts), (Evidence::KnownFailed, 0));
+    assert_eq!(step(again.seen_ns), step(hint.seen_ns));
+    assert!(again.latest_ns > hint.latest_ns);
+    // Another attempt of the same client is one of its own.
     bed.arrives(&Tcp::syn("10.0.1.5", 4001, "10.0.2.7", 80, 10).bytes());
     assert_eq!(bed.events(), [(EventKind::Failed, Evidence::KnownFailed)]);
-    assert_eq!(bed.count(Counter::ReportsFolded), 1);
-    tokio::time::sleep(Duration::from_millis(210)).await;
-    bed.arrives(&Tcp::syn("10.0.1.5", 4002, "10.0.2.7", 80, 11).bytes());
-    assert_eq!(bed.next().await.attempts, 2);
+    for port in [4000, 4001] {
+        let fate = bed.next().await;
+        assert_eq!((fate.evidence, fate.attempts, fate.client_port), (Evidence::Unanswered, 1, port));
+    }
+    // It goes on after that too, and is reported as such.
+    bed.arrives(&syn);
+    assert_eq!(bed.next().await.attempts, 0);
+    assert_eq!(bed.count(Counter::Attempts), 2);
+}
+
+// proves: F-4
+#[tokio::test]
+async fn the_fate_of_a_syn_is_said_also_when_its_mark_is_gone_by_then() {
+    for answers in [false, true] {
+        let mut bed = Bed::new();
+        bed.kernel.mark(Mark::Failed(service("10.0.2.7:80"))).unwrap();
+        bed.arrives(&Tcp::syn("10.0.1.5", 4000, "10.0.2.7", 80, 9).bytes());
+        assert_eq!(bed.events(), [(EventKind::Failed, Evidence::KnownFailed)]);
+        bed.kernel.mark(Mark::Recovered(service("10.0.2.7:80"))).unwrap();
+        if answers {
+            let other = Tcp::syn("10.0.1.6", 4000, "10.0.2.7", 80, 9);
+            bed.arrives(&other.bytes());
+            bed.arrives(&other.answer(SYN | ACK).bytes());
+            assert_eq!(bed.events(), [(EventKind::Learned, Evidence::SynAck)]);
+        }
+        assert_eq!(bed.next().await.evidence, Evidence::Unanswered, "the daemon judges: {answers}");
+    }
+}
+
+// proves: F-12
+#[tokio::test]
+async fn an_attempt_that_began_before_the_end_of_an_outage_is_the_daemons_to_judge() {
+    for ended in [false, true] {
+        let mut bed = Bed::new();
+        bed.arrives(&Tcp::syn("10.0.1.5", 4000, "10.0.2.7", 80, 9).bytes());
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let other = Tcp::syn("10.0.1.6", 4000, "10.0.2.7", 80, 9);
+        bed.arrives(&other.bytes());
+        bed.arrives(&other.answer(SYN | ACK).bytes());
+        bed.events();
+        if ended {
+            let mark = Mark::Ended {
+                service: service("10.0.2.7:80"),
+                until: MonotonicNs::now(),
+                report_until: MonotonicNs::default(),
+            };
+            bed.kernel.mark(mark).unwrap();
+            assert_eq!(bed.next().await.evidence, Evidence::Unanswered);
+        } else {
+            bed.counted(Counter::Isolated, 1).await;
+            assert_eq!(bed.events(), []);
+        }
+    }
 }
 
 #[tokio::test]
-async fn the_begin_of_a_new_outage_is_not_hidden_by_the_report_of_an_old_one() {
+async fn an_attempt_of_a_new_outage_is_not_hidden_by_one_of_an_old_one() {
     let mut bed = Bed::new();
     bed.kernel.mark(Mark::Failed(service("10.0.2.7:80"))).unwrap();
     bed.arrives(&Tcp::syn("10.0.1.5", 4000, "10.0.2.7", 80, 9).bytes());
@@ -85,19 +145,8 @@ async fn the_begin_of_a_new_outage_is_not_hidden_by_the_report_of_an_old_one() {
     bed.events();
     let syn = Tcp::syn("10.0.1.5", 4001, "10.0.2.7", 80, 10);
     bed.arrives(&syn.bytes());
-    bed.arrives(&syn.answer(crate::frame::RST | crate::frame::ACK).bytes());
+    bed.arrives(&syn.answer(RST | ACK).bytes());
     assert_eq!(bed.events(), [(EventKind::Failed, Evidence::Refused)]);
-}
-
-#[tokio::test]
-async fn the_reports_of_an_old_outage_do_not_fold_those_of_a_new_one() {
-    let mut bed = Bed::new();
-    for seq in 1..3 {
-        bed.kernel.mark(Mark::Failed(service("10.0.2.7:80"))).unwrap();
-        bed.arrives(&Tcp::syn("10.0.1.5", 4000, "10.0.2.7", 80, seq).bytes());
-        assert_eq!(bed.events(), [(EventKind::Failed, Evidence::KnownFailed)], "outage {seq}");
-        bed.kernel.mark(Mark::Recovered(service("10.0.2.7:80"))).unwrap();
-    }
 }
 
 #[tokio::test]

@@ -186,9 +186,11 @@ fn a_flood_of_syns_hides_no_outage_and_costs_no_kernel_memory() -> Result<()> {
                 >= sent
         })?;
         let lost: u64 = ["deadlines_full", "pending_evicted"].iter().map(|reason| counter(&status, reason)).sum();
-        println!("{target:?}: {sent} SYNs of {FRAMES}, {lost} not remembered");
+        // Failed attempts that were forgotten while their clients might have got through.
+        let forgotten = counter(&status, "said_evicted");
+        println!("{target:?}: {sent} SYNs of {FRAMES}, {lost} not remembered, {forgotten} forgotten early");
         let told = status["losses"].as_array().map_or(0, Vec::len);
-        assert_eq!(lost > 0, told > 0, "{target:?}: {status:#}");
+        assert_eq!(lost + forgotten > 0, told > 0, "{target:?}: {status:#}");
         assert_eq!(kernel_memory(&daemon, lab.gateway())?, before, "{target:?}");
 
         // Nothing but what failed has an outage.

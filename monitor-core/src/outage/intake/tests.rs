@@ -9,7 +9,9 @@ use proptest::prelude::*;
 use super::{Background, GuardFinding, Intake, Meaning};
 use crate::{
     domain::{ClientAddr, ClockOffset, MonotonicNs, Service, UnixMs},
-    outage::{AnswersSeen, FailedAttempt, Failure, Observation, Question, Recovery, Standing},
+    outage::{
+        AnsweredAttempt, AnswersSeen, FailedAttempt, Failure, Observation, Question, Recovery, Silence, Standing,
+    },
 };
 
 /// The wall clock is a thousand seconds ahead.
@@ -31,11 +33,14 @@ fn event() -> Event {
         client: Addr::from(client().ip()),
         server: Addr::from(web().addr()),
         seen_ns: 5_000_000_000,
+        latest_ns: 6_000_000_000,
         at_ns: 8_000_000_000,
-        last_answer_ns: 4_000_000_000,
+        answered_syn_ns: 4_000_000_000,
+        silent_from_ns: 0,
+        silent_to_ns: 1,
         client_port: 40_000,
         server_port: 80,
-        attempts: 2,
+        attempts: 1,
         standing: ServiceFlags::ANSWERED,
         ifindex: 3,
         answers: 17,
@@ -44,7 +49,7 @@ fn event() -> Event {
 }
 
 fn known() -> Background<'static> {
-    Background { offset: OFFSET, in_book: &|_| false, is_guarded: &|_| false }
+    Background { offset: OFFSET, steady: OFFSET, in_book: &|_| false, is_guarded: &|_| false }
 }
 
 fn take(event: Event) -> Meaning {
@@ -65,10 +70,12 @@ fn a_failed_attempt_is_dated_by_its_syn_and_carries_what_was_known_of_answers() 
         evidence: Failure::Unanswered,
         seen: MonotonicNs(5_000_000_000),
         at: UnixMs(1_005_000),
-        attempts: 2,
+        said: MonotonicNs(8_000_000_000),
+        trying_until: UnixMs(1_010_500),
+        attempts: 1,
         standing: Standing::Learned,
         known: false,
-        answers: Some(AnswersSeen { last: Some(MonotonicNs(4_000_000_000)), count: 17, on_path: true }),
+        answers: Some(AnswersSeen { last: Some(MonotonicNs(4_000_000_000)), count: 17, on_path: true, silence: None }),
     };
     assert_eq!(attempt(take(event())), expected);
 }
@@ -129,8 +136,8 @@ fn the_address_book_is_asked_about_the_client() {
 
 #[test]
 fn rule_3_a_path_shows_answers_from_the_first_that_it_has_shown() {
-    let never = Event { last_answer_ns: 0, ..event() };
-    let learned = Event { kind: EventKind::Learned, last_answer_ns: 0, ..event() };
+    let never = Event { answered_syn_ns: 0, ..event() };
+    let learned = Event { kind: EventKind::Learned, answered_syn_ns: 0, ..event() };
     let on_path = |intake: &mut Intake, event| attempt(intake.take(&event, &known())).answers.unwrap().on_path;
     for shown in [None, Some(event()), Some(learned)] {
         let mut intake = Intake::default();
@@ -145,19 +152,47 @@ fn rule_3_a_path_shows_answers_from_the_first_that_it_has_shown() {
 
 // proves: F-12
 #[test]
-fn an_answer_takes_back_what_did_not_fail_before_it_ends_the_outage() {
+fn an_answer_names_the_attempt_that_it_takes_back() {
     let answer = Event { kind: EventKind::Answered, evidence: Evidence::SynAck, ..event() };
-    let answered = Observation::Answered { service: web(), client: Some(client()), at: UnixMs(1_008_000) };
-    let withdrawn = Observation::Withdrawn { service: web(), client: client(), attempts: 2 };
-    assert_eq!(take(answer).observations().collect::<Vec<_>>(), [withdrawn, answered]);
-    assert_eq!(take(Event { attempts: 0, ..answer }).observations().collect::<Vec<_>>(), [answered]);
+    for withdrawn in [0, 1] {
+        let attempt = AnsweredAttempt { client: client(), seen: MonotonicNs(5_000_000_000), withdrawn };
+        let when = MonotonicNs(8_000_000_000);
+        let answered = Observation::Answered { service: web(), attempt: Some(attempt), at: UnixMs(1_008_000), when };
+        assert_eq!(take(Event { attempts: withdrawn, ..answer }).observation(), Some(answered));
+    }
+}
+
+// proves: F-3a
+#[test]
+fn a_client_that_goes_on_may_get_through_until_its_next_syn_and_one_that_was_refused_may_not() {
+    let trying = |evidence, latest_ns| {
+        let event = Event { evidence, latest_ns, at_ns: 8_000_000_000, ..event() };
+        attempt(take(event)).trying_until
+    };
+    assert_eq!(trying(Evidence::Unanswered, 5_000_000_000), UnixMs(1_008_500));
+    assert_eq!(trying(Evidence::KnownFailed, 8_000_000_000), UnixMs(1_014_500));
+    assert_eq!(trying(Evidence::HostUnreachable, 8_000_000_000), UnixMs(1_014_500), "RFC 5461: a soft error");
+    for evidence in [Evidence::Refused, Evidence::GaveUp] {
+        assert_eq!(trying(evidence, 8_000_000_000), UnixMs(1_008_000), "{evidence:?}");
+    }
+}
+
+#[test]
+fn rule_2_a_silence_that_is_over_counts_if_it_holds_the_whole_attempt() {
+    let silence = |silent_from_ns, silent_to_ns| {
+        attempt(take(Event { silent_from_ns, silent_to_ns, ..event() })).answers.unwrap().silence
+    };
+    let whole = Silence { from: MonotonicNs(4_000_000_000), to: MonotonicNs(7_000_000_000) };
+    assert_eq!(silence(4_000_000_000, 7_000_000_000), Some(whole));
+    assert_eq!(silence(4_000_000_000, 6_000_000_000), None, "it was repeated when others were answered");
+    assert_eq!(silence(5_000_000_000, 7_000_000_000), None, "somebody was answered after its SYN");
 }
 
 #[test]
 fn a_first_answer_is_learned_and_tells_the_machine_nothing() {
     let learned = take(Event { kind: EventKind::Learned, ..event() });
     assert_eq!(learned, Meaning::Learned { service: web(), at: UnixMs(1_008_000) });
-    assert_eq!(learned.observations().count(), 0);
+    assert_eq!(learned.observation(), None);
 }
 
 // proves: F-11
@@ -168,7 +203,7 @@ fn a_host_is_seen_by_arp_or_by_its_neighbour_advertisement() {
     {
         let seen = Event { kind: EventKind::HostSeen, evidence, server_port: 0, ..event() };
         let expected = Observation::HostSeen { host: web().addr(), evidence: recovery, at: UnixMs(1_008_000) };
-        assert_eq!(take(seen).observations().collect::<Vec<_>>(), [expected]);
+        assert_eq!(take(seen).observation(), Some(expected));
     }
 }
 
@@ -181,7 +216,7 @@ fn other_gateways_can_be_asked_about_silence_alone() {
         client_port: 40_000,
         seq: 99,
         since: UnixMs(1_005_000),
-        attempts: 2,
+        attempts: 1,
     };
     assert_eq!(question, Some(expected));
     for evidence in [Evidence::Refused, Evidence::HostUnreachable, Evidence::KnownFailed, Evidence::Stalled] {
@@ -202,24 +237,12 @@ fn what_a_guard_ended_is_a_failed_attempt_at_a_listed_service() {
 
 #[test]
 fn rule_7_a_service_that_has_answered_is_looked_at_after_its_mark() {
-    let state = ServiceState { last_answer_ns: 2_000_000, failed_ns: 9, flags: 0, answers: 5 };
+    let state = ServiceState { last_answer_ns: 2_000_000, failed_ns: 9, answers: 5, ..ServiceState::default() };
     let expected =
         Observation::AnswersAfterMark { service: web(), count: 5, last: MonotonicNs(2_000_000), at: UnixMs(1_000_002) };
     assert_eq!(Intake::answers_after_mark(web(), &state, OFFSET), Some(expected));
     let never = ServiceState { last_answer_ns: 0, ..state };
     assert_eq!(Intake::answers_after_mark(web(), &never, OFFSET), None);
-}
-
-#[test]
-fn what_answered_after_its_mark_is_back() {
-    for (failed_ns, last_answer_ns, back) in
-        [(0, 7_000_000, false), (5_000_000, 0, false), (5_000_000, 5_000_000, false), (5_000_000, 7_000_000, true)]
-    {
-        let state = ServiceState { last_answer_ns, failed_ns, flags: 0, answers: 1 };
-        let expected = Observation::Answered { service: web(), client: None, at: UnixMs(1_000_007) };
-        let said = Intake::answered_while_marked(web(), &state, OFFSET);
-        assert_eq!(said, back.then_some(expected), "marked at {failed_ns}, answered at {last_answer_ns}");
-    }
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
@@ -229,17 +252,29 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(EventKind::Learned),
         Just(EventKind::HostSeen)
     ];
-    let evidence = (1..=12u32).prop_map(|number| Evidence::from_number(number).unwrap());
+    let evidence = prop_oneof![
+        Just(Evidence::Unanswered),
+        Just(Evidence::Refused),
+        Just(Evidence::HostUnreachable),
+        Just(Evidence::KnownFailed),
+        Just(Evidence::SynAck),
+        Just(Evidence::NeighbourAdvertisement),
+        Just(Evidence::Stalled),
+        Just(Evidence::GaveUp),
+    ];
     let addr = || prop_oneof![any::<[u8; 4]>().prop_map(IpAddr::from), any::<[u8; 16]>().prop_map(IpAddr::from)];
-    (kind, evidence, addr(), addr(), any::<[u64; 3]>(), any::<[u16; 2]>(), any::<[u32; 5]>()).prop_map(
-        |(kind, evidence, client, server, [seen_ns, at_ns, last_answer_ns], ports, numbers)| Event {
+    (kind, evidence, addr(), addr(), any::<[u64; 6]>(), any::<[u16; 2]>(), any::<[u32; 5]>()).prop_map(
+        |(kind, evidence, client, server, times, ports, numbers)| Event {
             kind,
             evidence,
             client: Addr::from(client),
             server: Addr::from(server),
-            seen_ns,
-            at_ns,
-            last_answer_ns,
+            seen_ns: times[0],
+            latest_ns: times[1],
+            at_ns: times[2],
+            answered_syn_ns: times[3],
+            silent_from_ns: times[4],
+            silent_to_ns: times[5],
             client_port: ports[0],
             server_port: ports[1],
             attempts: numbers[0],
@@ -258,7 +293,7 @@ proptest! {
         let (mut newest, mut shown) = (0, false);
         for event in events {
             newest = newest.max(event.at_ns);
-            shown |= event.last_answer_ns != 0 || event.kind == EventKind::Learned;
+            shown |= event.answered_syn_ns != 0 || event.kind == EventKind::Learned;
             let meaning = intake.take(&event, &known());
             prop_assert_eq!((intake.newest(), intake.answers_seen()), (newest, shown));
             let service = Service::new(IpAddr::from(event.server), event.server_port);
@@ -267,11 +302,12 @@ proptest! {
                 Meaning::Learned { service: learned, .. } => prop_assert_eq!(learned, service),
                 Meaning::Failed { attempt, question } => {
                     prop_assert_eq!((attempt.client, attempt.service), (client, service));
-                    prop_assert_eq!(attempt.answers.and_then(|answers| answers.last).is_some(), event.last_answer_ns != 0);
+                    prop_assert_eq!(attempt.answers.and_then(|answers| answers.last).is_some(), event.answered_syn_ns != 0);
                     prop_assert_eq!(question.is_some(), attempt.evidence == Failure::Unanswered);
                 }
-                Meaning::Answered { service: answered, client: whom, withdrawn, .. } => {
-                    prop_assert_eq!((answered, whom, withdrawn), (service, client, event.attempts));
+                Meaning::Answered { service: answered, attempt, when, .. } => {
+                    prop_assert_eq!((answered, attempt.client, attempt.withdrawn), (service, client, event.attempts));
+                    prop_assert_eq!((attempt.seen.0, when.0), (event.seen_ns, event.at_ns));
                 }
                 Meaning::HostSeen { host, evidence, .. } => {
                     prop_assert_eq!(host, service.addr());

@@ -17,12 +17,13 @@ impl Machine {
         actions: &mut Actions,
     ) {
         let Some(mut tracked) = self.index.of_service(service).and_then(|id| self.index.take(id)) else { return };
-        if self.may_wait(&mut tracked, known) {
+        if self.may_wait(&mut tracked, known, false) {
             // It has not tried, or its SYN was counted when it passed; until it has aged out, somebody is left to tell.
             tracked.outage.latest = tracked.outage.latest.max(at);
             actions.changes.push(Change::Put(tracked.outage));
             let outage = tracked.outage.id;
-            actions.changes.push(Change::Wait { outage, client, at, attempts: 0, evidence: Failure::Asked });
+            let evidence = Failure::Asked;
+            actions.changes.push(Change::Wait { outage, client, at, trying_until: at, attempts: 0, evidence });
         }
         self.put(tracked);
     }
@@ -32,14 +33,14 @@ impl Machine {
 mod tests {
     use std::time::Duration;
 
-    use super::super::tests::{T0, attempt, client, fail, machine, ms, open, waits, web};
+    use super::super::bed::{T0, answered, attempt, client, fail, machine, ms, now, open, waits, web};
     use crate::{
         domain::{ClientAddr, OutageId, Service, UnixMs},
         outage::{Actions, Change, Failure, Machine, Observation, Phase, Rules},
     };
 
     fn ask(machine: &mut Machine, service: Service, who: ClientAddr, at: UnixMs, known: bool) -> Actions {
-        machine.observe(at, Observation::Asked { client: who, service, at, known })
+        machine.observe(&now(at), Observation::Asked { client: who, service, at, known })
     }
 
     // proves: F-24a B-2a
@@ -48,14 +49,14 @@ mod tests {
         let mut machine = machine(Rules::default());
         open(&mut machine, Failure::Unanswered, web());
         let actions = ask(&mut machine, web(), client(2), ms(5), false);
-        let asked =
-            Change::Wait { outage: OutageId(1), client: client(2), at: ms(5), attempts: 0, evidence: Failure::Asked };
+        let (outage, client, at, evidence) = (OutageId(1), client(2), ms(5), Failure::Asked);
+        let asked = Change::Wait { outage, client, at, trying_until: at, attempts: 0, evidence };
         assert!(
             matches!(actions.changes[..], [Change::Put(outage), ref wait]
             if *wait == asked && (outage.failures, outage.latest) == (1, ms(5))),
             "{actions:?}"
         );
-        assert!(actions.list(client(2)) && !actions.list(client(3)));
+        assert!(actions.list(client) && !actions.list(super::super::bed::client(3)));
         assert_eq!(actions.marks, []);
     }
 
@@ -73,7 +74,7 @@ mod tests {
         let actions = ask(&mut machine, web(), client(2), ms(5), true);
         assert_eq!(waits(&actions), [client(2)]);
         assert!(machine.asks_about(web()));
-        machine.tick(ms(3000));
+        machine.tick(&now(ms(3000)));
         assert_eq!(machine.outages().next().map(|outage| outage.phase), Some(Phase::Suspected));
     }
 
@@ -81,10 +82,10 @@ mod tests {
     fn asking_does_not_undo_a_recovery_that_settles() {
         let mut machine = machine(Rules { settle: Duration::from_secs(10), ..Rules::default() });
         open(&mut machine, Failure::Unanswered, web());
-        machine.observe(ms(100), Observation::Answered { service: web(), client: None, at: ms(100) });
+        machine.observe(&now(ms(100)), answered(web(), None, ms(100)));
         let actions = ask(&mut machine, web(), client(2), ms(200), true);
         assert_eq!((waits(&actions), actions.marks), (vec![client(2)], vec![]));
-        assert!(matches!(machine.tick(ms(10_100)).changes[..], [.., Change::Close(_)]));
+        assert!(matches!(machine.tick(&now(ms(10_100))).changes[..], [.., Change::Close(_)]));
     }
 
     // proves: F-7b
@@ -108,9 +109,9 @@ mod tests {
         let mut machine = machine(Rules { max_age: Duration::from_secs(100), ..Rules::default() });
         open(&mut machine, Failure::Unanswered, web());
         ask(&mut machine, web(), client(2), ms(60_000), true);
-        machine.tick(ms(100_000));
+        machine.tick(&now(ms(100_000)));
         assert_eq!(machine.outages().count(), 1);
-        machine.tick(ms(160_000));
+        machine.tick(&now(ms(160_000)));
         assert_eq!(machine.outages().count(), 0);
         assert_eq!(fail(&mut machine, attempt(Failure::KnownFailed, web(), 3, ms(170_000))).changes, []);
     }

@@ -3,9 +3,12 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use super::Machine;
+use super::{
+    Machine,
+    bed::{now, restored},
+};
 use crate::{
-    domain::{ClientAddr, MonotonicNs, OutageId, Service, UnixMs},
+    domain::{ClientAddr, OutageId, Service, UnixMs},
     outage::{Actions, AnswersSeen, Change, FailedAttempt, Failure, Observation, Outage, Phase, Rules, Standing},
 };
 
@@ -24,7 +27,7 @@ fn client(n: u8) -> ClientAddr {
 }
 
 fn machine(rules: Rules) -> Machine {
-    Machine::restore(Rules { ask: Some(ASK), ..rules }, Vec::new(), OutageId(1)).0
+    restored(Rules { ask: Some(ASK), ..rules }, Vec::new(), OutageId(1)).0
 }
 
 fn fail(machine: &mut Machine, evidence: Failure, n: u8, at: UnixMs) -> Actions {
@@ -32,18 +35,20 @@ fn fail(machine: &mut Machine, evidence: Failure, n: u8, at: UnixMs) -> Actions 
         client: client(n),
         service: web(),
         evidence,
-        seen: MonotonicNs(1),
+        seen: now(at).known,
         at,
+        said: now(at).known,
+        trying_until: UnixMs(0),
         attempts: 1,
         standing: Standing::Learned,
         known: true,
-        answers: Some(AnswersSeen { last: None, count: 0, on_path: true }),
+        answers: Some(AnswersSeen { last: None, count: 0, on_path: true, silence: None }),
     };
-    machine.observe(at, Observation::Failed(attempt))
+    machine.observe(&now(at), Observation::Failed(attempt))
 }
 
-fn answered(machine: &mut Machine, n: u8, well: UnixMs, now: UnixMs) -> Actions {
-    machine.observe(now, Observation::AnsweredElsewhere { service: web(), client: client(n), attempts: 1, well })
+fn answered(machine: &mut Machine, n: u8, well: UnixMs, at: UnixMs) -> Actions {
+    machine.observe(&now(at), Observation::AnsweredElsewhere { service: web(), client: client(n), attempts: 1, well })
 }
 
 fn phase(machine: &Machine) -> Option<Phase> {
@@ -59,8 +64,8 @@ fn silence_opens_an_outage_when_nobody_has_seen_an_answer() {
     assert_eq!((phase(&machine), actions.marks), (Some(Phase::Suspected), vec![]));
     assert!(machine.asks_about(web()));
     assert_eq!(machine.next_deadline(), Some(ms(3000)));
-    assert_eq!(machine.tick(ms(2999)), Actions::default());
-    let actions = machine.tick(ms(3000));
+    assert_eq!(machine.tick(&now(ms(2999))), Actions::default());
+    let actions = machine.tick(&now(ms(3000)));
     assert!(matches!(actions.changes[..], [Change::Put(Outage { phase: Phase::Open, .. })]), "{actions:?}");
     assert_eq!(actions.marks.len(), 1);
     assert!(!machine.asks_about(web()));
@@ -87,8 +92,8 @@ fn who_tried_after_that_answer_is_asked_about_for_the_whole_time() {
     let actions = answered(&mut machine, 1, ms(0), ms(2500));
     let withdrawn = Change::Withdraw { outage: OutageId(1), client: client(1), attempts: 1 };
     assert!(actions.changes.contains(&withdrawn), "{actions:?}");
-    assert_eq!(machine.tick(ms(5000)), Actions::default());
-    machine.tick(ms(5500));
+    assert_eq!(machine.tick(&now(ms(5000))), Actions::default());
+    machine.tick(&now(ms(5500)));
     assert_eq!(phase(&machine), Some(Phase::Open));
 }
 
@@ -97,7 +102,7 @@ fn an_answer_that_is_known_late_takes_its_client_off_and_ends_what_it_disproves(
     let mut machine = machine(Rules::default());
     fail(&mut machine, Failure::Unanswered, 1, ms(0));
     fail(&mut machine, Failure::Unanswered, 2, ms(100));
-    machine.tick(ms(3000));
+    machine.tick(&now(ms(3000)));
     let actions = answered(&mut machine, 1, ms(0), ms(4000));
     assert_eq!(actions.changes, [Change::Withdraw { outage: OutageId(1), client: client(1), attempts: 1 }]);
     assert_eq!(phase(&machine), Some(Phase::Open), "the second one tried later");
@@ -120,11 +125,11 @@ fn what_is_no_silence_needs_no_asking() {
 fn the_last_of_several_clients_that_an_outage_needs_is_asked_about_too() {
     let mut machine = machine(Rules { min_clients: 2, ..Rules::default() });
     fail(&mut machine, Failure::Unanswered, 1, ms(0));
-    machine.tick(ms(3000));
+    machine.tick(&now(ms(3000)));
     assert_eq!((phase(&machine), machine.asks_about(web())), (Some(Phase::Suspected), false));
     fail(&mut machine, Failure::Unanswered, 2, ms(20_000));
     assert_eq!((phase(&machine), machine.asks_about(web())), (Some(Phase::Suspected), true));
-    machine.tick(ms(23_000));
+    machine.tick(&now(ms(23_000)));
     assert_eq!(phase(&machine), Some(Phase::Open));
 }
 
@@ -133,13 +138,13 @@ fn a_service_that_settles_is_failed_again_only_when_nobody_has_seen_an_answer() 
     for objection in [false, true] {
         let mut machine = machine(Rules { settle: Duration::from_secs(1), ..Rules::default() });
         fail(&mut machine, Failure::Refused, 1, ms(0));
-        machine.observe(ms(1000), Observation::Answered { service: web(), client: None, at: ms(1000) });
+        machine.observe(&now(ms(1000)), super::bed::answered(web(), None, ms(1000)));
         fail(&mut machine, Failure::Unanswered, 2, ms(1500));
-        assert_eq!(machine.tick(ms(2000)), Actions::default(), "not told as long as that is open");
+        assert_eq!(machine.tick(&now(ms(2000))), Actions::default(), "not told as long as that is open");
         if objection {
             answered(&mut machine, 2, ms(1500), ms(2500));
         }
-        machine.tick(ms(4500));
+        machine.tick(&now(ms(4500)));
         assert_eq!(phase(&machine), (!objection).then_some(Phase::Open));
     }
 }
@@ -149,7 +154,7 @@ fn a_suspicion_of_before_a_restart_opens_at_once() {
     let mut before = machine(Rules::default());
     fail(&mut before, Failure::Unanswered, 1, ms(0));
     let outages = before.outages().copied().collect();
-    let (mut machine, _) = Machine::restore(Rules { ask: Some(ASK), ..Rules::default() }, outages, OutageId(2));
-    machine.tick(ms(10));
+    let (mut machine, _) = restored(Rules { ask: Some(ASK), ..Rules::default() }, outages, OutageId(2));
+    machine.tick(&now(ms(10)));
     assert_eq!(phase(&machine), Some(Phase::Open));
 }

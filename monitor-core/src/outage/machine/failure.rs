@@ -2,28 +2,90 @@
 
 use std::collections::HashSet;
 
-use super::{Machine, index::Tracked, probing::Probing, race::LatestAttempt};
+use monitor_common::step;
+
+use super::{Machine, index::Tracked, probing::Probing};
 use crate::{
-    domain::{OutageId, UnixMs},
-    outage::{Actions, Change, FailedAttempt, Failure, Level, Mark, Outage, Phase, Standing},
+    domain::{Moment, MonotonicNs, OutageId, UnixMs},
+    outage::{
+        Actions, Change, FailedAttempt, Failure, LatestAttempt, Level, Mark, Outage, Phase, Recovery, Span, Standing,
+    },
 };
 
 impl Machine {
-    pub(super) fn failed(&mut self, now: UnixMs, attempt: &FailedAttempt, actions: &mut Actions) {
-        let known = self.index.of_service(attempt.service);
+    pub(super) fn failed(&mut self, now: &Moment, attempt: &FailedAttempt, actions: &mut Actions) {
+        if attempt.evidence == Failure::Refused && !self.rules.refused_is_failure {
+            self.tally.refused_ignored += 1;
+            return;
+        }
+        if let Some(ended) = self.ended_of(attempt) {
+            return self.joins_ended(now, ended, attempt, actions);
+        }
+        if attempt.evidence == Failure::KnownFailed {
+            return self.hinted(attempt, actions);
+        }
+        let mut known = self.index.of_service(attempt.service);
         if let Some(id) = known {
             // Also where nobody counted answers: then an earlier count says nothing about this attempt.
             self.index.note_latest(id, LatestAttempt::of(attempt));
+            known = self.unless_it_was_over(now, id, attempt, actions);
         }
-        if !self.counts(attempt, known, actions) {
+        if self.is_overtaken(attempt, known) {
+            return self.open_and_close(now, attempt, actions);
+        }
+        if !self.counts(attempt, known) {
             return;
         }
         let mut tracked = match known.and_then(|id| self.index.take(id)) {
             Some(tracked) => tracked,
             None => self.suspect(attempt),
         };
+        self.add_failure(now, attempt, &mut tracked, actions);
+        actions.changes.push(Change::Put(tracked.outage));
+        // It counts for the outage: the service fails whoever asks. Only the list is for known clients (F-7).
+        let counted = attempt.seen > tracked.marked;
+        if self.may_wait(&mut tracked, attempt.known, counted) {
+            actions.changes.push(wait(tracked.outage.id, attempt));
+        }
+        let (id, was_over) = (tracked.outage.id, tracked.outage.span.until);
+        let is_open = tracked.outage.phase == Phase::Open;
+        self.put(tracked);
+        if let Some(until) = was_over.filter(|_| is_open) {
+            // It was over before anybody was told that it had begun.
+            self.recovered(now, vec![id], Recovery::Answered, (now.offset.unix(until), until), actions);
+        }
+    }
+
+    /// Whether the attempt belongs to a silence that was over before the service's present outage began.
+    fn is_overtaken(&self, attempt: &FailedAttempt, known: Option<OutageId>) -> bool {
+        let present = known.and_then(|id| self.index.get(id)).map(|tracked| tracked.outage.span);
+        let silence = attempt.answers.and_then(|answers| answers.silence);
+        let at_once = self.rules.min_failures <= 1 && self.rules.min_clients <= 1 && self.rules.ask.is_none();
+        at_once
+            && attempt.evidence.is_silence()
+            && attempt.attempts > 0
+            && silence.zip(present).is_some_and(|(silence, span)| silence.to <= span.from && !span.holds(attempt.seen))
+    }
+
+    /// An outage that was over before anybody was told that it had begun, beside the service's present one.
+    fn open_and_close(&mut self, now: &Moment, attempt: &FailedAttempt, actions: &mut Actions) {
+        let mut tracked = self.suspect(attempt);
+        let Some(until) = tracked.outage.span.until else { return };
         let outage = &mut tracked.outage;
+        (outage.phase, outage.failures, outage.trying_until) = (Phase::Open, 1, attempt.trying_until);
+        actions.changes.push(Change::Put(*outage));
+        if self.may_wait(&mut tracked, attempt.known, false) {
+            actions.changes.push(wait(tracked.outage.id, attempt));
+        }
+        self.close_beside(now, tracked, (now.offset.unix(until), until), actions);
+    }
+
+    /// What the attempt says of the outage.
+    fn add_failure(&mut self, now: &Moment, attempt: &FailedAttempt, tracked: &mut Tracked, actions: &mut Actions) {
+        let outage = &mut tracked.outage;
+        outage.since = outage.since.min(attempt.at);
         outage.latest = outage.latest.max(attempt.at);
+        outage.trying_until = outage.trying_until.max(attempt.trying_until);
         outage.failures += u64::from(attempt.attempts);
         let raised = outage.level < attempt.evidence.level();
         outage.level = outage.level.max(attempt.evidence.level());
@@ -32,71 +94,104 @@ impl Machine {
                 if tracked.suspects.len() < self.rules.min_clients as usize {
                     tracked.suspects.insert(attempt.client);
                 }
-                self.ask(now, attempt, &mut tracked);
-                self.open_if_confirmed(now, &mut tracked, actions);
+                self.ask(now, attempt, tracked);
+                self.open_if_confirmed(now, tracked, actions);
             }
             Phase::Open if raised => self.index.mark_host(&tracked.outage, &mut actions.marks),
             Phase::Open => {}
-            // An attempt from before the recovery only joins the list; one made after it says that it was none. A SYN
-            // that was reported by a mark which is gone by now has yet to be answered or not.
-            Phase::Settling { recovered, .. } => {
-                if attempt.at >= recovered && attempt.evidence != Failure::KnownFailed {
-                    self.ask(now, attempt, &mut tracked);
-                    self.reopen_unless_asking(now, &mut tracked, actions);
+            // An attempt from before the recovery only joins the list; one made after it says that it was none.
+            Phase::Settling { .. } => {
+                if outage.span.is_over_before(attempt.seen) {
+                    self.ask(now, attempt, tracked);
+                    self.reopen_unless_asking(now, tracked, actions);
                 }
             }
         }
-        actions.changes.push(Change::Put(tracked.outage));
-        // It counts for the outage: the service fails whoever asks. Only the list is for known clients (F-7).
-        if self.may_wait(&mut tracked, attempt.known) {
-            actions.changes.push(Change::Wait {
-                outage: tracked.outage.id,
-                client: attempt.client,
-                at: attempt.at,
-                attempts: attempt.attempts,
-                evidence: attempt.evidence,
-            });
+    }
+
+    /// A SYN to a service that is marked, or one more SYN of an attempt that was reported (F-4). Its client is on the list
+    /// from now on; only the attempt's fate counts.
+    fn hinted(&mut self, attempt: &FailedAttempt, actions: &mut Actions) {
+        let Some(mut tracked) = self.index.of_service(attempt.service).and_then(|id| self.index.take(id)) else {
+            self.tally.stale += 1;
+            actions.marks.push(Mark::Recovered(attempt.service));
+            return;
+        };
+        if tracked.outage.span.holds(attempt.seen) && self.may_wait(&mut tracked, attempt.known, false) {
+            let outage = &mut tracked.outage;
+            outage.latest = outage.latest.max(attempt.at);
+            outage.trying_until = outage.trying_until.max(attempt.trying_until);
+            // The kernel has no room to say its fate later.
+            outage.failures += u64::from(attempt.attempts);
+            actions.changes.push(Change::Put(*outage));
+            actions.changes.push(wait(outage.id, attempt));
         }
         self.put(tracked);
     }
 
-    /// Whether one more client may be listed.
-    pub(super) fn may_wait(&mut self, tracked: &mut Tracked, known: bool) -> bool {
+    /// The outage that ended a short while ago and holds the attempt.
+    fn ended_of(&self, attempt: &FailedAttempt) -> Option<OutageId> {
+        let ended = self.ended.of_service(attempt.service).find(|ended| ended.outage.span.holds(attempt.seen));
+        ended.map(|ended| ended.outage.id)
+    }
+
+    /// The service's outage, unless it is a suspicion whose time was over before this attempt was made: that one is discarded.
+    fn unless_it_was_over(
+        &mut self,
+        now: &Moment,
+        id: OutageId,
+        attempt: &FailedAttempt,
+        actions: &mut Actions,
+    ) -> Option<OutageId> {
+        let outage = self.index.get(id)?.outage;
+        if outage.phase == Phase::Suspected && outage.span.is_over_before(attempt.seen) {
+            self.discard(id, now.wall, actions);
+            return None;
+        }
+        Some(id)
+    }
+
+    /// Whether one more client may be listed; `counted`: the same attempt was counted before.
+    pub(super) fn may_wait(&mut self, tracked: &mut Tracked, known: bool, counted: bool) -> bool {
         if self.rules.only_known_clients && !known {
             self.tally.unknown_client += 1;
             return false;
         }
-        if !known && tracked.unknown >= self.rules.max_unknown {
-            // Forged clients must not fill the disk; whom we can write to is always kept.
-            self.tally.too_many_unknown += 1;
-            return false;
+        if !known && !counted {
+            if tracked.unknown >= self.rules.max_unknown {
+                // Forged clients must not fill the disk; whom we can write to is always kept.
+                self.tally.too_many_unknown += 1;
+                return false;
+            }
+            tracked.unknown += 1;
         }
-        tracked.unknown += u64::from(!known);
         true
     }
 
     /// Whether the attempt is a failure of its service at all.
-    fn counts(&mut self, attempt: &FailedAttempt, known: Option<OutageId>, actions: &mut Actions) -> bool {
-        // Rule 2: the service answered somebody after this SYN; this is the client's own trouble.
-        let answered = attempt.answers.and_then(|answers| answers.last);
-        if attempt.evidence.is_silence() && answered.is_some_and(|answer| answer >= attempt.seen) {
+    fn counts(&mut self, attempt: &FailedAttempt, known: Option<OutageId>) -> bool {
+        let outage = known.and_then(|id| self.index.get(id)).map(|tracked| tracked.outage);
+        let held = outage.is_some_and(|outage| outage.span.holds(attempt.seen));
+        let is_open = outage.is_some_and(|outage| outage.phase == Phase::Open);
+        if held && outage.is_some_and(|outage| outage.phase != Phase::Suspected) || is_open && is_said(attempt) {
+            return true;
+        }
+        // A second word on an attempt whose outage is over.
+        if attempt.attempts == 0 && !held {
+            self.tally.stale += 1;
+            return false;
+        }
+        // Rule 2: the service answered a later SYN of somebody; this is the client's own trouble.
+        let answered = attempt.answers.filter(|answers| answers.silence.is_none()).and_then(|answers| answers.last);
+        if attempt.evidence.is_silence() && answered.is_some_and(|answer| step(answer.0) > step(attempt.seen.0)) {
             self.tally.isolated += 1;
             return false;
         }
-        if attempt.evidence == Failure::Refused && !self.rules.refused_is_failure {
-            self.tally.refused_ignored += 1;
-            return false;
-        }
-        if known.is_some() {
-            return true;
-        }
-        // Reported under a mark that should be gone, or a second word on an attempt whose outage is over.
-        if attempt.evidence == Failure::KnownFailed || attempt.attempts == 0 {
-            self.tally.stale += 1;
-            if attempt.evidence == Failure::KnownFailed {
-                actions.marks.push(Mark::Recovered(attempt.service));
-            }
-            return false;
+        if outage.is_some() {
+            // From before the outage began: the service answered somebody in between.
+            let from_before = !held && outage.is_some_and(|outage| !outage.span.is_over_before(attempt.seen));
+            self.tally.isolated += u64::from(from_before);
+            return !from_before;
         }
         // Rule 3.
         if attempt.standing == Standing::Unknown {
@@ -113,7 +208,7 @@ impl Machine {
     fn suspect(&mut self, attempt: &FailedAttempt) -> Tracked {
         let id = self.next_id;
         self.next_id = OutageId(id.0 + 1);
-        let mut tracked = Tracked::new(Outage {
+        Tracked::new(Outage {
             id,
             service: attempt.service,
             since: attempt.at,
@@ -121,27 +216,27 @@ impl Machine {
             evidence: attempt.evidence,
             level: Level::Service,
             failures: 0,
+            span: span(attempt),
+            trying_until: UnixMs::default(),
             phase: Phase::Suspected,
-        });
-        tracked.latest = LatestAttempt::of(attempt);
-        tracked
+        })
     }
 
     /// Silence here is none if the answer passed another gateway: those are asked first. Anything else needs no asking.
-    fn ask(&self, now: UnixMs, attempt: &FailedAttempt, tracked: &mut Tracked) {
+    fn ask(&self, now: &Moment, attempt: &FailedAttempt, tracked: &mut Tracked) {
         tracked.asking = match (self.rules.ask, tracked.asking) {
             _ if !attempt.evidence.is_silence() => None,
-            (Some(_), Some(until)) if until > now => Some(until),
-            (Some(ask), _) => Some(now + ask),
+            (Some(_), Some(until)) if until > now.wall => Some(until),
+            (Some(ask), _) => Some(now.wall + ask),
             (None, _) => None,
         };
     }
 
     /// Rule 8: enough failures of enough different clients, and nobody left to be asked.
-    pub(super) fn open_if_confirmed(&mut self, now: UnixMs, tracked: &mut Tracked, actions: &mut Actions) {
+    pub(super) fn open_if_confirmed(&mut self, now: &Moment, tracked: &mut Tracked, actions: &mut Actions) {
         // A suspicion that is restored rests on one client at least.
         let clients = tracked.suspects.len().max(1);
-        if tracked.asking.is_none_or(|until| until <= now)
+        if tracked.asking.is_none_or(|until| until <= now.wall)
             && tracked.outage.failures >= u64::from(self.rules.min_failures)
             && clients >= self.rules.min_clients as usize
         {
@@ -153,17 +248,49 @@ impl Machine {
     }
 
     /// It had not recovered.
-    pub(super) fn reopen_unless_asking(&mut self, now: UnixMs, tracked: &mut Tracked, actions: &mut Actions) {
-        if tracked.asking.is_none_or(|until| until <= now) {
+    pub(super) fn reopen_unless_asking(&mut self, now: &Moment, tracked: &mut Tracked, actions: &mut Actions) {
+        if tracked.asking.is_none_or(|until| until <= now.wall) {
             tracked.outage.phase = Phase::Open;
+            tracked.outage.span.until = None;
             tracked.asking = None;
             self.opened(now, tracked, actions);
         }
     }
 
-    pub(super) fn opened(&mut self, now: UnixMs, tracked: &mut Tracked, actions: &mut Actions) {
+    pub(super) fn opened(&mut self, now: &Moment, tracked: &mut Tracked, actions: &mut Actions) {
         self.index.mark(&tracked.outage, &mut actions.marks);
         actions.race_checks.push(tracked.outage.service);
-        tracked.probing = Probing::first(&self.rules, now);
+        tracked.probing = Probing::first(&self.rules, now.wall);
+        tracked.marked = now.known;
     }
+}
+
+/// Whether somebody has said that it failed: that is evidence of the moment, whenever its SYN was first seen.
+const fn is_said(attempt: &FailedAttempt) -> bool {
+    attempt.attempts > 0 && !attempt.evidence.is_silence() && attempt.evidence.is_finding()
+}
+
+/// The attempt's client waits.
+fn wait(outage: OutageId, attempt: &FailedAttempt) -> Change {
+    Change::Wait {
+        outage,
+        client: attempt.client,
+        at: attempt.at,
+        trying_until: attempt.trying_until,
+        attempts: attempt.attempts,
+        evidence: attempt.evidence,
+    }
+}
+
+/// The span of an outage that this attempt is the first of.
+fn span(attempt: &FailedAttempt) -> Span {
+    let silence = attempt.answers.and_then(|answers| answers.silence).filter(|_| attempt.evidence.is_silence());
+    let answered = silence.map(|silence| silence.from).or_else(|| attempt.answers.and_then(|answers| answers.last));
+    // Where nobody counts answers, and where one came since, only what came later belongs to it.
+    let from = match (answered, attempt.answers) {
+        (Some(answered), _) => answered.min(attempt.seen),
+        (None, Some(_)) => MonotonicNs::default(),
+        (None, None) => attempt.seen,
+    };
+    Span { from, until: silence.map(|silence| silence.to), latest: LatestAttempt::of(attempt) }
 }

@@ -5,10 +5,10 @@ use std::{
     net::IpAddr,
 };
 
-use super::{probing::Probing, race::LatestAttempt};
+use super::probing::Probing;
 use crate::{
-    domain::{ClientAddr, OutageId, Service, UnixMs},
-    outage::{Level, Mark, Outage, Phase},
+    domain::{ClientAddr, MonotonicNs, OutageId, Service, UnixMs},
+    outage::{LatestAttempt, Level, Mark, Outage, Phase},
 };
 
 /// An outage and what is only needed while it lasts.
@@ -21,8 +21,8 @@ pub(super) struct Tracked {
     pub(super) unknown: u64,
     /// Until when other gateways are asked whether they saw an answer.
     pub(super) asking: Option<UnixMs>,
-    /// The latest failed attempt that the kernel has reported, for the race rule (design rule 7).
-    pub(super) latest: Option<LatestAttempt>,
+    /// Up to when all was known when its mark was asked for: later SYNs are reported as they pass.
+    pub(super) marked: MonotonicNs,
     /// When to probe, if at all.
     pub(super) probing: Option<Probing>,
     due: UnixMs,
@@ -35,7 +35,7 @@ impl Tracked {
             suspects: HashSet::new(),
             unknown: 0,
             asking: None,
-            latest: None,
+            marked: MonotonicNs(u64::MAX),
             probing: None,
             due: UnixMs::default(),
         }
@@ -75,9 +75,15 @@ impl OutageIndex {
         self.by_id.values().map(|tracked| &tracked.outage)
     }
 
+    /// For the race rule (design rule 7).
     pub(super) fn note_latest(&mut self, id: OutageId, attempt: Option<LatestAttempt>) {
         if let Some(tracked) = self.by_id.get_mut(&id) {
-            tracked.latest = attempt;
+            let latest = &mut tracked.outage.span.latest;
+            // Reports of different CPUs, and of different evidence, do not come in the order of their SYNs.
+            let older = latest.zip(attempt).is_some_and(|(latest, attempt)| attempt.seen < latest.seen);
+            if !older {
+                *latest = attempt;
+            }
         }
     }
 

@@ -1,19 +1,20 @@
 //! Random facts against a small model of what the store and the kernel are left with.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
-    net::IpAddr,
-    time::Duration,
-};
+use std::{collections::HashSet, net::IpAddr, time::Duration};
 
 use proptest::prelude::*;
 
-use super::Machine;
+use super::{
+    Machine,
+    bed::{answered, restored},
+    outside::{Clock, Outside, may_wait},
+};
 use crate::{
-    domain::{ClientAddr, MonotonicNs, OutageId, Service, UnixMs},
+    domain::{ClientAddr, Moment, MonotonicNs, OutageId, Service, UnixMs},
     outage::{
-        Actions, AnswersSeen, Change, FailedAttempt, Failure, Level, Mark, Observation, Outage, Phase, Recovery, Rules,
-        Standing, Target,
+        AnsweredAttempt, AnswersSeen, Ended, FailedAttempt, Failure, Level, Observation, Outage, Phase, Recovery,
+        Restored, Rules, Span, Standing, Target,
     },
 };
 
@@ -35,11 +36,12 @@ fn client() -> impl Strategy<Value = ClientAddr> {
 
 fn failed() -> impl Strategy<Value = Observation> {
     let standing = prop_oneof![Just(Standing::Listed), Just(Standing::Learned), Just(Standing::Unknown)];
-    let seen = 0..5u64;
-    let answer = proptest::option::of(0..5u64);
+    // How long ago: attempts are reported late.
+    let seen = 0..8_000_000_000u64;
+    let answer = proptest::option::of(0..8_000_000_000u64);
     (
         (client(), service(), proptest::sample::select(Failure::ALL.to_vec())),
-        (seen, answer, 0..3u32, standing),
+        (seen, answer, 0..2u32, standing),
         (any::<bool>(), 0..3u32),
         any::<bool>(),
     )
@@ -53,7 +55,9 @@ fn failed() -> impl Strategy<Value = Observation> {
                 attempts,
                 standing,
                 known,
-                answers: Some(AnswersSeen { last: answer.map(MonotonicNs), count, on_path }),
+                said: MonotonicNs(seen),
+                trying_until: UnixMs(0),
+                answers: Some(AnswersSeen { last: answer.map(MonotonicNs), count, on_path, silence: None }),
             })
         })
 }
@@ -61,11 +65,7 @@ fn failed() -> impl Strategy<Value = Observation> {
 fn recovery() -> impl Strategy<Value = Observation> {
     let at = UnixMs(0);
     prop_oneof![
-        (service(), proptest::option::of(client())).prop_map(move |(service, client)| Observation::Answered {
-            service,
-            client,
-            at
-        }),
+        (service(), proptest::option::of(client())).prop_map(move |(service, client)| answered(service, client, at)),
         (service(), proptest::sample::select(vec![Recovery::Arp, Recovery::NeighbourAdvertisement]))
             .prop_map(move |(service, evidence)| Observation::HostSeen { host: service.addr(), evidence, at }),
         service().prop_map(move |service| Observation::Trap { host: service.addr(), at }),
@@ -102,6 +102,8 @@ fn elsewhere() -> impl Strategy<Value = Observation> {
             evidence: Failure::Unanswered,
             level: Level::Host,
             failures: 7,
+            span: Span::default(),
+            trying_until: UnixMs(0),
             phase: Phase::Open,
         })),
         (service(), client(), 1..3u32, -2_000..1i64).prop_map(|(service, client, attempts, well)| {
@@ -144,110 +146,43 @@ fn rules() -> impl Strategy<Value = Rules> {
     )
 }
 
-/// What is outside of the machine, by its actions alone.
-#[derive(Default)]
-struct Outside {
-    outages: BTreeMap<OutageId, Outage>,
-    waiting: BTreeSet<(OutageId, ClientAddr)>,
-    failed: HashSet<Service>,
-    hosts: HashSet<IpAddr>,
-    ended: BTreeSet<OutageId>,
-    /// Of these, another gateway had an outage.
-    elsewhere: HashSet<Service>,
-    next: i64,
-}
-
-impl Outside {
-    fn carry_out(&mut self, actions: &Actions, rules: &Rules) -> Result<(), TestCaseError> {
-        for change in &actions.changes {
-            match change {
-                Change::Put(outage) => {
-                    prop_assert!(!self.ended.contains(&outage.id), "an ended outage is changed: {outage:?}");
-                    self.next = self.next.max(outage.id.0 + 1);
-                    self.outages.insert(outage.id, *outage);
-                }
-                Change::Wait { outage, client, .. } => {
-                    prop_assert!(self.outages.contains_key(outage), "a list without an outage");
-                    self.waiting.insert((*outage, *client));
-                }
-                Change::Withdraw { outage, .. } | Change::Connected { outage, .. } => {
-                    prop_assert!(self.outages.contains_key(outage));
-                }
-                Change::Close(closing) => {
-                    prop_assert!(!closing.outages.is_empty() && closing.outages.is_sorted());
-                    for id in &closing.outages {
-                        let outage = self.outages.remove(id);
-                        let outage = outage.ok_or_else(|| TestCaseError::fail("closed twice, or never there"))?;
-                        prop_assert!(outage.phase != Phase::Suspected, "a suspicion is told");
-                        let confirmed = outage.failures >= u64::from(rules.min_failures);
-                        prop_assert!(confirmed || self.elsewhere.contains(&outage.service));
-                        let arp = matches!(closing.evidence, Recovery::Arp | Recovery::NeighbourAdvertisement);
-                        prop_assert!(!arp || outage.level == Level::Host, "ARP ends an outage of a service");
-                        self.end(*id);
-                    }
-                }
-                Change::Discard { outage, .. } => {
-                    prop_assert!(self.outages.remove(outage).is_some());
-                    self.end(*outage);
-                }
-                Change::Purge { .. } => {}
-            }
-        }
-        for mark in &actions.marks {
-            match mark {
-                Mark::Failed(service) => prop_assert!(self.failed.insert(*service), "marked twice"),
-                Mark::Recovered(service) => drop(self.failed.remove(service)),
-                Mark::HostFailed(host) => prop_assert!(self.hosts.insert(*host), "marked twice"),
-                Mark::HostRecovered(host) => prop_assert!(self.hosts.remove(host), "not marked"),
-            }
-        }
-        Ok(())
-    }
-
-    fn end(&mut self, id: OutageId) {
-        self.ended.insert(id);
-        self.waiting.retain(|(outage, _)| *outage != id);
-    }
-
-    fn open(&self) -> impl Iterator<Item = &Outage> {
-        self.outages.values().filter(|outage| outage.phase == Phase::Open)
-    }
-}
-
-fn at(observation: Observation, now: UnixMs) -> Observation {
+fn at(observation: Observation, now: &Moment) -> Observation {
+    let (wall, kernel) = (now.wall, now.known);
+    let ago = |by: MonotonicNs| MonotonicNs(kernel.0 - by.0);
     match observation {
-        Observation::Failed(attempt) => Observation::Failed(FailedAttempt { at: now, ..attempt }),
-        Observation::Asked { client, service, known, .. } => Observation::Asked { client, service, at: now, known },
+        Observation::Failed(attempt) => {
+            let answers = attempt.answers.map(|answers| AnswersSeen { last: answers.last.map(ago), ..answers });
+            let trying_until = now.steady.unix(kernel) + Duration::from_secs(1);
+            Observation::Failed(FailedAttempt {
+                at: wall,
+                seen: ago(attempt.seen),
+                said: kernel,
+                answers,
+                trying_until,
+                ..attempt
+            })
+        }
+        Observation::Asked { client, service, known, .. } => Observation::Asked { client, service, at: wall, known },
         Observation::AnswersAfterMark { service, count, last, .. } => {
-            Observation::AnswersAfterMark { service, count, last, at: now }
+            Observation::AnswersAfterMark { service, count, last: ago(last), at: wall }
         }
-        Observation::Answered { service, client, .. } => Observation::Answered { service, client, at: now },
+        Observation::Answered { service, attempt, .. } => {
+            let attempt = attempt.map(|attempt| AnsweredAttempt { seen: kernel, ..attempt });
+            Observation::Answered { service, attempt, at: wall, when: kernel }
+        }
         Observation::Withdrawn { .. } => observation,
-        Observation::HostSeen { host, evidence, .. } => Observation::HostSeen { host, evidence, at: now },
-        Observation::Trap { host, .. } => Observation::Trap { host, at: now },
-        Observation::Signal { target, .. } => Observation::Signal { target, at: now },
-        Observation::Probed { service, connected, .. } => Observation::Probed { service, connected, at: now },
-        Observation::OpenElsewhere(outage) => Observation::OpenElsewhere(Outage { since: now, latest: now, ..outage }),
-        Observation::AnsweredElsewhere { service, client, attempts, well } => {
-            Observation::AnsweredElsewhere { service, client, attempts, well: UnixMs(now.0 + well.0) }
+        Observation::HostSeen { host, evidence, .. } => Observation::HostSeen { host, evidence, at: wall },
+        Observation::Trap { host, .. } => Observation::Trap { host, at: wall },
+        Observation::Signal { target, .. } => Observation::Signal { target, at: wall },
+        Observation::Probed { service, connected, .. } => Observation::Probed { service, connected, at: wall },
+        Observation::OpenElsewhere(outage) => {
+            Observation::OpenElsewhere(Outage { since: wall, latest: wall, ..outage })
         }
-        Observation::EndedElsewhere { outage, .. } => Observation::EndedElsewhere { outage, at: now },
+        Observation::AnsweredElsewhere { service, client, attempts, well } => {
+            Observation::AnsweredElsewhere { service, client, attempts, well: UnixMs(wall.0 + well.0) }
+        }
+        Observation::EndedElsewhere { outage, .. } => Observation::EndedElsewhere { outage, at: wall },
     }
-}
-
-/// Whether this attempt may put its client on a list, said in one expression.
-fn may_wait(attempt: &FailedAttempt, rules: &Rules, outage_there: bool) -> bool {
-    let answers = attempt.answers.unwrap_or(AnswersSeen { last: None, count: 0, on_path: false });
-    let isolated = attempt.evidence.is_silence() && answers.last.is_some_and(|answer| answer >= attempt.seen);
-    let blind = attempt.evidence.is_silence() && !answers.on_path;
-    let opens = attempt.standing != Standing::Unknown
-        && attempt.evidence != Failure::KnownFailed
-        && attempt.attempts > 0
-        && !blind;
-    !isolated
-        && (rules.refused_is_failure || attempt.evidence != Failure::Refused)
-        && (!rules.only_known_clients || attempt.known)
-        && (outage_there || opens)
 }
 
 proptest! {
@@ -259,15 +194,16 @@ proptest! {
         rules in rules(),
         steps in proptest::collection::vec(step(), 1..60),
     ) {
-        let mut outside = Outside::default();
-        let (mut machine, _) = Machine::restore(rules.clone(), Vec::new(), OutageId(1));
-        let mut now = UnixMs(1_000_000);
+        let mut outside = Outside::new();
+        let (mut machine, _) = restored(rules.clone(), Vec::new(), OutageId(1));
+        // The wall clock steps; the kernel's does not.
+        let mut clock = Clock { wall: 1_000_000, kernel: 1_000_000 };
         for (later, step) in steps {
-            now = UnixMs(now.0 + later);
+            let now = clock.pass(later);
             match step {
-                Step::Tick => outside.carry_out(&machine.tick(now), &rules)?,
+                Step::Tick => outside.carry_out(&machine.tick(&now), &rules)?,
                 Step::Observe(observation) => {
-                    let observation = at(observation, now);
+                    let observation = at(observation, &now);
                     let listed = outside.waiting.clone();
                     let failed = outside.failed.clone();
                     let there = match &observation {
@@ -279,16 +215,20 @@ proptest! {
                     if let Observation::OpenElsewhere(theirs) = &observation {
                         outside.elsewhere.insert(theirs.service);
                     }
-                    outside.carry_out(&machine.observe(now, observation), &rules)?;
+                    let expected = match &observation {
+                        Observation::Failed(attempt) => may_wait(attempt, &rules, &outside),
+                        _ => false,
+                    };
+                    outside.carry_out(&machine.observe(&now, observation), &rules)?;
                     let joined: Vec<_> = outside.waiting.difference(&listed).collect();
                     match &observation {
                         Observation::Failed(attempt) => {
-                            let waits = outside.outages.values().any(|outage| {
+                            let waits = outside.outages.values().chain(outside.late.values()).any(|outage| {
                                 outage.service == attempt.service
                                     && outside.waiting.contains(&(outage.id, attempt.client))
                             });
                             prop_assert!(joined.iter().all(|(_, client)| *client == attempt.client));
-                            if may_wait(attempt, &rules, there) {
+                            if expected {
                                 prop_assert!(waits, "a client that failed does not wait");
                             } else {
                                 prop_assert!(joined.is_empty(), "a client waits that did not fail");
@@ -313,13 +253,22 @@ proptest! {
                     outside.failed.clear();
                     outside.hosts.clear();
                     let outages = outside.outages.values().copied().collect();
-                    let (restored, actions) = Machine::restore(rules.clone(), outages, OutageId(outside.next));
+                    let ended = outside.late.values().map(|outage| Ended {
+                        outage: *outage,
+                        recovered: now.wall,
+                        evidence: Recovery::Signal,
+                    });
+                    let next_outage = OutageId(outside.next);
+                    let kept = Restored { outages, ended: ended.collect(), next_outage };
+                    let (restored, actions) = Machine::restore(rules.clone(), kept, &now);
                     machine = restored;
                     outside.carry_out(&actions, &rules)?;
                 }
             }
-            let held: Vec<_> = machine.outages().copied().collect();
-            prop_assert_eq!(&held, &outside.outages.values().copied().collect::<Vec<_>>());
+            // The latest attempt is noted also where it changes nothing else.
+            let plain = |outage: &Outage| Outage { span: Span { latest: None, ..outage.span }, ..*outage };
+            let held: Vec<_> = machine.outages().map(plain).collect();
+            prop_assert_eq!(&held, &outside.outages.values().map(plain).collect::<Vec<_>>());
             prop_assert_eq!(outside.open().map(|outage| outage.service).collect::<HashSet<_>>(), outside.failed.clone());
             let hosts: HashSet<_> =
                 outside.open().filter(|outage| outage.level == Level::Host).map(|outage| outage.service.addr()).collect();
@@ -333,18 +282,17 @@ proptest! {
         rules in rules(),
         steps in proptest::collection::vec(step(), 1..40),
     ) {
-        let (mut machine, _) = Machine::restore(rules, Vec::new(), OutageId(1));
-        let mut now = UnixMs(1_000_000);
+        let (mut machine, _) = restored(rules, Vec::new(), OutageId(1));
+        let mut clock = Clock { wall: 1_000_000, kernel: 1_000_000 };
         for (later, step) in steps {
-            now = UnixMs(now.0 + later);
+            let now = clock.pass(later);
             if let Step::Observe(observation) = step {
-                machine.observe(now, at(observation, now));
+                machine.observe(&now, at(observation, &now));
             }
         }
         let mut turns = 0;
         while let Some(deadline) = machine.next_deadline() {
-            now = now.max(deadline);
-            machine.tick(now);
+            machine.tick(&clock.pass(deadline.since(UnixMs(clock.wall)).as_millis().try_into().unwrap()));
             turns += 1;
             prop_assert!(turns < 10_000, "the deadline does not advance");
         }

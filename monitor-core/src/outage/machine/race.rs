@@ -3,22 +3,15 @@
 
 use super::Machine;
 use crate::{
-    domain::{MonotonicNs, Service, UnixMs},
-    outage::{Actions, FailedAttempt},
+    domain::{Moment, MonotonicNs, Service, UnixMs},
+    outage::{Actions, FailedAttempt, LatestAttempt},
 };
-
-/// What the kernel knew when it reported the latest failed attempt at a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LatestAttempt {
-    /// When its SYN passed.
-    seen: MonotonicNs,
-    /// How often the service had answered.
-    answers: u32,
-}
 
 impl LatestAttempt {
     pub(super) fn of(attempt: &FailedAttempt) -> Option<Self> {
-        attempt.answers.map(|answers| Self { seen: attempt.seen, answers: answers.count })
+        // What somebody has said is of that moment; silence is of the time since the SYN.
+        let seen = if attempt.evidence.is_silence() { attempt.seen } else { attempt.said };
+        attempt.answers.map(|answers| Self { seen, answers: answers.count })
     }
 
     /// The count is exact where two times are too close to compare; the time is right where the count began anew.
@@ -31,14 +24,17 @@ impl Machine {
     /// How often the service has answered, and when it last did, read after its mark was set.
     pub(super) fn answers_after_mark(
         &mut self,
+        now: &Moment,
         service: Service,
         known: (u32, MonotonicNs),
         at: UnixMs,
         actions: &mut Actions,
     ) {
         let tracked = self.index.of_service(service).and_then(|id| self.index.get(id));
-        if tracked.and_then(|tracked| tracked.latest).is_some_and(|latest| latest.was_answered(known)) {
-            self.answered(service, None, at, actions);
+        let latest = tracked.and_then(|tracked| tracked.outage.span.latest);
+        if let Some(latest) = latest.filter(|latest| latest.was_answered(known)) {
+            // The time of an answer is a clock tick early at most; the count says that it came after the SYN.
+            self.answered(now, service, None, (at, known.1.max(latest.seen)), actions);
         }
     }
 }
@@ -49,10 +45,12 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::tests::{ANSWERS, T0, attempt, closings, fail, machine, ms, open, web};
+    use super::super::bed::{ANSWERS, T0, answered, attempt, closings, fail, machine, ms, now, open, restored, web};
     use crate::{
         domain::{MonotonicNs, OutageId, UnixMs},
-        outage::{Actions, AnswersSeen, FailedAttempt, Failure, Machine, Mark, Observation, Outage, Phase, Rules},
+        outage::{
+            Actions, AnswersSeen, FailedAttempt, Failure, Machine, Mark, Observation, Outage, Phase, Rules, Span,
+        },
     };
 
     /// When the SYN of an attempt at `at` passed.
@@ -62,7 +60,7 @@ mod tests {
 
     fn after_mark(machine: &mut Machine, count: u32, last: u64) -> Actions {
         machine.observe(
-            ms(50),
+            &now(ms(50)),
             Observation::AnswersAfterMark { service: web(), count, last: MonotonicNs(last), at: ms(40) },
         )
     }
@@ -74,7 +72,7 @@ mod tests {
         assert_eq!((opened.marks, opened.race_checks), (vec![Mark::Failed(web())], vec![web()]));
         let joined = fail(&mut first, attempt(Failure::KnownFailed, web(), 2, ms(1)));
         assert_eq!((joined.marks, joined.race_checks), (vec![], vec![]));
-        let (_, restored) = Machine::restore(Rules::default(), first.outages().copied().collect(), OutageId(2));
+        let (_, restored) = restored(Rules::default(), first.outages().copied().collect(), OutageId(2));
         assert_eq!(restored.race_checks, [web()]);
     }
 
@@ -86,7 +84,9 @@ mod tests {
             open(&mut machine, Failure::Unanswered, web());
             let actions = after_mark(&mut machine, count, last);
             assert_eq!(closings(&actions)[0].recovered, ms(40), "{count} answers, the last at {last}");
-            assert_eq!(actions.marks, [Mark::Recovered(web())]);
+            let until = MonotonicNs(last.max(seen(T0)));
+            let report_until = MonotonicNs::default();
+            assert_eq!(actions.marks, [Mark::Ended { service: web(), until, report_until }]);
         }
     }
 
@@ -122,12 +122,14 @@ mod tests {
             evidence: Failure::Unanswered,
             level: Failure::Unanswered.level(),
             failures: 1,
+            span: Span::default(),
+            trying_until: UnixMs::default(),
             phase: Phase::Open,
         };
         // This gateway had a suspicion once, and its service has answered since.
         let mut machine = machine(Rules { min_failures: 2, ..Rules::default() });
         open(&mut machine, Failure::Unanswered, web());
-        let opened = machine.observe(ms(10), Observation::OpenElsewhere(theirs));
+        let opened = machine.observe(&now(ms(10)), Observation::OpenElsewhere(theirs));
         assert_eq!(opened.race_checks, [web()]);
         assert_eq!(after_mark(&mut machine, 9, seen(ms(20))), Actions::default());
         let guarded = FailedAttempt { answers: None, ..attempt(Failure::Sick, web(), 2, ms(30)) };
@@ -139,7 +141,7 @@ mod tests {
     fn rule_7_an_outage_that_a_guard_opens_again_is_not_ended_by_what_the_kernel_counted_before() {
         let mut machine = machine(Rules { settle: Duration::from_secs(60), ..Rules::default() });
         open(&mut machine, Failure::Unanswered, web());
-        machine.observe(ms(10), Observation::Answered { service: web(), client: None, at: ms(10) });
+        machine.observe(&now(ms(10)), answered(web(), None, ms(10)));
         let guarded = FailedAttempt { answers: None, ..attempt(Failure::Sick, web(), 2, ms(20)) };
         assert_eq!(fail(&mut machine, guarded).race_checks, [web()], "it is failed again");
         assert_eq!(after_mark(&mut machine, 9, seen(ms(10))), Actions::default());
@@ -171,23 +173,25 @@ mod tests {
         #[test]
         fn rule_7_an_outage_outlives_its_mark_exactly_if_nobody_was_answered_since_the_latest_attempt(steps in steps()) {
             let mut machine = machine(Rules::default());
-            let (mut now, mut count, mut last) = (1, 0, 0);
+            // In milliseconds: the kernel tells two SYNs apart that are a third of one apart.
+            const MS: u64 = 1_000_000;
+            let (mut now, mut count, mut last) = (MS, 0, 0);
             let (mut fails, mut answered_since) = (false, false);
             for (later, step) in steps {
-                now += later;
+                now += later * MS;
                 let mut answers = |at| (count, last, answered_since) = (count + 1, at, true);
                 match step {
                     Step::Answers => answers(now),
                     Step::Fails { meanwhile } => {
                         if meanwhile {
-                            answers(now + 1);
+                            answers(now + MS);
                         }
                         let seen = MonotonicNs(now);
                         // Of the same moment: nobody can say which was first, and to keep an outage that is over is
                         // the worse mistake.
                         answered_since = last >= now;
-                        fails |= !answered_since;
-                        now += 1;
+                        fails |= last <= now;
+                        now += MS;
                         let known = AnswersSeen { last: (last > 0).then_some(MonotonicNs(last)), count, ..ANSWERS };
                         let unanswered = attempt(Failure::Unanswered, web(), 1, T0);
                         fail(&mut machine, FailedAttempt { seen, answers: Some(known), ..unanswered });

@@ -1,24 +1,50 @@
 //! Evidence of recovery: what it ends (design rule 5), when clients are told (rules 6 and 8).
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
-use super::{Machine, probing::Probing};
+use super::{Machine, index::Tracked, probing::Probing};
 use crate::{
-    domain::{ClientAddr, OutageId, Service, UnixMs},
-    outage::{Actions, Change, Closing, Level, Phase, Recovery, Target},
+    domain::{ClientAddr, Moment, MonotonicNs, OutageId, Service, UnixMs},
+    outage::{Actions, AnsweredAttempt, Change, Closing, Level, Mark, Phase, Recovery, Target},
 };
+
+/// For how long after a recovery clients that got through by themselves are noted, where they are left out: as long as
+/// most of those take that were trying when it came.
+const GETTING_THROUGH: Duration = Duration::from_secs(10);
 
 impl Machine {
     /// F-12.
-    pub(super) fn answered(&mut self, service: Service, client: Option<ClientAddr>, at: UnixMs, actions: &mut Actions) {
-        let Some(id) = self.index.of_service(service) else {
-            self.tally.not_failed += 1;
-            return;
-        };
-        if let Some(client) = client {
-            actions.changes.push(Change::Connected { outage: id, client, at });
+    pub(super) fn answered(
+        &mut self,
+        now: &Moment,
+        service: Service,
+        attempt: Option<AnsweredAttempt>,
+        at: (UnixMs, MonotonicNs),
+        actions: &mut Actions,
+    ) {
+        let current = self.index.of_service(service).and_then(|id| self.index.get(id)).map(|tracked| tracked.outage);
+        if let Some(attempt) = attempt {
+            self.got_through(service, attempt, at.0, actions);
         }
-        self.recovered(vec![id], Recovery::Answered, at, actions);
+        // An answer from before the outage, which comes late from another CPU, ends nothing.
+        match current.filter(|outage| outage.span.from <= at.1) {
+            Some(outage) => self.recovered(now, vec![outage.id], Recovery::Answered, at, actions),
+            None => self.tally.not_failed += 1,
+        }
+    }
+
+    /// A client's attempt did not fail after all; and the client got through by itself (design rule 8).
+    fn got_through(&self, service: Service, attempt: AnsweredAttempt, at: UnixMs, actions: &mut Actions) {
+        let AnsweredAttempt { client, seen, withdrawn } = attempt;
+        let current = self.index.of_service(service).and_then(|id| self.index.get(id)).map(|tracked| tracked.outage);
+        let mut withdraw = true;
+        for outage in self.ended.of_service(service).map(|ended| ended.outage).chain(current) {
+            if withdraw && outage.span.holds(seen) {
+                withdraw = false;
+                actions.changes.push(Change::Withdraw { outage: outage.id, client, attempts: withdrawn });
+            }
+            actions.changes.push(Change::Connected { outage: outage.id, client, at });
+        }
     }
 
     /// F-4 notes a SYN to a failed service at once; the one that is answered then did not fail.
@@ -29,58 +55,79 @@ impl Machine {
     }
 
     /// F-11: says that the host is there, and nothing of a service that failed on a host that was there.
-    pub(super) fn host_seen(&mut self, host: IpAddr, evidence: Recovery, at: UnixMs, actions: &mut Actions) {
+    pub(super) fn host_seen(
+        &mut self,
+        now: &Moment,
+        host: IpAddr,
+        evidence: Recovery,
+        at: UnixMs,
+        actions: &mut Actions,
+    ) {
         let (of_host, of_service): (Vec<_>, Vec<_>) = self
             .index
             .of_host(host)
             .into_iter()
             .partition(|id| self.index.get(*id).is_some_and(|tracked| tracked.outage.level == Level::Host));
         self.tally.wrong_level += of_service.len() as u64;
-        self.recovered(of_host, evidence, at, actions);
+        self.recovered(now, of_host, evidence, (at, now.offset.kernel(at)), actions);
     }
 
     /// F-10.
-    pub(super) fn trap(&mut self, now: UnixMs, host: IpAddr, at: UnixMs, actions: &mut Actions) {
+    pub(super) fn trap(&mut self, now: &Moment, host: IpAddr, at: UnixMs, actions: &mut Actions) {
         let ids = self.index.of_host(host);
         if !self.rules.confirm_traps {
-            self.recovered(ids, Recovery::Trap, at, actions);
+            self.recovered(now, ids, Recovery::Trap, (at, now.offset.kernel(at)), actions);
             return;
         }
         for id in ids {
             let Some(mut tracked) = self.index.take(id) else { continue };
             if tracked.outage.phase == Phase::Open {
-                tracked.probing = Some(Probing::confirm(&self.rules, now));
+                tracked.probing = Some(Probing::confirm(&self.rules, now.wall));
             }
             self.put(tracked);
-            self.probe_if_due(id, now, actions);
+            self.probe_if_due(id, now.wall, actions);
         }
     }
 
     /// F-13.
-    pub(super) fn signal(&mut self, target: Target, at: UnixMs, actions: &mut Actions) {
+    pub(super) fn signal(&mut self, now: &Moment, target: Target, at: UnixMs, actions: &mut Actions) {
         let ids = match target {
             Target::Host(host) => self.index.of_host(host),
             Target::Service(service) => self.index.of_service(service).into_iter().collect(),
         };
-        self.recovered(ids, Recovery::Signal, at, actions);
+        self.recovered(now, ids, Recovery::Signal, (at, now.offset.kernel(at)), actions);
     }
 
     /// F-14.
-    pub(super) fn probed(&mut self, service: Service, connected: bool, at: UnixMs, actions: &mut Actions) {
+    pub(super) fn probed(
+        &mut self,
+        now: &Moment,
+        service: Service,
+        connected: bool,
+        at: UnixMs,
+        actions: &mut Actions,
+    ) {
         if !connected {
             return;
         }
         let ids = self.index.of_service(service).into_iter().collect();
-        self.recovered(ids, Recovery::Probe, at, actions);
+        self.recovered(now, ids, Recovery::Probe, (at, now.offset.kernel(at)), actions);
     }
 
     /// These outages are over, or settle. They close together: a person who waits in several is told once.
-    pub(super) fn recovered(&mut self, ids: Vec<OutageId>, evidence: Recovery, at: UnixMs, actions: &mut Actions) {
+    pub(super) fn recovered(
+        &mut self,
+        now: &Moment,
+        ids: Vec<OutageId>,
+        evidence: Recovery,
+        at: (UnixMs, MonotonicNs),
+        actions: &mut Actions,
+    ) {
         let mut over = Vec::new();
         for id in &ids {
             match self.index.get(*id).map(|tracked| tracked.outage.phase) {
                 // Never confirmed: nothing was wrong.
-                Some(Phase::Suspected) => self.discard(*id, at, actions),
+                Some(Phase::Suspected) => self.discard(*id, at.0, actions),
                 Some(Phase::Open) if self.rules.settle.is_zero() => over.push(*id),
                 Some(Phase::Open) => self.settle(*id, evidence, at, actions),
                 Some(Phase::Settling { .. }) | None => {}
@@ -89,50 +136,100 @@ impl Machine {
         if ids.is_empty() {
             self.tally.not_failed += 1;
         }
-        self.close(over, evidence, at, actions);
+        self.close(now, over, evidence, at, actions);
     }
 
     /// Rule 8: not told before it has stayed up for a while.
-    fn settle(&mut self, id: OutageId, evidence: Recovery, at: UnixMs, actions: &mut Actions) {
+    fn settle(&mut self, id: OutageId, evidence: Recovery, at: (UnixMs, MonotonicNs), actions: &mut Actions) {
         let Some(mut tracked) = self.index.take(id) else { return };
-        self.unmark(&tracked.outage, actions);
-        tracked.outage.phase = Phase::Settling { until: at + self.rules.settle, evidence, recovered: at };
+        tracked.outage.span.until = Some(at.1);
+        self.unmark_ended(&tracked, actions);
+        tracked.outage.phase = Phase::Settling { until: at.0 + self.rules.settle, evidence, recovered: at.0 };
         tracked.probing = None;
         actions.changes.push(Change::Put(tracked.outage));
         self.put(tracked);
     }
 
     /// Closes what has settled: what one host's recovery began together ends together.
-    pub(super) fn close_settled(&mut self, ids: Vec<OutageId>, actions: &mut Actions) {
-        let mut together: BTreeMap<(IpAddr, Recovery, UnixMs), Vec<OutageId>> = BTreeMap::new();
+    pub(super) fn close_settled(&mut self, now: &Moment, ids: Vec<OutageId>, actions: &mut Actions) {
+        let mut together: BTreeMap<(IpAddr, Recovery, UnixMs, MonotonicNs), Vec<OutageId>> = BTreeMap::new();
         for id in ids {
             if let Some(tracked) = self.index.get(id)
                 && let Phase::Settling { evidence, recovered, .. } = tracked.outage.phase
             {
-                together.entry((tracked.outage.service.addr(), evidence, recovered)).or_default().push(id);
+                let until = tracked.outage.span.until.unwrap_or_default();
+                together.entry((tracked.outage.service.addr(), evidence, recovered, until)).or_default().push(id);
             }
         }
-        for ((_, evidence, recovered), ids) in together {
-            self.close(ids, evidence, recovered, actions);
+        for ((_, evidence, recovered, until), ids) in together {
+            self.close(now, ids, evidence, (recovered, until), actions);
         }
     }
 
     /// Rule 6: one change, and so one transaction, closes the outages, empties their lists and writes the letters. The
     /// marks follow it.
-    fn close(&mut self, ids: Vec<OutageId>, evidence: Recovery, recovered: UnixMs, actions: &mut Actions) {
-        let outages: Vec<_> = ids.into_iter().filter_map(|id| self.index.take(id)).collect();
+    fn close(
+        &mut self,
+        now: &Moment,
+        ids: Vec<OutageId>,
+        evidence: Recovery,
+        (recovered, until): (UnixMs, MonotonicNs),
+        actions: &mut Actions,
+    ) {
+        let mut outages: Vec<_> = ids.into_iter().filter_map(|id| self.index.take(id)).collect();
         if outages.is_empty() {
             return;
         }
-        actions.changes.push(Change::Close(Closing {
-            outages: outages.iter().map(|tracked| tracked.outage.id).collect(),
+        let ids = outages.iter().map(|tracked| tracked.outage.id).collect();
+        actions.changes.push(self.closing(now, ids, evidence, (recovered, until)));
+        for tracked in &mut outages {
+            tracked.outage.span.until = Some(until);
+            self.unmark_ended(tracked, actions);
+            self.keep_ended(tracked, (recovered, until), evidence, now);
+        }
+    }
+
+    fn closing(
+        &self,
+        now: &Moment,
+        outages: Vec<OutageId>,
+        evidence: Recovery,
+        (recovered, until): (UnixMs, MonotonicNs),
+    ) -> Change {
+        Change::Close(Closing {
+            outages,
             recovered,
+            until,
             evidence,
+            known: now.steady.unix(now.known),
             tell_since: recovered.before(self.rules.max_age),
             skip_connected: self.rules.skip_connected,
-        }));
-        for tracked in &outages {
-            self.unmark(&tracked.outage, actions);
+        })
+    }
+
+    /// Closes an outage that is over and never was the service's present one: the kernel has no mark of it.
+    pub(super) fn close_beside(
+        &mut self,
+        now: &Moment,
+        tracked: Tracked,
+        at: (UnixMs, MonotonicNs),
+        actions: &mut Actions,
+    ) {
+        actions.changes.push(self.closing(now, vec![tracked.outage.id], Recovery::Answered, at));
+        self.keep_ended(&tracked, at, Recovery::Answered, now);
+    }
+
+    /// Takes the kernel's marks of an open outage back; attempts that began before its end are still to be reported.
+    pub(super) fn unmark_ended(&mut self, tracked: &Tracked, actions: &mut Actions) {
+        let outage = &tracked.outage;
+        if outage.phase == Phase::Open {
+            let until = outage.span.until.unwrap_or_default();
+            let report_until = match self.rules.skip_connected {
+                true => until + self.rules.settle + GETTING_THROUGH,
+                false => MonotonicNs::default(),
+            };
+            actions.marks.push(Mark::Ended { service: outage.service, until, report_until });
+            self.index.unmark_host(outage, &mut actions.marks);
         }
     }
 }

@@ -21,8 +21,11 @@ pub struct Tally {
     /// Failures of such clients beyond `outage.max_unknown`.
     #[serde(default)]
     pub too_many_unknown: u64,
-    /// Failures that speak of an outage which is over: reported before the kernel knew.
+    /// Reports that speak of an outage which is over.
     pub stale: u64,
+    /// Failures that were reported after the end of their outage and joined it.
+    #[serde(default)]
+    pub late: u64,
     /// Evidence of recovery for what is not failed.
     pub not_failed: u64,
     /// Host-level evidence of recovery for an outage whose evidence is of the service only (design rule 5).

@@ -62,7 +62,7 @@ struct Running {
 }
 
 fn settings() -> Settings {
-    Settings { rules: Rules::default(), guarded: HashSet::new(), shared: false }
+    Settings { rules: Rules::default(), guarded: HashSet::new(), shared: false, time_out: Duration::from_secs(1) }
 }
 
 impl Bed {
@@ -85,6 +85,7 @@ impl Bed {
 
     /// A daemon's core, from its start to where it runs.
     async fn start(&self) -> Running {
+        self.world.is_read_anew();
         let local = LocalStore::open(&self.database()).unwrap();
         let store = local.store().clone();
         let (core, requests) = port::queue();

@@ -1,7 +1,7 @@
 //! A kernel without eBPF, and the host around the core: what outlives a core that is killed.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -24,8 +24,8 @@ pub(super) const BOOT: UnixMs = UnixMs(1_700_000_000_000);
 /// What the core has done to the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Done {
-    /// Said that everything up to then is in the store.
-    Committed(u64),
+    /// Let go of this many events.
+    Released(usize),
     /// Set or taken back a mark, while the store had these services' outages open.
     Marked(Mark, Vec<Service>),
 }
@@ -33,19 +33,22 @@ pub(super) enum Done {
 /// Where a core is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Death {
-    /// Its changes are committed; the kernel has been told nothing.
-    BeforeCommitted,
-    /// The kernel knows up to when all is committed, and has no marks yet.
+    /// Its changes are committed; what it has read is still in the ring buffer.
+    BeforeRelease,
+    /// It has let go of that, and the kernel has no marks yet.
     BeforeMarks,
 }
 
 #[derive(Default)]
 pub(super) struct Inside {
     pub(super) now: u64,
+    /// Events that nobody has let go of.
     pub(super) ring: VecDeque<Event>,
-    /// As the kernel keeps them: of each client at a service the latest report.
-    notes: HashMap<(ClientAddr, Service), Event>,
-    pub(super) committed: u64,
+    /// How many were let go, and how many of the ring the core that lives has read.
+    pub(super) released: usize,
+    pub(super) read: usize,
+    /// Which set of maps this is.
+    pub(super) maps_id: u64,
     pub(super) services: BTreeMap<Service, ServiceState>,
     pub(super) hosts: HashSet<IpAddr>,
     pub(super) done: Vec<Done>,
@@ -66,6 +69,11 @@ impl World {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A new core reads where the one before has let go.
+    pub(super) fn is_read_anew(&self) {
+        self.lock().read = 0;
+    }
+
     /// Time passes.
     pub(super) fn later(&self, ms: u64) {
         self.lock().now += ms * 1_000_000;
@@ -83,17 +91,19 @@ impl World {
             client: Addr::from(client.ip()),
             server: Addr::from(service.addr()),
             seen_ns: now,
+            latest_ns: now,
             at_ns: now,
-            last_answer_ns: state.last_answer_ns,
+            answered_syn_ns: state.last_answer_ns,
+            silent_from_ns: 0,
+            silent_to_ns: 0,
             client_port: 40_000,
             server_port: service.port(),
-            attempts: 1,
+            attempts: u32::from(evidence != Evidence::KnownFailed),
             standing: state.flags,
             ifindex: 0,
             answers: state.answers,
             seq: 1,
         };
-        inside.notes.insert((client, service), event);
         inside.ring.push_back(event);
         drop(inside);
         self.0.1.notify_one();
@@ -115,8 +125,11 @@ impl World {
             client: Addr::from(client.ip()),
             server: Addr::from(service.addr()),
             seen_ns: state.last_answer_ns,
+            latest_ns: state.last_answer_ns,
             at_ns: state.last_answer_ns,
-            last_answer_ns: state.last_answer_ns,
+            answered_syn_ns: state.last_answer_ns,
+            silent_from_ns: 0,
+            silent_to_ns: 0,
             client_port: 40_000,
             server_port: service.port(),
             attempts: 0,
@@ -160,25 +173,8 @@ impl Inside {
 }
 
 impl KernelPort for World {
-    fn commit(&mut self, at: u64) -> Result<(), KernelError> {
-        let mut inside = self.lock();
-        inside.die(Death::BeforeCommitted);
-        if at > inside.committed {
-            inside.committed = at;
-            inside.done.push(Done::Committed(at));
-        }
-        Ok(())
-    }
-
-    fn uncommitted(&self) -> Result<Vec<Event>, KernelError> {
-        let inside = self.lock();
-        let noted = inside.notes.iter().filter(|(_, event)| event.at_ns > inside.committed);
-        Ok(noted
-            .map(|((_, service), event)| {
-                let state = inside.services.get(service).copied().unwrap_or_default();
-                Event { last_answer_ns: state.last_answer_ns, answers: state.answers, ..*event }
-            })
-            .collect())
+    fn maps_id(&self) -> Result<u64, KernelError> {
+        Ok(self.lock().maps_id)
     }
 
     fn mark(&mut self, mark: Mark) -> Result<(), KernelError> {
@@ -200,10 +196,14 @@ impl KernelPort for World {
                 let now = inside.now;
                 inside.services.entry(service).or_default().failed_ns = now;
             }
-            Mark::Recovered(service) => inside.services.entry(service).or_default().failed_ns = 0,
+            Mark::Recovered(service) | Mark::Ended { service, .. } => {
+                inside.services.entry(service).or_default().failed_ns = 0;
+            }
             Mark::HostFailed(host) => drop(inside.hosts.insert(host)),
             Mark::HostRecovered(host) => drop(inside.hosts.remove(&host)),
         }
+        // When an outage ended is the machine's tests' matter.
+        let mark = if let Mark::Ended { service, .. } = mark { Mark::Recovered(service) } else { mark };
         inside.done.push(Done::Marked(mark, open));
         Ok(())
     }
@@ -275,8 +275,30 @@ impl EventSource for World {
 
     fn take(&mut self, limit: usize) -> Vec<Event> {
         let mut inside = self.lock();
-        let count = inside.ring.len().min(limit);
-        inside.ring.drain(..count).collect()
+        let batch: Vec<_> = inside.ring.iter().skip(inside.read).take(limit).copied().collect();
+        inside.read += batch.len();
+        batch
+    }
+
+    fn position(&self) -> u64 {
+        let inside = self.lock();
+        (inside.released + inside.read) as u64
+    }
+
+    fn skip_to(&mut self, position: u64) {
+        let mut inside = self.lock();
+        inside.read = usize::try_from(position).unwrap_or(0).saturating_sub(inside.released);
+    }
+
+    fn release(&mut self) {
+        let mut inside = self.lock();
+        inside.die(Death::BeforeRelease);
+        let read = std::mem::take(&mut inside.read);
+        if read > 0 {
+            inside.ring.drain(..read);
+            inside.released += read;
+            inside.done.push(Done::Released(read));
+        }
     }
 
     fn unreadable(&self) -> u64 {

@@ -48,10 +48,10 @@ pub(crate) fn run() -> Result<()> {
         watched
     })?;
     let status = daemon.status()?;
-    let lost = counter(&status, "ring_full");
+    let lost = counter(&status, "deadlines_full");
     println!("\na flood of attempts to a failed service, from the kernel's ring buffer to the disk");
     println!(
-        "{:<38} {:>10.0} attempts/s ({waiting} clients in {:.1} s; {lost} found the ring full)",
+        "{:<38} {:>10.0} attempts/s ({waiting} clients in {:.1} s; {lost} without room for their time-out)",
         "stored",
         f64::from(waiting) / stored.as_secs_f64(),
         stored.as_secs_f64()

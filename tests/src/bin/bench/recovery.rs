@@ -13,9 +13,9 @@ use anyhow::{Context as _, Result};
 use lab::{Lab, MailSink};
 use monitor_core::{
     config::{self, ConfigError},
-    domain::{ClientAddr, ClientNet, MonotonicNs, OutageId, Service, UnixMs},
+    domain::{ClientAddr, ClientNet, ClockOffset, Moment, MonotonicNs, OutageId, Service, UnixMs},
     mail::{AddressEntry, Origin},
-    outage::{AnswersSeen, Change, FailedAttempt, Failure, Machine, Observation, Rules, Standing, Target},
+    outage::{AnswersSeen, Change, FailedAttempt, Failure, Machine, Observation, Restored, Rules, Standing, Target},
 };
 use monitor_store::LocalStore;
 use ringback::{
@@ -103,28 +103,44 @@ async fn waiting(store: &LocalStore, clients: u32) -> Result<(Machine, Duration)
         registered: UnixMs::now(),
     });
     store.store().put_addresses(book.collect()).await?;
-    let (mut machine, _) = Machine::restore(Rules::default(), Vec::new(), OutageId(1));
+    let restored = Restored { outages: Vec::new(), ended: Vec::new(), next_outage: OutageId(1) };
+    let (mut machine, _) = Machine::restore(Rules::default(), restored, &now());
     let begun = Instant::now();
     let mut changes: Vec<Change> = Vec::new();
-    for number in 0..clients {
-        let attempt = FailedAttempt {
-            client: ClientAddr::new(client(number)),
-            service: service(),
-            evidence: if number == 0 { Failure::Unanswered } else { Failure::KnownFailed },
-            seen: MonotonicNs(1),
-            at: UnixMs::now(),
-            attempts: 1,
-            standing: Standing::Learned,
-            known: true,
-            answers: Some(AnswersSeen { last: None, count: 0, on_path: true }),
-        };
-        changes.extend(machine.observe(UnixMs::now(), Observation::Failed(attempt)).changes);
+    // Each attempt is reported twice: that it is made, and that it failed.
+    let hints = (1..clients).map(|number| attempt(number, Failure::KnownFailed));
+    let reports = std::iter::once(attempt(0, Failure::Refused)).chain(hints);
+    for report in reports.chain((1..clients).map(|number| attempt(number, Failure::Unanswered))) {
+        changes.extend(machine.observe(&now(), Observation::Failed(report)).changes);
         if changes.len() >= BATCH {
             store.apply(std::mem::take(&mut changes)).await?;
         }
     }
     store.apply(changes).await?;
     Ok((machine, begun.elapsed()))
+}
+
+/// An attempt of a client that cannot get through any more.
+fn attempt(number: u32, evidence: Failure) -> FailedAttempt {
+    FailedAttempt {
+        client: ClientAddr::new(client(number)),
+        service: service(),
+        evidence,
+        seen: MonotonicNs(1),
+        at: UnixMs::now(),
+        said: MonotonicNs(1),
+        trying_until: UnixMs(0),
+        attempts: u32::from(evidence != Failure::KnownFailed),
+        standing: Standing::Learned,
+        known: true,
+        answers: Some(AnswersSeen { last: None, count: 0, on_path: true, silence: None }),
+    }
+}
+
+fn now() -> Moment {
+    let offset = ClockOffset::from_nanoseconds(0);
+    let wall = UnixMs::now();
+    Moment { wall, offset, steady: offset, known: offset.kernel(wall) }
 }
 
 /// Fills and closes an empty store.
@@ -149,7 +165,7 @@ pub(crate) async fn closing(store: &LocalStore, clients: u32) -> Result<()> {
 
 fn close(machine: &mut Machine) -> Vec<Change> {
     let signal = Observation::Signal { target: Target::Service(service()), at: UnixMs::now() };
-    machine.observe(UnixMs::now(), signal).changes
+    machine.observe(&now(), signal).changes
 }
 
 /// Mails per second from an empty store.

@@ -1,0 +1,371 @@
+//! One attempt's slot: a word that names it and says what was said of it, and beside it when its SYN was seen.
+//!
+//! All that decides an attempt's fate is in the word, so that one compare-and-swap decides it: the answer, the refusal and
+//! the deadline of one attempt can meet on different CPUs, and exactly one of them gets it. The time beside it is a hint.
+
+use crate::Evidence;
+
+/// What is known of an attempt, and what of it was said to the daemon.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotState {
+    /// No attempt.
+    Free = 0,
+    /// Nothing was said: it waits for its answer or its time-out.
+    Pending = 1,
+    /// It was said that its SYN passed, because its service is marked failed (F-4). Its fate is to come.
+    Hinted = 2,
+    /// Its fate was said: nobody answered in time. It may be answered all the same, if its client goes on.
+    Said = 3,
+    /// Its fate was said: it failed, by what somebody has said. What comes after that says nothing more.
+    Firm = 4,
+    /// It was said that it was answered, or is nobody's concern. It is kept because its client may answer with an RST, or
+    /// repeat its SYN.
+    Answered = 5,
+    /// Its time-out passed while others were answered (design rule 2): nothing is said of it. It is kept because it may
+    /// still be answered, or refused.
+    Isolated = 6,
+    /// It was answered, and the ring buffer had no room to say so.
+    AnswerUnsaid = 7,
+    /// The same, of an attempt whose fate was said to be a failure.
+    WithdrawalUnsaid = 8,
+    /// It failed by this evidence, and the ring buffer had no room to say so.
+    RefusedUnsaid = 9,
+    /// As above.
+    HostUnreachableUnsaid = 10,
+    /// As above.
+    NetUnreachableUnsaid = 11,
+    /// As above.
+    PortUnreachableUnsaid = 12,
+    /// As above.
+    ProhibitedUnsaid = 13,
+    /// As above.
+    GaveUpUnsaid = 14,
+    /// Its fate was said: its client had given up when it was answered. Answers that come again say nothing more.
+    Gone = 15,
+}
+
+impl SlotState {
+    /// Whether it says that the attempt failed.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_fate(self) -> bool {
+        matches!(self, Self::Said | Self::Firm)
+    }
+
+    /// The state of an attempt of which this is still to be said.
+    #[inline(always)]
+    #[must_use]
+    pub const fn unsaid(evidence: Evidence) -> Self {
+        match evidence {
+            Evidence::Refused => Self::RefusedUnsaid,
+            Evidence::HostUnreachable => Self::HostUnreachableUnsaid,
+            Evidence::NetUnreachable => Self::NetUnreachableUnsaid,
+            Evidence::PortUnreachable => Self::PortUnreachableUnsaid,
+            Evidence::GaveUp => Self::GaveUpUnsaid,
+            _ => Self::ProhibitedUnsaid,
+        }
+    }
+}
+
+/// A slot's content: `tag (28 bits) | state (4 bits) | sequence number (32 bits)`. 0 is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotWord(pub u64);
+
+pub(crate) const STATE_SHIFT: u32 = 32;
+pub(crate) const STATE_MASK: u64 = 15 << STATE_SHIFT;
+
+impl SlotWord {
+    /// The word of an attempt. The upper 28 bits of `hash` are the tag; the bucket is chosen by lower ones.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(hash: u64, seq: u32, state: SlotState) -> Self {
+        Self((hash & !(STATE_MASK | 0xffff_ffff)) | ((state as u64) << STATE_SHIFT) | seq as u64)
+    }
+
+    /// Whether both words are of the same attempt, whatever its state.
+    #[inline(always)]
+    #[must_use]
+    pub const fn same_attempt(self, other: Self) -> bool {
+        (self.0 ^ other.0) & !STATE_MASK == 0 && self.0 & STATE_MASK != 0
+    }
+
+    /// Whether this is its state.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is(self, state: SlotState) -> bool {
+        self.state() == state as u64
+    }
+
+    #[inline(always)]
+    const fn state(self) -> u64 {
+        (self.0 & STATE_MASK) >> STATE_SHIFT
+    }
+
+    /// Whether its fate is still to be found out by its answer or its deadline.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        self.is(SlotState::Pending) || self.is(SlotState::Hinted)
+    }
+
+    /// Whether its fate was said to be a failure.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_said(self) -> bool {
+        self.is(SlotState::Said) || self.is(SlotState::Firm)
+    }
+
+    /// Whether its answer waits for room in the ring buffer.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_unsaid_answer(self) -> bool {
+        self.is(SlotState::AnswerUnsaid) || self.is(SlotState::WithdrawalUnsaid)
+    }
+
+    /// The evidence of its failure that waits for room in the ring buffer.
+    #[inline(always)]
+    #[must_use]
+    pub const fn unsaid_failure(self) -> Option<Evidence> {
+        const REFUSED: u64 = SlotState::RefusedUnsaid as u64;
+        const HOST_UNREACHABLE: u64 = SlotState::HostUnreachableUnsaid as u64;
+        const NET_UNREACHABLE: u64 = SlotState::NetUnreachableUnsaid as u64;
+        const PORT_UNREACHABLE: u64 = SlotState::PortUnreachableUnsaid as u64;
+        const PROHIBITED: u64 = SlotState::ProhibitedUnsaid as u64;
+        const GAVE_UP: u64 = SlotState::GaveUpUnsaid as u64;
+        match self.state() {
+            REFUSED => Some(Evidence::Refused),
+            HOST_UNREACHABLE => Some(Evidence::HostUnreachable),
+            NET_UNREACHABLE => Some(Evidence::NetUnreachable),
+            PORT_UNREACHABLE => Some(Evidence::PortUnreachable),
+            PROHIBITED => Some(Evidence::Prohibited),
+            GAVE_UP => Some(Evidence::GaveUp),
+            _ => None,
+        }
+    }
+
+    /// The same attempt in another state.
+    #[inline(always)]
+    #[must_use]
+    pub const fn to(self, state: SlotState) -> Self {
+        Self((self.0 & !STATE_MASK) | ((state as u64) << STATE_SHIFT))
+    }
+}
+
+/// When an attempt's SYN was first seen, in steps of 2^18 ns (0.3 ms) modulo 2^19 (137 s), and how long after that it was
+/// last seen, in steps of 2^24 ns (17 ms): 19 and 13 bits.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SlotTime(u32);
+
+/// Sizes of the steps, as shifts of nanoseconds.
+const FIRST_STEP: u32 = 18;
+const AGE_STEP: u32 = 24;
+const FIRST_BITS: u32 = 19;
+const FIRST_MASK: u64 = (1 << FIRST_BITS) - 1;
+/// How many steps a slot may be newer than a clock that was read before: a second.
+const AHEAD: u64 = 1 << 12;
+const MOST_AGE: u64 = (1 << (32 - FIRST_BITS)) - 1;
+
+/// The longest first pause before a SYN is repeated, of systems that begin with three seconds, and half a second for the way
+/// there and back; RFC 6298 section 2.1 says one second.
+const LONGEST_FIRST_PAUSE_NS: u64 = 3_500_000_000;
+
+/// Until when a client that goes on is to be expected to repeat its SYN: pauses double (RFC 6298 section 5.5), so the next
+/// is at most as long as everything before it and one first pause more.
+#[inline(always)]
+#[must_use]
+pub const fn trying_until_ns(first_ns: u64, latest_ns: u64) -> u64 {
+    latest_ns.saturating_add(latest_ns.saturating_sub(first_ns)).saturating_add(LONGEST_FIRST_PAUSE_NS)
+}
+
+impl SlotTime {
+    /// Of an attempt whose SYN is seen for the first time.
+    #[inline(always)]
+    #[must_use]
+    pub const fn first_seen(now_ns: u64) -> Self {
+        Self(((now_ns >> FIRST_STEP) & FIRST_MASK) as u32)
+    }
+
+    /// The same attempt, whose SYN, or answer, was seen again.
+    #[inline(always)]
+    #[must_use]
+    pub const fn seen_again(self, now_ns: u64) -> Self {
+        let age = now_ns.saturating_sub(self.first_ns(now_ns)) >> AGE_STEP;
+        let age = if age > MOST_AGE { MOST_AGE } else { age };
+        Self((self.0 & FIRST_MASK as u32) | (age as u32) << FIRST_BITS)
+    }
+
+    /// When its SYN was first seen, rounded down to a step ([`step`]); after `now_ns` if that is a coarser clock's.
+    #[inline(always)]
+    #[must_use]
+    pub const fn first_ns(self, now_ns: u64) -> u64 {
+        let now = now_ns >> FIRST_STEP;
+        let age = now.wrapping_sub(self.0 as u64) & FIRST_MASK;
+        if age > FIRST_MASK - AHEAD {
+            // Another CPU has read its clock a moment later, or this one is coarse.
+            return (now + FIRST_MASK + 1 - age) << FIRST_STEP;
+        }
+        // Nothing was seen before the clock's zero.
+        let age = if age > now { now } else { age };
+        (now - age) << FIRST_STEP
+    }
+
+    /// When its SYN, or its answer, was last seen, some milliseconds early.
+    #[inline(always)]
+    #[must_use]
+    pub const fn latest_ns(self, now_ns: u64) -> u64 {
+        self.first_ns(now_ns) + ((self.0 >> FIRST_BITS) as u64) * (1 << AGE_STEP)
+    }
+
+    /// Whether a client that goes on would have repeated its SYN by now.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_given_up(self, now_ns: u64) -> bool {
+        now_ns > trying_until_ns(self.first_ns(now_ns), self.latest_ns(now_ns))
+    }
+
+    /// How long ago it was first seen.
+    #[inline(always)]
+    const fn age_ns(self, now_ns: u64) -> u64 {
+        now_ns.saturating_sub(self.first_ns(now_ns))
+    }
+}
+
+/// A time as [`SlotTime`] keeps it: two times of one attempt are compared by this, wherever they come from.
+#[inline(always)]
+#[must_use]
+pub const fn step(ns: u64) -> u64 {
+    ns >> FIRST_STEP
+}
+
+/// Whether another attempt may take this slot in the near part without a loss: nothing is waited for any more.
+#[inline(always)]
+#[must_use]
+pub const fn is_done(word: SlotWord, time: SlotTime, now_ns: u64) -> bool {
+    word.0 == 0
+        || word.is(SlotState::Answered)
+        || ((word.is_said() || word.is(SlotState::Isolated) || word.is(SlotState::Gone)) && time.is_given_up(now_ns))
+}
+
+/// In which order slots of the far part are taken: the highest first. Done ones, those whose fate was said, those that wait
+/// for it; of each, the oldest.
+#[inline(always)]
+#[must_use]
+pub const fn rank(word: SlotWord, time: SlotTime, now_ns: u64) -> u64 {
+    const CLASS: u32 = 60;
+    if word.0 == 0 {
+        return u64::MAX;
+    }
+    let class = if is_done(word, time, now_ns) {
+        3
+    } else if word.is_said() || word.is(SlotState::Isolated) || word.is(SlotState::Gone) {
+        2
+    } else {
+        1
+    };
+    (class << CLASS) + time.age_ns(now_ns) + 1
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use super::{SlotState, SlotTime, SlotWord, is_done, rank, step, trying_until_ns};
+    use crate::Evidence;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    #[test]
+    fn a_word_tells_attempts_apart_and_keeps_its_state() {
+        let word = SlotWord::new(0xdead_beef_0000_0001, 7, SlotState::Pending);
+        for state in [SlotState::Hinted, SlotState::Said, SlotState::Answered, SlotState::GaveUpUnsaid] {
+            assert!(word.same_attempt(word.to(state)) && word.to(state).is(state) && !word.is(state));
+        }
+        assert!(!word.same_attempt(SlotWord::new(0xdead_beef_0000_0001, 8, SlotState::Pending)));
+        assert!(!word.same_attempt(SlotWord::new(0x1ead_beef_0000_0001, 7, SlotState::Pending)));
+    }
+
+    #[test]
+    fn what_is_unsaid_is_kept_until_it_is_said() {
+        let word = SlotWord::new(0xdead_beef_0000_0001, 7, SlotState::Pending);
+        for evidence in [
+            Evidence::Refused,
+            Evidence::HostUnreachable,
+            Evidence::NetUnreachable,
+            Evidence::PortUnreachable,
+            Evidence::Prohibited,
+            Evidence::GaveUp,
+        ] {
+            let unsaid = word.to(SlotState::unsaid(evidence));
+            assert_eq!(unsaid.unsaid_failure(), Some(evidence));
+            assert!(!unsaid.is_open() && !unsaid.is_said() && unsaid.same_attempt(word));
+        }
+        assert_eq!(word.unsaid_failure(), None);
+    }
+
+    #[test]
+    fn a_slot_that_is_newer_than_a_clock_is_new() {
+        let time = SlotTime::first_seen(300 * SECOND + 5);
+        for now in [300 * SECOND, 300 * SECOND - 300_000, 300 * SECOND - SECOND / 2] {
+            assert_eq!(step(time.first_ns(now)), step(300 * SECOND + 5));
+            assert!(!time.is_given_up(now), "{now}");
+        }
+    }
+
+    #[test]
+    fn a_free_slot_is_no_attempt_even_for_tag_and_sequence_zero() {
+        assert!(!SlotWord(0).same_attempt(SlotWord::new(0, 0, SlotState::Pending)));
+    }
+
+    #[test]
+    fn a_time_keeps_the_first_syn_exactly_enough_and_the_latest_roughly() {
+        for first in [0, 5 * SECOND + 17, 1_000_000 * SECOND + 123_456_789] {
+            let time = SlotTime::first_seen(first);
+            for later in [0, 1, SECOND, 63 * SECOND, 126 * SECOND] {
+                let again = time.seen_again(first + later);
+                for now in [first + later, first + later + 5 * SECOND] {
+                    assert_eq!(step(again.first_ns(now)), step(first), "{first} {later}");
+                    let latest = again.latest_ns(now);
+                    assert!(latest <= first + later && first + later - latest < 1 << 25, "{first} {later}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_that_goes_on_is_never_taken_for_one_that_gave_up() {
+        let first = 77 * SECOND + 1;
+        // Linux repeats a SYN after 1, 3, 7 s and so on; older systems after 3, 9, 21 s; newer Linux after 1, 2, 3, 4, 5, 7 s.
+        for pauses in [&[1, 2, 4, 8, 16, 32][..], &[3, 6, 12, 24], &[1, 1, 1, 1, 1, 2, 4, 8]] {
+            let (mut time, mut now) = (SlotTime::first_seen(first), first);
+            for pause in pauses {
+                now += pause * SECOND;
+                assert!(!time.is_given_up(now), "{pauses:?}: {pause}");
+                time = time.seen_again(now);
+            }
+        }
+        assert!(SlotTime::first_seen(first).is_given_up(first + 4 * SECOND));
+        assert_eq!(trying_until_ns(first, first + 3 * SECOND), first + 9 * SECOND + 500_000_000);
+    }
+
+    #[test]
+    fn what_waits_for_its_fate_is_taken_last() {
+        let now = 100 * SECOND;
+        let word = SlotWord::new(1 << 40, 7, SlotState::Pending);
+        let young = SlotTime::first_seen(now - SECOND);
+        let old = SlotTime::first_seen(now - 20 * SECOND);
+        let order = [
+            (SlotWord(0), young),
+            (word.to(SlotState::Said), old),
+            (word.to(SlotState::Answered), young),
+            (word.to(SlotState::Said), young),
+            (word, old),
+            (word, young),
+        ];
+        let ranks = order.map(|(word, time)| rank(word, time, now));
+        assert!(ranks.is_sorted_by(|one, next| one > next), "{ranks:?}");
+        let done = order.map(|(word, time)| is_done(word, time, now));
+        assert_eq!(done, [true, true, true, false, false, false]);
+    }
+}
