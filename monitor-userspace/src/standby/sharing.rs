@@ -250,6 +250,10 @@ impl Group {
     /// Answers claims of others.
     fn defend(&mut self, now: MonotonicNs, active: bool, outside: &Outside) {
         let claimed = self.claimed(&outside.gate);
+        // Stopped since this turn began, also in that look: whose the address is now is for the next turn to find out.
+        if outside.was_away(now) {
+            return;
+        }
         if self.defence.look(now, active, claimed.count) {
             let by = mac(claimed.latest);
             tracing::warn!(
