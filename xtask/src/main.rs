@@ -18,6 +18,7 @@ mod rows;
 mod run;
 mod screenshots;
 mod setup;
+mod simulate;
 mod test;
 mod workspace;
 
@@ -56,6 +57,8 @@ enum Verb {
     Deny(deny::Args),
     /// Check the clauses of docs/rows.md against the tests that prove them, and print both
     Rows,
+    /// Play random histories of clients, network, servers and daemon, and check whom it told of what
+    Simulate(simulate::Args),
     /// Take the pictures of the stand-in page in docs/ again
     Screenshots,
 }
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Verb::Limits => limits::run(),
         Verb::Deny(args) => deny::run(&args),
         Verb::Rows => rows::run(),
+        Verb::Simulate(args) => simulate::run(&args),
         Verb::Screenshots => screenshots::run(),
     };
     match done {

@@ -9,6 +9,7 @@ mod guards;
 mod loading;
 mod malformed;
 mod marks;
+mod model;
 mod odd;
 mod reference;
 mod syns;

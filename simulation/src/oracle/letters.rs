@@ -1,0 +1,163 @@
+//! Who was told of what: whether it is true, and said once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use monitor_core::domain::OutageId;
+use monitor_store::OutageRecord;
+
+use super::{Fate, Passage, ROUNDING, Report, Slip, excuses};
+use crate::{
+    book,
+    journal::Since,
+    time::{MS, SECOND},
+    world::{Interval, World},
+};
+
+/// An answer's time may be a clock tick early.
+const TICK: u64 = 40 * MS;
+
+/// One client that was told of one outage.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    pub(super) client: u16,
+    pub(super) service: u16,
+    pub(super) outage: OutageId,
+    pub(super) from: u64,
+    pub(super) until: u64,
+}
+
+impl Told {
+    /// Whether the outage holds this time.
+    pub(super) fn holds(&self, at: u64) -> bool {
+        self.from <= at + ROUNDING && at <= self.until + ROUNDING
+    }
+
+    fn name(&self) -> String {
+        let Self { client, service, outage, from, until } = self;
+        format!("c{client} was told of outage {outage} of s{service} from {} to {}", Since(*from), Since(*until))
+    }
+}
+
+/// Every client that has a letter, each letter once: one that is sent again has the same key.
+pub(super) fn gather(world: &World<'_>, report: &mut Report) -> Result<Vec<Told>> {
+    let mut keys = BTreeSet::new();
+    for accepted in &world.accepted {
+        if !keys.insert(&accepted.letter.key) {
+            report.limit("mails sent again after a lost reply or a kill");
+        }
+    }
+    let intervals = intervals(world)?;
+    let mut keys = BTreeSet::new();
+    let mut all = Vec::new();
+    for letter in world.written.iter().filter(|letter| keys.insert(&letter.key)) {
+        for service in letter.services() {
+            let Some(outage) = intervals.get(&service.outage) else {
+                report.mistake(Slip::Wrong, format!("a letter about outage {}, which nobody knows", service.outage));
+                continue;
+            };
+            all.push(Told {
+                client: book::client_number(service.client),
+                service: book::service_number(service.service),
+                outage: service.outage,
+                from: outage.from.0,
+                until: outage.until.map_or(world.now, |until| until.0),
+            });
+        }
+    }
+    Ok(all)
+}
+
+/// Outages by the kernel's clock. Where gateways share a database, by the wall clock: it does not step then.
+fn intervals(world: &World<'_>) -> Result<BTreeMap<OutageId, Interval>> {
+    let Some(shared) = &world.shared else {
+        return Ok(world.gateways.iter().flat_map(|gateway| gateway.outages.clone()).collect());
+    };
+    let offset = world.clocks().offset;
+    let records = world.disk.wait(shared.store.store().outages(true, 10_000))?;
+    let interval = |record: &OutageRecord| Interval {
+        from: offset.kernel(record.outage.since),
+        until: record.ended.map(|ended| offset.kernel(ended)),
+    };
+    Ok(records.iter().map(|record| (record.outage.id, interval(record))).collect())
+}
+
+pub(super) fn judge(passage: &Passage<'_>, letters: &[Told], report: &mut Report) {
+    let mut seen: BTreeMap<(u16, OutageId), u32> = BTreeMap::new();
+    for told in letters {
+        *seen.entry((told.client, told.outage)).or_default() += 1;
+        is_true(passage, told, report);
+    }
+    for ((client, outage), times) in seen {
+        if times > 1 {
+            report.mistake(Slip::Twice, format!("c{client} was told {times} times of outage {outage}"));
+        }
+    }
+    twice_of_one_attempt(passage, letters, report);
+    let outages: BTreeMap<OutageId, &Told> = letters.iter().map(|told| (told.outage, told)).collect();
+    outages.values().for_each(|told| too_early(passage, told, report));
+}
+
+/// Attempts that may be the reason of a letter.
+fn reasons<'p>(passage: &'p Passage<'_>, told: &Told) -> impl Iterator<Item = &'p Fate> {
+    let told = *told;
+    let world = passage.world;
+    passage.fates.iter().filter(move |fate| {
+        let passed = &world.flows[fate.flow].passed;
+        let firm = passed.refusals.iter().chain(&passed.unreachables);
+        let is_firm = firm.into_iter().any(|at| told.holds(*at));
+        (fate.client, fate.service) == (told.client, told.service)
+            && fate.failed()
+            && (is_firm || passed.syns.iter().any(|at| told.holds(*at)))
+    })
+}
+
+fn is_true(passage: &Passage<'_>, told: &Told, report: &mut Report) {
+    if reasons(passage, told).next().is_some() {
+        return;
+    }
+    let own = || {
+        let same = |fate: &&Fate| (fate.client, fate.service) == (told.client, told.service);
+        let names: Vec<_> = passage.fates.iter().filter(same).map(|fate| passage.name(fate)).collect();
+        format!("{}; its attempts: {}", told.name(), names.join("; "))
+    };
+    report.excuse(passage, excuses::of_wrong(passage, told), Slip::Wrong, own);
+}
+
+/// Two letters about one service need two attempts.
+fn twice_of_one_attempt(passage: &Passage<'_>, letters: &[Told], report: &mut Report) {
+    let mut by_client: BTreeMap<(u16, u16), Vec<&Told>> = BTreeMap::new();
+    for told in letters {
+        // What has no reason is another mistake, or a limit.
+        if reasons(passage, told).next().is_some() {
+            by_client.entry((told.client, told.service)).or_default().push(told);
+        }
+    }
+    for told in by_client.values().filter(|told| told.len() > 1) {
+        let attempts: BTreeSet<usize> =
+            told.iter().flat_map(|told| reasons(passage, told)).map(|fate| fate.flow).collect();
+        if attempts.len() < told.len() {
+            let same = |fate: &&Fate| (fate.client, fate.service) == (told[0].client, told[0].service);
+            let mut own = passage.fates.iter().filter(same).map(|fate| &passage.world.flows[fate.flow].passed);
+            let lost = own.find_map(excuses::of_twice);
+            let names = || told.iter().map(|told| told.name()).collect::<Vec<_>>().join("; ");
+            report.excuse(passage, lost, Slip::Twice, || format!("of {} attempts: {}", attempts.len(), names()));
+        }
+    }
+}
+
+/// An outage ends by an answer, or by what somebody said.
+fn too_early(passage: &Passage<'_>, told: &Told, report: &mut Report) {
+    let near = |at: u64| at.abs_diff(told.until) <= TICK;
+    let answered = passage.answers(told.service).iter().any(|answer| near(answer.at));
+    let said = passage.world.said_back.iter();
+    // The wall clock may have stepped meanwhile: what is said is known by it alone.
+    let steps = !passage.world.plan.clock_steps.is_empty();
+    let was_said = said.into_iter().any(|(at, service)| *service == told.service && (near(*at) || steps));
+    if !answered && !was_said {
+        report.excuse(passage, excuses::of_too_early(passage), Slip::TooEarly, || told.name());
+    }
+}
+
+/// The longest that a report may take at the end of a history.
+pub(super) const PATIENCE: u64 = 200 * SECOND;
