@@ -65,7 +65,8 @@ pub struct Event {
     pub seen_ns: u64,
     /// When the attempt's SYN was last seen.
     pub latest_ns: u64,
-    /// When this happened; for what was reported late because there was no room, some milliseconds early.
+    /// When this happened; of what was reported late because there was no room, some milliseconds
+    /// late if it is an answer, else early.
     pub at_ns: u64,
     /// The latest SYN that the service answered; 0: none.
     pub answered_syn_ns: u64,

@@ -10,7 +10,7 @@ pub const SILENCE_NS: u64 = 1_500_000_000;
 
 /// What is to be said of an attempt whose time-out has passed without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Silence {
+pub enum Judgement {
     /// Its service may have no outage: nothing.
     Unknown,
     /// Its service answered others meanwhile: the client's own trouble (design rule 2).
@@ -22,18 +22,18 @@ pub enum Silence {
 /// Judges an attempt that was first seen at `first_ns`.
 #[inline(always)]
 #[must_use]
-pub const fn judge(word: SlotWord, first_ns: u64, service: &ServiceState) -> Silence {
+pub const fn judge(word: SlotWord, first_ns: u64, service: &ServiceState) -> Judgement {
     // The daemon knows of an outage there, or is to: it judges by the outage's begin and end.
     if is_failed(word, service) || first_ns <= service.ended_ns {
-        return Silence::Failed;
+        return Judgement::Failed;
     }
     if service.flags == 0 {
-        return Silence::Unknown;
+        return Judgement::Unknown;
     }
     // As exact as the times of attempts are kept.
     let silent = step(service.answered_syn_ns) <= step(first_ns);
     let in_silence = service.silent_from_ns < first_ns && first_ns < service.silent_to_ns;
-    if silent || in_silence { Silence::Failed } else { Silence::Isolated }
+    if silent || in_silence { Judgement::Failed } else { Judgement::Isolated }
 }
 
 /// Whether the attempt's service is failed, or was when the attempt was made: also one that never answered here may be, as
@@ -86,7 +86,9 @@ pub const fn is_reported(word: SlotWord, service: &ServiceState, now_ns: u64) ->
 mod tests {
     extern crate std;
 
-    use super::{SILENCE_NS, Silence, is_reported, judge, note_answer};
+    use std::vec::Vec;
+
+    use super::{Judgement, SILENCE_NS, is_reported, judge, note_answer};
     use crate::{ServiceFlags, ServiceState, SlotState, SlotWord};
 
     const SECOND: u64 = 1_000_000_000;
@@ -109,30 +111,30 @@ mod tests {
         let before: Vec<_> = (1..=10).rev().map(|tenth| 100 * SECOND - tenth * SECOND / 10).collect();
         let after: Vec<_> = (41..60).map(at).collect();
         let service = answered(&[before.clone(), after].concat());
-        for (first, fate) in [(14, Silence::Failed), (40, Silence::Failed), (43, Silence::Isolated)] {
+        for (first, fate) in [(14, Judgement::Failed), (40, Judgement::Failed), (43, Judgement::Isolated)] {
             assert_eq!(judge(PENDING, at(first), &service), fate, "{first}");
         }
         let silent = answered(&before);
-        assert_eq!(judge(PENDING, at(1), &silent), Silence::Failed);
+        assert_eq!(judge(PENDING, at(1), &silent), Judgement::Failed);
         // Between the last SYN that was answered and its answer.
-        assert_eq!(judge(PENDING, at(0) - SECOND / 20, &silent), Silence::Failed);
+        assert_eq!(judge(PENDING, at(0) - SECOND / 20, &silent), Judgement::Failed);
         let busy = answered(&[before, (0..60).map(at).collect()].concat());
-        assert_eq!(judge(PENDING, at(1), &busy), Silence::Isolated);
+        assert_eq!(judge(PENDING, at(1), &busy), Judgement::Isolated);
     }
 
     #[test]
     fn what_the_daemon_knows_an_outage_of_is_the_daemons_to_judge() {
         let busy = answered(&[SECOND, 2 * SECOND, 2 * SECOND + SECOND / 10]);
         let life = 2 * SECOND + 1;
-        assert_eq!(judge(PENDING, life, &busy), Silence::Isolated);
-        assert_eq!(judge(PENDING.to(SlotState::Hinted), life, &busy), Silence::Failed);
-        assert_eq!(judge(PENDING, life, &ServiceState { failed_ns: 1, ..busy }), Silence::Failed);
-        assert_eq!(judge(PENDING, life, &ServiceState { ended_ns: life, ..busy }), Silence::Failed);
-        assert_eq!(judge(PENDING, life, &ServiceState { ended_ns: life - 1, ..busy }), Silence::Isolated);
+        assert_eq!(judge(PENDING, life, &busy), Judgement::Isolated);
+        assert_eq!(judge(PENDING.to(SlotState::Hinted), life, &busy), Judgement::Failed);
+        assert_eq!(judge(PENDING, life, &ServiceState { failed_ns: 1, ..busy }), Judgement::Failed);
+        assert_eq!(judge(PENDING, life, &ServiceState { ended_ns: life, ..busy }), Judgement::Failed);
+        assert_eq!(judge(PENDING, life, &ServiceState { ended_ns: life - 1, ..busy }), Judgement::Isolated);
         let unknown = ServiceState { flags: 0, ..busy };
-        assert_eq!(judge(PENDING, life, &unknown), Silence::Unknown);
+        assert_eq!(judge(PENDING, life, &unknown), Judgement::Unknown);
         // Another gateway knows it.
-        assert_eq!(judge(PENDING.to(SlotState::Hinted), life, &unknown), Silence::Failed);
+        assert_eq!(judge(PENDING.to(SlotState::Hinted), life, &unknown), Judgement::Failed);
     }
 
     #[test]

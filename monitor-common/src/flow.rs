@@ -6,19 +6,19 @@
 
 use crate::{
     SlotState, SlotWord,
-    slot::{STATE_MASK, STATE_SHIFT},
+    slot::{STATE_BITS, STATE_MASK, STATE_SHIFT},
 };
 
 /// State of a flow whose data is all acknowledged, beside [`SlotState::Pending`] and [`SlotState::Said`].
-const IDLE: u64 = 15;
+const IDLE: u64 = 31;
 
 /// The lowest bit of a word's tag: whether the client is the lower of the two ends.
-const CLIENT_IS_LOWER: u64 = 1 << 36;
+const CLIENT_IS_LOWER: u64 = 1 << (STATE_SHIFT + STATE_BITS);
 
 /// Tag without that bit.
 const TAG_MASK: u64 = !(STATE_MASK | CLIENT_IS_LOWER | 0xffff_ffff);
 
-/// A flow's slot: `tag (27 bits) | client is lower (1 bit) | state (4 bits) | sequence number (32 bits)`. Never 0.
+/// A flow's slot: `tag (26 bits) | client is lower (1 bit) | state (5 bits) | sequence number (32 bits)`. Never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowWord(pub u64);
 

@@ -31,7 +31,7 @@ pub use attempt::{Attempt, Cursor};
 pub use bucket::{Bucket, NEAR_BUCKETS, SLOTS, far, may_be_far, near, tick, unmatched_place};
 pub use counter::Counter;
 pub use event::{Event, EventKind, Evidence};
-pub use fate::{LATE_ANSWER_NS, SILENCE_NS, Silence, is_failed, is_late, is_reported, judge, note_answer};
+pub use fate::{Judgement, LATE_ANSWER_NS, SILENCE_NS, is_failed, is_late, is_reported, judge, note_answer};
 pub use flow::FlowWord;
 pub use flow_hash::flow_hash;
 pub use gate::{Claims, GATE_ENTRIES, GateState};
@@ -44,7 +44,7 @@ pub use mark::MarkRequest;
 pub use outcome::Outcome;
 pub use service::{ServiceFlags, ServiceKey, ServiceState};
 pub use settings::{LAYOUT, Settings};
-pub use slot::{SlotState, SlotTime, SlotWord, is_done, rank, step, trying_until_ns};
+pub use slot::{SlotState, SlotTime, SlotWord, is_deadline_of, is_done, rank, step, trying_until_ns};
 pub use standin::{
     OtherPorts, SENT_FOR_SERVER, STAND_IN_PORT, STAND_IN_TLS_PORT, STEERED, STEERED_FOR_NS, STEERED_SLOTS, StandIn,
 };

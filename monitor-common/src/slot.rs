@@ -43,6 +43,11 @@ pub enum SlotState {
     GaveUpUnsaid = 14,
     /// Its fate was said: its client had given up when it was answered. Answers that come again say nothing more.
     Gone = 15,
+    /// It was answered at once, as nearly all are, and nothing was said of it. Its slot may be taken at any time; until then
+    /// its SYN is known again, should it cross its answer, or should the answer not reach its client.
+    Quick = 16,
+    /// It was answered, and its client goes on: that answer was lost. The deadline of its first SYN is not its own any more.
+    Reopened = 17,
 }
 
 impl SlotState {
@@ -68,15 +73,16 @@ impl SlotState {
     }
 }
 
-/// A slot's content: `tag (28 bits) | state (4 bits) | sequence number (32 bits)`. 0 is free.
+/// A slot's content: `tag (27 bits) | state (5 bits) | sequence number (32 bits)`. 0 is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlotWord(pub u64);
 
 pub(crate) const STATE_SHIFT: u32 = 32;
-pub(crate) const STATE_MASK: u64 = 15 << STATE_SHIFT;
+pub(crate) const STATE_BITS: u32 = 5;
+pub(crate) const STATE_MASK: u64 = ((1 << STATE_BITS) - 1) << STATE_SHIFT;
 
 impl SlotWord {
-    /// The word of an attempt. The upper 28 bits of `hash` are the tag; the bucket is chosen by lower ones.
+    /// The word of an attempt. The upper 27 bits of `hash` are the tag; the bucket is chosen by lower ones.
     #[inline(always)]
     #[must_use]
     pub const fn new(hash: u64, seq: u32, state: SlotState) -> Self {
@@ -106,7 +112,14 @@ impl SlotWord {
     #[inline(always)]
     #[must_use]
     pub const fn is_open(self) -> bool {
-        self.is(SlotState::Pending) || self.is(SlotState::Hinted)
+        self.is_pending() || self.is(SlotState::Hinted)
+    }
+
+    /// Whether that is so, and nothing was said of it.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_pending(self) -> bool {
+        self.is(SlotState::Pending) || self.is(SlotState::Reopened)
     }
 
     /// Whether its fate was said to be a failure.
@@ -114,6 +127,25 @@ impl SlotWord {
     #[must_use]
     pub const fn is_said(self) -> bool {
         self.is(SlotState::Said) || self.is(SlotState::Firm)
+    }
+
+    /// Whether it was answered, or is nobody's concern; what was to be said of that was said.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_answered(self) -> bool {
+        self.is(SlotState::Answered) || self.is(SlotState::Quick)
+    }
+
+    /// Whether an answer is the first that it has: also where it is said not to be there, and its client goes on (RFC 1122
+    /// section 4.2.3.9). A server that has refused answers no more.
+    #[inline(always)]
+    #[must_use]
+    pub const fn awaits_answer(self) -> bool {
+        let is_unreachable = match self.unsaid_failure() {
+            Some(Evidence::Refused | Evidence::GaveUp) | None => false,
+            Some(_) => true,
+        };
+        self.is_open() || self.is_said() || self.is(SlotState::Isolated) || is_unreachable
     }
 
     /// Whether its answer waits for room in the ring buffer.
@@ -218,6 +250,14 @@ impl SlotTime {
         self.first_ns(now_ns) + ((self.0 >> FIRST_BITS) as u64) * (1 << AGE_STEP)
     }
 
+    /// The same, some milliseconds late, and not after `now_ns`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn latest_by_ns(self, now_ns: u64) -> u64 {
+        let by = self.latest_ns(now_ns) + (1 << AGE_STEP) + (1 << FIRST_STEP);
+        if by < now_ns { by } else { now_ns }
+    }
+
     /// Whether a client that goes on would have repeated its SYN by now.
     #[inline(always)]
     #[must_use]
@@ -239,12 +279,25 @@ pub const fn step(ns: u64) -> u64 {
     ns >> FIRST_STEP
 }
 
+/// Whether an attempt is judged when the deadline of its SYN of `seen_ns` is over: not if it was answered since, and a later
+/// SYN of it has a deadline of its own.
+#[inline(always)]
+#[must_use]
+pub const fn is_deadline_of(word: SlotWord, first_ns: u64, seen_ns: u64) -> bool {
+    let (first, seen) = (step(first_ns), step(seen_ns));
+    first < seen || (first == seen && !word.is(SlotState::Reopened))
+}
+
+/// For how long a client whose answer was late may say that it had given up: a round trip of the slowest paths.
+const ROUND_TRIP_NS: u64 = 1_000_000_000;
+
 /// Whether another attempt may take this slot in the near part without a loss: nothing is waited for any more.
 #[inline(always)]
 #[must_use]
 pub const fn is_done(word: SlotWord, time: SlotTime, now_ns: u64) -> bool {
     word.0 == 0
-        || word.is(SlotState::Answered)
+        || word.is(SlotState::Quick)
+        || (word.is(SlotState::Answered) && now_ns.saturating_sub(time.latest_ns(now_ns)) > ROUND_TRIP_NS)
         || ((word.is_said() || word.is(SlotState::Isolated) || word.is(SlotState::Gone)) && time.is_given_up(now_ns))
 }
 
@@ -271,7 +324,7 @@ pub const fn rank(word: SlotWord, time: SlotTime, now_ns: u64) -> u64 {
 mod tests {
     extern crate std;
 
-    use super::{SlotState, SlotTime, SlotWord, is_done, rank, step, trying_until_ns};
+    use super::{SlotState, SlotTime, SlotWord, is_deadline_of, is_done, rank, step, trying_until_ns};
     use crate::Evidence;
 
     const SECOND: u64 = 1_000_000_000;
@@ -284,6 +337,40 @@ mod tests {
         }
         assert!(!word.same_attempt(SlotWord::new(0xdead_beef_0000_0001, 8, SlotState::Pending)));
         assert!(!word.same_attempt(SlotWord::new(0x1ead_beef_0000_0001, 7, SlotState::Pending)));
+    }
+
+    #[test]
+    fn an_answer_is_the_first_unless_the_server_has_refused_or_the_client_has_gone() {
+        let word = SlotWord::new(1 << 40, 7, SlotState::Pending);
+        let first = [SlotState::Pending, SlotState::Reopened, SlotState::Hinted, SlotState::Said, SlotState::Isolated];
+        let unreachable = [SlotState::HostUnreachableUnsaid, SlotState::ProhibitedUnsaid, SlotState::Firm];
+        for state in first.into_iter().chain(unreachable) {
+            assert!(word.to(state).awaits_answer() && !word.to(state).is_answered(), "{state:?}");
+        }
+        for state in [SlotState::Answered, SlotState::Quick, SlotState::AnswerUnsaid, SlotState::RefusedUnsaid] {
+            assert!(!word.to(state).awaits_answer(), "{state:?}");
+        }
+        assert!(!word.to(SlotState::GaveUpUnsaid).awaits_answer() && !word.to(SlotState::Gone).awaits_answer());
+    }
+
+    #[test]
+    fn a_deadline_from_before_an_answer_judges_no_later_syn() {
+        let word = SlotWord::new(1 << 40, 7, SlotState::Pending);
+        let reopened = word.to(SlotState::Reopened);
+        assert!(is_deadline_of(word, SECOND, SECOND) && !is_deadline_of(reopened, SECOND, SECOND));
+        assert!(is_deadline_of(reopened, SECOND, 4 * SECOND) && !is_deadline_of(word, 4 * SECOND, SECOND));
+    }
+
+    #[test]
+    fn an_answered_attempt_keeps_its_slot_as_long_as_its_client_may_say_that_it_was_gone() {
+        let word = SlotWord::new(1 << 40, 7, SlotState::Answered);
+        let answered = SlotTime::first_seen(100 * SECOND).seen_again(102 * SECOND);
+        assert!(!is_done(word, answered, 102 * SECOND + SECOND / 2));
+        assert!(is_done(word, answered, 104 * SECOND) && is_done(word.to(SlotState::Quick), answered, 102 * SECOND));
+        assert!(
+            answered.latest_ns(105 * SECOND) <= 102 * SECOND && answered.latest_by_ns(105 * SECOND) >= 102 * SECOND
+        );
+        assert_eq!(answered.latest_by_ns(102 * SECOND), 102 * SECOND);
     }
 
     #[test]
@@ -358,7 +445,7 @@ mod tests {
         let order = [
             (SlotWord(0), young),
             (word.to(SlotState::Said), old),
-            (word.to(SlotState::Answered), young),
+            (word.to(SlotState::Quick), young),
             (word.to(SlotState::Said), young),
             (word, old),
             (word, young),

@@ -1,6 +1,7 @@
 //! The words that all rooms share: who tries, what is tried, when, and in which language people are told.
 
 mod address;
+mod attempt_mask;
 pub mod byte_order_mark;
 mod language;
 pub(crate) mod net;
@@ -9,6 +10,7 @@ pub mod wall_clock;
 
 pub use self::{
     address::{ClientAddr, OutageId, ParseServiceError, Service},
+    attempt_mask::AttemptMask,
     language::Language,
     net::ClientNet,
     time::{ClockOffset, Moment, MonotonicNs, UnixMs},

@@ -72,6 +72,12 @@ impl ClockOffset {
         Self { nanoseconds }
     }
 
+    /// Wall clock minus kernel clock, in nanoseconds.
+    #[must_use]
+    pub const fn nanoseconds(self) -> i64 {
+        self.nanoseconds
+    }
+
     /// The wall-clock time of a kernel time.
     #[must_use]
     pub fn unix(self, at: MonotonicNs) -> UnixMs {
@@ -94,7 +100,8 @@ pub struct Moment {
     pub wall: UnixMs,
     /// How far that is ahead of the kernel's clock.
     pub offset: ClockOffset,
-    /// The same when the process started: by it, times that are kept are compared whatever the wall clock does meanwhile.
+    /// The same when the kernel's tables were new to the store: by it, times that are kept are compared whatever the wall
+    /// clock does meanwhile.
     pub steady: ClockOffset,
     /// Up to when everything that the kernel has reported is known: what happened later may still be unread.
     pub known: MonotonicNs,

@@ -7,7 +7,7 @@ use monitor_common::step;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{Failure, Level, Recovery};
-use crate::domain::{ClientAddr, MonotonicNs, OutageId, Service, UnixMs};
+use crate::domain::{AttemptMask, ClientAddr, MonotonicNs, OutageId, Service, UnixMs};
 
 /// Where an outage stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +48,12 @@ impl Span {
     #[must_use]
     pub fn holds(&self, seen: MonotonicNs) -> bool {
         step(self.from.0) <= step(seen.0) && !self.is_over_before(seen)
+    }
+
+    /// Whether an attempt that went on between these two times may have been counted here.
+    #[must_use]
+    pub fn meets(&self, from: MonotonicNs, until: MonotonicNs) -> bool {
+        step(self.from.0) <= step(until.0) && !self.is_over_before(from)
     }
 
     /// Whether the outage was over when this SYN was first seen.
@@ -116,15 +122,25 @@ pub enum Change {
         attempts: u32,
         /// Evidence of this attempt; it never replaces a more telling one ([`Failure::tells_more_than`]).
         evidence: Failure,
+        /// Which attempt it is.
+        #[serde(default)]
+        mask: AttemptMask,
     },
-    /// Take attempts back that did not fail after all; a client without any left leaves the list, unless it asked.
+    /// Take attempts back that did not fail after all, from the first list that has counted them; a client without any left
+    /// leaves that list, unless it asked.
     Withdraw {
         /// Whose list.
         outage: OutageId,
+        /// And these, if that one has not.
+        #[serde(default)]
+        instead: Vec<OutageId>,
         /// Whose attempts.
         client: ClientAddr,
         /// How many; 0: an attempt of which nothing is known but that it was made.
         attempts: u32,
+        /// Which attempts.
+        #[serde(default)]
+        mask: AttemptMask,
     },
     /// The client got through by itself meanwhile (design rule 8): it is not told when `skip_connected` is on, unless
     /// it fails again later ([`Change::Wait`] clears the mark).

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use monitor_common::{Event, EventKind, Evidence, ServiceFlags, ServiceState, trying_until_ns};
 
 use super::{AnsweredAttempt, AnswersSeen, FailedAttempt, Failure, Observation, Question, Recovery, Silence, Standing};
-use crate::domain::{ClientAddr, ClockOffset, MonotonicNs, Service, UnixMs};
+use crate::domain::{AttemptMask, ClientAddr, ClockOffset, MonotonicNs, Service, UnixMs};
 
 /// What is known besides the event.
 #[derive(Clone, Copy)]
@@ -104,6 +104,7 @@ impl GuardFinding {
         FailedAttempt {
             client,
             service,
+            mask: AttemptMask::ANY,
             evidence: Failure::Sick,
             seen,
             at,
@@ -154,7 +155,8 @@ impl Intake {
             EventKind::Learned => Meaning::Learned { service, at },
             EventKind::Failed => self.failed(event, client, service, known),
             EventKind::Answered => {
-                let attempt = AnsweredAttempt { client, seen: MonotonicNs(event.seen_ns), withdrawn: event.attempts };
+                let (mask, seen) = (AttemptMask::of(event.client_port, event.seq), MonotonicNs(event.seen_ns));
+                let attempt = AnsweredAttempt { client, mask, seen, withdrawn: event.attempts };
                 Meaning::Answered { service, attempt, at, when: MonotonicNs(event.at_ns) }
             }
             EventKind::HostSeen => {
@@ -184,6 +186,7 @@ impl Intake {
         let attempt = FailedAttempt {
             client,
             service,
+            mask: AttemptMask::of(event.client_port, event.seq),
             evidence,
             seen: MonotonicNs(event.seen_ns),
             at,

@@ -30,7 +30,7 @@ use self::{
     ended::EndedOutages,
     index::{OutageIndex, Tracked},
 };
-use super::{Actions, Change, Mark, Observation, Outage, Phase, Restored, Rules};
+use super::{Actions, Change, Ended, Mark, Observation, Outage, Phase, Recovery, Restored, Rules};
 use crate::domain::{Moment, OutageId, Service, UnixMs};
 
 /// Bounds of the pause between two purges: ageing (F-8) is exact to a 24th of the age within these.
@@ -131,8 +131,8 @@ impl Machine {
                 self.probed(now, service, connected, at, &mut actions);
             }
             Observation::OpenElsewhere(outage) => self.open_elsewhere(now, &outage, &mut actions),
-            Observation::AnsweredElsewhere { service, client, attempts, well } => {
-                self.answered_elsewhere(now, service, (client, attempts), well, &mut actions);
+            Observation::AnsweredElsewhere { service, client, mask, attempts, well } => {
+                self.answered_elsewhere(now, service, (client, mask, attempts), well, &mut actions);
             }
             Observation::EndedElsewhere { outage, at } => {
                 self.ended_elsewhere(now, outage, at, &mut actions);
@@ -154,10 +154,10 @@ impl Machine {
                     self.nobody_objected(id, now, &mut actions);
                 }
                 Phase::Suspected if asking.is_none() && since + self.rules.suspect_for <= now.wall => {
-                    self.discard(id, now.wall, &mut actions);
+                    self.discard(now, id, now.wall, &mut actions);
                 }
                 Phase::Open if latest + self.rules.max_age <= now.wall => {
-                    self.discard(id, now.wall, &mut actions);
+                    self.discard(now, id, now.wall, &mut actions);
                 }
                 Phase::Open => self.probe_if_due(id, now.wall, &mut actions),
                 Phase::Settling { until, .. } if asking.is_none() && until <= now.wall => settled.push(id),
@@ -218,10 +218,16 @@ impl Machine {
     }
 
     /// Ends the outage; nobody is told.
-    fn discard(&mut self, id: OutageId, at: UnixMs, actions: &mut Actions) {
+    fn discard(&mut self, now: &Moment, id: OutageId, at: UnixMs, actions: &mut Actions) {
         let Some(tracked) = self.index.take(id) else { return };
         actions.changes.push(Change::Discard { outage: id, at });
         self.unmark(&tracked.outage, actions);
+        if self.rules.ask.is_some() {
+            // Another gateway may have the same outage: who gets through here after all is taken off its list.
+            let mut outage = tracked.outage;
+            outage.span.until = Some(now.offset.kernel(now.wall));
+            self.ended.add_discarded(Ended { outage, recovered: at, evidence: Recovery::Signal }, now.steady);
+        }
     }
 
     /// Takes the kernel's marks of an open outage back.

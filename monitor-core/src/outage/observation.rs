@@ -8,7 +8,7 @@ use super::{
     action::Outage,
     evidence::{Failure, Recovery},
 };
-use crate::domain::{ClientAddr, MonotonicNs, OutageId, Service, UnixMs};
+use crate::domain::{AttemptMask, ClientAddr, MonotonicNs, OutageId, Service, UnixMs};
 
 /// Why a service may have an outage at all (design rule 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,6 +29,8 @@ pub struct FailedAttempt {
     pub client: ClientAddr,
     /// What was tried.
     pub service: Service,
+    /// Which of the client's attempts it is.
+    pub mask: AttemptMask,
     /// What made it fail.
     pub evidence: Failure,
     /// When the SYN first passed, by the kernel's clock.
@@ -79,6 +81,8 @@ pub struct Silence {
 pub struct AnsweredAttempt {
     /// Who got through.
     pub client: ClientAddr,
+    /// Which of the client's attempts it is.
+    pub mask: AttemptMask,
     /// When its SYN first passed.
     pub seen: MonotonicNs,
     /// 1: it was reported as failed before, which is to be taken back.
@@ -184,6 +188,8 @@ pub enum Observation {
         service: Service,
         /// Whose attempt it was.
         client: ClientAddr,
+        /// Which of the client's attempts.
+        mask: AttemptMask,
         /// How many attempts to take back.
         attempts: u32,
         /// Up to when, at least, the service was well.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::{ClientAddr, Service, UnixMs};
+use crate::domain::{AttemptMask, ClientAddr, Service, UnixMs};
 
 /// Gateways' clocks agree to within this.
 const CLOCKS: Duration = Duration::from_secs(1);
@@ -25,6 +25,12 @@ pub struct Question {
 }
 
 impl Question {
+    /// Which of the client's attempts it is about.
+    #[must_use]
+    pub const fn mask(&self) -> AttemptMask {
+        AttemptMask::of(self.client_port, self.seq)
+    }
+
     /// Up to when the service was well, by what the gateway that is asked knows: whether just this answer passed there,
     /// without its SYN, and when the service last answered a SYN that passed there. `None`: nothing is known.
     #[must_use]

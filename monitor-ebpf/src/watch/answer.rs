@@ -2,11 +2,10 @@
 
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
-    btf_maps::lpm_trie::Key,
     helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns},
 };
 use monitor_common::{
-    Addr, Attempt, Counter, EventKind, Evidence, ServiceFlags, ServiceKey, ServiceState, Settings, SlotState, is_late,
+    Attempt, Counter, EventKind, Evidence, ServiceFlags, ServiceKey, ServiceState, Settings, SlotState, is_late,
     is_reported, note_answer,
 };
 
@@ -18,7 +17,7 @@ use super::{
 };
 use crate::state::{
     count,
-    maps::{RB_SERVICES, RB_SETTINGS, RB_WATCH},
+    maps::{RB_SERVICES, RB_SETTINGS},
 };
 
 /// Set when the object is loaded: whether the client's own ACK of the handshake is an answer (design rule 3).
@@ -71,31 +70,27 @@ fn answered(attempt: &mut Attempt, evidence: Evidence) -> bool {
     };
     attempt.seen_ns = tick_ns;
     let syn_ns = found.time().latest_ns(tick_ns);
-    let Some(service) = RB_SERVICES.get_ptr_mut(&ServiceKey::new(attempt.server, attempt.server_port)) else {
-        if !found.take() {
-            return false;
+    // A router sees it twice, on its way in and on its way out; and who has given up is not answered any more.
+    if !found.was.awaits_answer() {
+        if found.was.is_answered() {
+            found.seen_again(tick_ns);
         }
-        noted(attempt, settings);
-        let flags = learn(attempt, syn_ns);
-        if flags != 0 && say_learned(attempt, evidence, flags) == Room::Full {
-            forget(attempt);
-        }
-        return true;
+        return false;
+    }
+    let known = report::service(attempt);
+    let Some(service) = known.or_else(|| begin(attempt)) else {
+        count(Counter::ServicesFull);
+        return found.turn(SlotState::Quick);
     };
     // SAFETY: a live map value; each field is read and written whole, and the later of two answers may win.
     let service = unsafe { &mut *service };
-    // A router sees it twice, on its way in and on its way out; and who has given up is not answered any more.
-    if !(found.was.is_open() || found.was.is_said() || found.was.is(SlotState::Isolated)) {
-        return false;
-    }
     let is_first = if is_reported(found.was, service, tick_ns) {
         say(attempt, evidence, service.flags, &mut found, settings)
-    } else if is_late(found.time(), tick_ns) {
-        let turned = found.turn(SlotState::Answered);
+    } else {
+        // A client that had given up by then may say so.
+        let turned = found.turn(if is_late(found.time(), tick_ns) { SlotState::Answered } else { SlotState::Quick });
         found.seen_again(tick_ns);
         turned
-    } else {
-        found.take()
     };
     if !is_first {
         return false;
@@ -166,33 +161,18 @@ fn say_learned(attempt: &Attempt, evidence: Evidence, standing: u32) -> Room {
     report::plain(attempt, &word)
 }
 
-/// The first answer of a service. Returns its flags; 0: there is no room for it.
-#[inline(never)]
-fn learn(attempt: &Attempt, syn_ns: u64) -> u32 {
-    let listed =
-        RB_WATCH.get(&Key::new(Addr::BITS, attempt.server)).is_some_and(|rule| rule.lists(attempt.server_port));
-    let flags = ServiceFlags::ANSWERED | if listed { ServiceFlags::LISTED } else { 0 };
-    let service = ServiceState {
-        last_answer_ns: attempt.seen_ns,
-        failed_ns: 0,
-        flags,
-        answers: 1,
-        ended_ns: 0,
-        report_until_ns: 0,
-        answered_syn_ns: syn_ns,
-        silent_from_ns: 0,
-        silent_to_ns: 0,
-    };
-    let key = ServiceKey::new(attempt.server, attempt.server_port);
-    if RB_SERVICES.insert(&key, &service, u64::from(BPF_NOEXIST)).is_err() {
-        count(Counter::ServicesFull);
-        return 0;
-    }
-    flags
+/// Room for a service that answers for the first time; `None`: there is none.
+#[inline(always)]
+fn begin(attempt: &Attempt) -> Option<*mut ServiceState> {
+    enter_service(attempt);
+    report::service(attempt)
 }
 
-/// The next answer is learned again.
+/// Puts the service into the table. It was not silent before: nobody knew that it is there (design rule 3).
 #[inline(never)]
-fn forget(attempt: &Attempt) {
-    let _ = RB_SERVICES.remove(&ServiceKey::new(attempt.server, attempt.server_port));
+fn enter_service(attempt: &Attempt) {
+    let flags = report::standing(attempt, None);
+    let service = ServiceState { last_answer_ns: attempt.seen_ns, flags, ..ServiceState::default() };
+    let key = ServiceKey::new(attempt.server, attempt.server_port);
+    let _ = RB_SERVICES.insert(&key, &service, u64::from(BPF_NOEXIST));
 }

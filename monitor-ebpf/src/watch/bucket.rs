@@ -69,7 +69,7 @@ pub(crate) enum Remembered {
     Again(Found),
 }
 
-/// Hash of an attempt's flow, its four-tuple: 64 bits of which the lower choose the buckets and the upper 28 are the tag.
+/// Hash of an attempt's flow, its four-tuple: 64 bits of which the lower choose the buckets and the upper 27 are the tag.
 /// A guard may have computed it before.
 #[inline(always)]
 pub(crate) fn hash(flow: &Attempt, settings: &Settings) -> u64 {
@@ -123,23 +123,30 @@ pub(crate) fn remember(attempt: &Attempt, settings: &Settings) -> Option<Remembe
     }
     let bucket = RB_PENDING.get_ptr_mut(near(attempt.hash))?;
     // A free slot, else one whose attempt is done: what is late about it is missed.
-    let mut done = None;
-    for index in 0..SLOTS {
-        let found = slot(bucket, index);
-        if found.was.0 == 0 {
-            if let Some(taken) = give(found, attempt) {
-                return Some(Remembered::New(taken));
-            }
-        } else if done.is_none() && is_done(found.was, found.time(), attempt.seen_ns) {
-            done = Some(found);
-        }
-    }
-    if let Some(taken) = done.and_then(|found| give(found, attempt)) {
+    let found = to_take(bucket, attempt.seen_ns);
+    if is_done(found.was, found.time(), attempt.seen_ns)
+        && let Some(taken) = give(found, attempt)
+    {
         return Some(Remembered::New(taken));
     }
     // SAFETY: as above.
     unsafe { (&raw mut (*bucket).overflowed).write_volatile(tick(attempt.seen_ns)) };
     remember_far(attempt, settings)
+}
+
+/// The slot that is missed least.
+#[inline(always)]
+fn to_take(bucket: *mut Bucket, now_ns: u64) -> Found {
+    let (mut best, mut best_rank) = (0, 0);
+    for index in 0..SLOTS {
+        let found = slot(bucket, index);
+        let rank = rank(found.was, found.time(), now_ns);
+        if rank > best_rank {
+            (best, best_rank) = (index, rank);
+        }
+    }
+    // The verifier does not know the bound.
+    slot(bucket, if best < SLOTS { best } else { 0 })
 }
 
 /// Gives the slot to this attempt; `None`: another CPU took it in between.
@@ -158,16 +165,7 @@ fn give(found: Found, attempt: &Attempt) -> Option<Found> {
 #[inline(always)]
 fn remember_far(attempt: &Attempt, settings: &Settings) -> Option<Remembered> {
     let bucket = RB_PENDING.get_ptr_mut(far(attempt.hash, settings.bucket_mask))?;
-    let (mut best, mut best_rank) = (0, 0);
-    for index in 0..SLOTS {
-        let found = slot(bucket, index);
-        let rank = rank(found.was, found.time(), attempt.seen_ns);
-        if rank > best_rank {
-            (best, best_rank) = (index, rank);
-        }
-    }
-    // The verifier does not know the bound.
-    let found = slot(bucket, if best < SLOTS { best } else { 0 });
+    let found = to_take(bucket, attempt.seen_ns);
     let done = is_done(found.was, found.time(), attempt.seen_ns);
     let Some(taken) = give(found, attempt) else {
         // It is this attempt that is not remembered.

@@ -8,7 +8,9 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::{
     bpf_ktime_get_ns, bpf_loop, bpf_timer_init, bpf_timer_set_callback, bpf_timer_start,
 };
-use monitor_common::{Attempt, Counter, EventKind, Evidence, Settings, Silence, SlotState, judge, step};
+use monitor_common::{
+    Attempt, Counter, EventKind, Evidence, Judgement, Settings, SlotState, is_deadline_of, judge, step,
+};
 
 use super::{
     answer,
@@ -120,8 +122,7 @@ fn expire(entry: &Attempt, settings: &Settings, now_ns: u64) -> Room {
         return established::expire(entry, settings, now_ns);
     }
     let Some(mut found) = bucket::find(entry, settings, now_ns) else { return Room::Yes };
-    if step(entry.seen_ns) < step(found.time().first_ns(now_ns)) {
-        // It was answered, and its SYN came once more: that one has a deadline of its own.
+    if !is_deadline_of(found.was, found.time().first_ns(now_ns), entry.seen_ns) {
         return Room::Yes;
     }
     if found.was.is_open() { silent(entry, &mut found, now_ns) } else { say_late(entry, &mut found, now_ns) }
@@ -133,10 +134,12 @@ fn say_late(entry: &Attempt, found: &mut Found, now_ns: u64) -> Room {
     let mut attempt = *entry;
     let standing = report::standing(entry, report::service(entry));
     if let Some(evidence) = found.was.unsaid_failure() {
-        return evidence::failure(&mut attempt, evidence, (standing, now_ns), found);
+        let at_ns = found.time().latest_ns(now_ns);
+        return evidence::failure(&mut attempt, evidence, (standing, at_ns), found);
     }
     if found.was.is_unsaid_answer() {
-        let at_ns = found.time().latest_ns(now_ns);
+        // Not before what it ended.
+        let at_ns = found.time().latest_by_ns(now_ns);
         return answer::unsaid_answer(&mut attempt, Evidence::SynAck, (standing, at_ns), found);
     }
     Room::Yes
@@ -156,13 +159,13 @@ fn silent(entry: &Attempt, found: &mut Found, now_ns: u64) -> Room {
     let latest_ns = if latest_ns < attempt.seen_ns { attempt.seen_ns } else { latest_ns };
     let service = report::service(entry);
     let standing = report::standing(entry, service);
-    let silence = match service {
+    let judgement = match service {
         // SAFETY: a live map value; each field is read whole.
         Some(service) => judge(found.was, attempt.seen_ns, unsafe { &*service }),
-        None if standing == 0 => Silence::Unknown,
-        None => Silence::Failed,
+        None if standing == 0 => Judgement::Unknown,
+        None => Judgement::Failed,
     };
-    if silence == Silence::Failed {
+    if judgement == Judgement::Failed {
         let word = Word {
             latest_ns,
             at_ns: now_ns,
@@ -178,7 +181,7 @@ fn silent(entry: &Attempt, found: &mut Found, now_ns: u64) -> Room {
         return room;
     }
     // An isolated one may still be answered, or refused.
-    let is_unknown = silence == Silence::Unknown;
+    let is_unknown = judgement == Judgement::Unknown;
     if if is_unknown { found.take() } else { found.turn(SlotState::Isolated) } {
         count(Counter::Expired);
         count(if is_unknown { Counter::UnknownService } else { Counter::Isolated });

@@ -56,7 +56,7 @@ fn matches(attempt: &mut Attempt, evidence: Evidence) -> bool {
     let gave_up = evidence == Evidence::GaveUp;
     // An RST after the handshake ends a connection that was there, unless the client never wanted it any more.
     let is_answered = found.was.is(SlotState::Answered) || found.was.is_unsaid_answer();
-    if is_answered != gave_up {
+    if is_answered != gave_up || found.was.is(SlotState::Quick) {
         return false;
     }
     let service = report::service(attempt);
@@ -84,7 +84,9 @@ fn say(attempt: &mut Attempt, evidence: Evidence, (standing, now): (u32, u64), f
     let deadline = found.time().first_ns(now) + settings.syn_timeout_ns;
     if evidence == Evidence::GaveUp && now < deadline {
         // Whether nobody was answered meanwhile is known when those who tried before are through: the timer says it then.
-        found.turn(SlotState::unsaid(evidence));
+        if found.turn(SlotState::unsaid(evidence)) {
+            found.seen_again(now);
+        }
         return;
     }
     if failure(attempt, evidence, (standing, now), found) == Room::Yes {
@@ -93,6 +95,8 @@ fn say(attempt: &mut Attempt, evidence: Evidence, (standing, now): (u32, u64), f
     if was.is(SlotState::Said) || was.is_unsaid_answer() || !found.turn(SlotState::unsaid(evidence)) {
         return count(Counter::ReportsLost);
     }
+    // From here on this is when it failed.
+    found.seen_again(now);
     // One that is open has its deadline still to come.
     if !was.is_open() {
         attempt.seen_ns = now;

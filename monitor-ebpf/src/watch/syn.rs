@@ -74,20 +74,24 @@ fn remember(attempt: &mut Attempt, wanted: &Wanted) {
 /// The SYN of an attempt is repeated.
 #[inline(always)]
 fn again(attempt: &mut Attempt, wanted: &Wanted, found: &mut Found, settings: &Settings) {
+    if found.was.is_unsaid_answer() {
+        // Beside it is when it was answered.
+        return;
+    }
     let before = found.time();
-    if found.was.is(SlotState::Answered) {
+    if found.was.is_answered() {
         // A SYN that crosses its answer says nothing. A later one says that the answer has not reached its client: it goes
         // on, and is judged again.
         if attempt.seen_ns.saturating_sub(before.latest_ns(attempt.seen_ns)) < LATE_ANSWER_NS
             || !ring::enter(attempt, settings)
-            || !found.turn(SlotState::Pending)
+            || !found.turn(SlotState::Reopened)
         {
             return;
         }
     }
     found.seen_again(attempt.seen_ns);
     let is_reported = found.was.is_said() || found.was.is(SlotState::Hinted);
-    if is_reported || (wanted.failed && found.was.is(SlotState::Pending)) {
+    if is_reported || (wanted.failed && found.was.is_pending()) {
         hint(attempt, wanted, found, SlotState::Hinted);
     }
 }
@@ -105,7 +109,7 @@ fn hint(attempt: &mut Attempt, wanted: &Wanted, found: &mut Found, next: SlotSta
         attempts: u32::from(next.is_fate()),
         standing: wanted.standing,
     };
-    if found.was.is(SlotState::Pending) {
+    if found.was.is_pending() {
         report::claim(attempt, &word, found, next);
     } else if report::plain(attempt, &word) == Room::Full {
         count(Counter::ReportsLost);

@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_references.sql"),
     include_str!("migrations/0005_outbox.sql"),
     include_str!("migrations/0006_fate.sql"),
+    include_str!("migrations/0007_parts.sql"),
 ];
 
 /// How often it is tried: two gateways may start at once.

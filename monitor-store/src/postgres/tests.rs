@@ -115,7 +115,7 @@ async fn a_database_of_a_newer_version_is_refused_with_both_numbers() {
         .await
         .unwrap();
     match Store::at(&Database::located(&bed.name()), NotificationPolicy::default()) {
-        Err(StoreError::Newer { found: 99, known: 6, .. }) => {}
+        Err(StoreError::Newer { found: 99, known: 7, .. }) => {}
         other => panic!("{other:?}"),
     }
 }

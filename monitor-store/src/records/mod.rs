@@ -4,7 +4,7 @@ mod gateways;
 mod lists;
 
 use monitor_core::{
-    domain::{ClientAddr, OutageId, Service, UnixMs},
+    domain::{ClientAddr, ClockOffset, OutageId, Service, UnixMs},
     mail::LetterId,
     outage::{Change, Failure, Outage, Recovery},
     snmp::RemoteEngine,
@@ -34,6 +34,9 @@ pub struct ReadUpTo {
     pub ring: u64,
     /// How many bytes of it, from its beginning.
     pub position: u64,
+    /// How far the wall clock is ahead of the kernel's, for times of that clock which are kept by the wall clock: the same as
+    /// long as the ring buffer. `None`: an earlier version did not keep it.
+    pub steady: Option<ClockOffset>,
 }
 
 /// What a batch of changes led to.

@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0008_question.sql"),
     include_str!("migrations/0009_outbox.sql"),
     include_str!("migrations/0010_fate.sql"),
+    include_str!("migrations/0011_parts.sql"),
 ];
 
 /// Brings the schema up to date, or says why that cannot be.

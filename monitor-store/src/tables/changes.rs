@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use monitor_core::{
-    domain::{ClientAddr, OutageId, UnixMs},
+    domain::{AttemptMask, ClientAddr, OutageId, UnixMs},
     outage::{Change, Outage, Phase},
 };
 
@@ -35,12 +35,16 @@ pub(crate) fn apply(
             }
             // A later one in the batch overwrites it.
             Change::Put(_) => {}
-            Change::Wait { outage, client, at, trying_until, attempts, evidence } => {
-                lists.wait(*outage, *client, Attempts::new(*at, *trying_until, *attempts, *evidence))?;
+            Change::Wait { outage, client, at, trying_until, attempts, evidence, mask } => {
+                lists.wait(*outage, *client, Attempts::new(*at, *trying_until, (*attempts, *mask), *evidence))?;
             }
-            Change::Withdraw { outage, client, attempts } => {
+            Change::Withdraw { outage, instead, client, attempts, mask } => {
                 lists.write()?;
-                withdraw(session.conn, *outage, *client, *attempts)?;
+                for outage in std::iter::once(outage).chain(instead) {
+                    if withdraw(session.conn, *outage, *client, (*attempts, *mask))? {
+                        break;
+                    }
+                }
             }
             Change::Connected { outage, client, at } => {
                 lists.write()?;
@@ -133,20 +137,28 @@ fn rows_to_put(changes: &[Change]) -> HashSet<usize> {
     first.into_values().chain(last.into_values()).collect()
 }
 
-fn withdraw(conn: &Connection, outage: OutageId, client: ClientAddr, attempts: u32) -> Result<(), StoreError> {
+/// Returns whether the client's line has counted them.
+fn withdraw(
+    conn: &Connection,
+    outage: OutageId,
+    client: ClientAddr,
+    (attempts, mask): (u32, AttemptMask),
+) -> Result<bool, StoreError> {
+    // What was only announced is not counted.
+    let mask = if attempts == 0 { AttemptMask::NONE } else { mask };
+    let is_any = i64::from(mask == AttemptMask::ANY);
+    let key = (outage, client, attempts, mask.bits(), is_any);
+    const COUNTED: &str = "outage = ?1 AND client = ?2 AND (?5 = 1 OR counted & ?4 = ?4)";
     let gone = conn
-        .prepare_cached("DELETE FROM waiting WHERE outage = ?1 AND client = ?2 AND attempts <= ?3 AND asked = 0")?
-        .execute((outage, client, attempts))?;
+        .prepare_cached(&format!("DELETE FROM waiting WHERE {COUNTED} AND attempts <= ?3 AND asked = 0"))?
+        .execute(key)?;
     if gone > 0 {
         conn.prepare_cached("UPDATE outage SET clients = clients - 1 WHERE id = ?1")?.execute([outage])?;
-    } else {
-        conn.prepare_cached(
-            "UPDATE waiting SET attempts = CASE WHEN attempts > ?3 THEN attempts - ?3 ELSE 0 END
-             WHERE outage = ?1 AND client = ?2",
-        )?
-        .execute((outage, client, attempts))?;
+        return Ok(true);
     }
-    Ok(())
+    let fewer = "CASE WHEN attempts > ?3 THEN attempts - ?3 ELSE 0 END";
+    let taken = conn.prepare_cached(&format!("UPDATE waiting SET attempts = {fewer} WHERE {COUNTED}"))?.execute(key)?;
+    Ok(taken > 0)
 }
 
 fn connected(conn: &Connection, outage: OutageId, client: ClientAddr, at: UnixMs) -> Result<(), StoreError> {

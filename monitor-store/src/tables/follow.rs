@@ -27,7 +27,8 @@ pub(crate) fn follow(conn: &Connection, gateway: &str, now: UnixMs) -> Result<(F
     let opened: Vec<Outage> = conn
         .prepare_cached(
             "SELECT * FROM outage WHERE ended IS NULL AND phase = 'open' AND NOT EXISTS
-                 (SELECT 1 FROM outage_alias a WHERE a.outage = outage.id AND a.gateway = ?1) ORDER BY id",
+                 (SELECT 1 FROM outage_alias a WHERE a.outage = outage.id AND a.gateway = ?1 AND a.ended = 0)
+             ORDER BY id",
         )?
         .query_map([gateway], outages::outage)?
         .collect::<Result<_, _>>()?;

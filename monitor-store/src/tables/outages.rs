@@ -1,7 +1,7 @@
 //! Outages and waiting lists as they are read: by the machine at start, by people at any time.
 
 use monitor_core::{
-    domain::{ClientAddr, MonotonicNs, OutageId, Service},
+    domain::{ClientAddr, ClockOffset, MonotonicNs, OutageId, Service},
     outage::{Ended, LatestAttempt, Outage, Phase, Recovery, Restored, Span},
 };
 
@@ -56,20 +56,25 @@ pub(super) fn outage(row: &Row<'_>) -> Result<Outage, Error> {
 
 pub(crate) fn read_up_to(conn: &Connection) -> Result<Option<ReadUpTo>, StoreError> {
     Ok(conn
-        .prepare_cached("SELECT ring, position FROM kernel_reports")?
+        .prepare_cached("SELECT ring, position, steady FROM kernel_reports")?
         .query_row((), |row| {
             let (ring, position): (i64, i64) = (row.get(0)?, row.get(1)?);
-            Ok(ReadUpTo { ring: ring.cast_unsigned(), position: position.cast_unsigned() })
+            let steady: Option<i64> = row.get(2)?;
+            Ok(ReadUpTo {
+                ring: ring.cast_unsigned(),
+                position: position.cast_unsigned(),
+                steady: steady.map(ClockOffset::from_nanoseconds),
+            })
         })
         .optional()?)
 }
 
 pub(crate) fn set_read(conn: &Connection, read: ReadUpTo) -> Result<(), StoreError> {
     conn.prepare_cached(
-        "INSERT INTO kernel_reports (one, ring, position) VALUES (1, ?1, ?2)
-         ON CONFLICT (one) DO UPDATE SET ring = excluded.ring, position = excluded.position",
+        "INSERT INTO kernel_reports (one, ring, position, steady) VALUES (1, ?1, ?2, ?3)
+         ON CONFLICT (one) DO UPDATE SET ring = excluded.ring, position = excluded.position, steady = excluded.steady",
     )?
-    .execute((read.ring.cast_signed(), read.position.cast_signed()))?;
+    .execute((read.ring.cast_signed(), read.position.cast_signed(), read.steady.map(ClockOffset::nanoseconds)))?;
     Ok(())
 }
 

@@ -108,7 +108,7 @@ impl<'a> Translator<'a> {
     fn take(&mut self, change: &Change) -> Result<(), StoreError> {
         match change {
             Change::Put(outage) => self.put(outage)?,
-            Change::Wait { outage, client, at, trying_until, attempts, evidence } => {
+            Change::Wait { outage, client, at, trying_until, attempts, evidence, mask } => {
                 let Some(alias) = self.alias(*outage)? else { return Ok(()) };
                 let wait = |outage| Change::Wait {
                     outage,
@@ -117,6 +117,7 @@ impl<'a> Translator<'a> {
                     trying_until: *trying_until,
                     attempts: *attempts,
                     evidence: *evidence,
+                    mask: *mask,
                 };
                 let Some((ended, recovered)) = self.ended(alias.outage)? else {
                     self.changes.push(wait(alias.outage));
@@ -136,17 +137,24 @@ impl<'a> Translator<'a> {
                         });
                     }
                 } else if evidence.is_finding()
-                    && let Some(word) = self.latest.get(outage).copied()
+                    && let Some(word) = self.word(*outage, alias.outage)?
                 {
                     // The service fails here after the shared outage was over.
                     let new = self.open(&Outage { since: *at, latest: *at, evidence: *evidence, ..word })?;
-                    self.name(word.id, new, word.failures)?;
+                    self.name(&Outage { since: *at, ..word }, new, word.failures)?;
                     self.changes.push(wait(new));
                 }
             }
-            Change::Withdraw { outage, client, attempts } => {
-                if let Some(Alias { outage, .. }) = self.alias(*outage)? {
-                    self.changes.push(Change::Withdraw { outage, client: *client, attempts: *attempts });
+            Change::Withdraw { outage, instead, client, attempts, mask } => {
+                let mut lists = Vec::new();
+                for own in std::iter::once(outage).chain(instead) {
+                    lists.extend(self.alias(*own)?.map(|alias| alias.outage));
+                }
+                let mut lists = lists.into_iter();
+                if let Some(outage) = lists.next() {
+                    let (client, attempts, mask) = (*client, *attempts, *mask);
+                    let instead = lists.collect();
+                    self.changes.push(Change::Withdraw { outage, instead, client, attempts, mask });
                 }
             }
             Change::Connected { outage, client, at } => {
@@ -159,13 +167,16 @@ impl<'a> Translator<'a> {
             // Whoever has closed it has said so.
             Change::EndedElsewhere { outage, .. } => self.knows_end(*outage)?,
             Change::Discard { outage, at } => {
-                if let Some(common) = self.open_alias(*outage)?
-                    && !self.others_have(common)?
-                {
-                    self.changes.push(Change::Discard { outage: common, at: *at });
-                    self.ended.insert(common, Some((*at, false)));
+                match self.open_alias(*outage)? {
+                    // Who gets through here after all is to be taken off the others' list.
+                    Some(common) if self.others_have(common)? => self.knows_end(*outage)?,
+                    Some(common) => {
+                        self.changes.push(Change::Discard { outage: common, at: *at });
+                        self.ended.insert(common, Some((*at, false)));
+                        self.forget(*outage)?;
+                    }
+                    None => self.knows_end(*outage)?,
                 }
-                self.forget(*outage)?;
             }
             Change::Purge { older_than } => self.changes.push(Change::Purge { older_than: *older_than }),
         }
@@ -178,7 +189,7 @@ impl<'a> Translator<'a> {
             Some(alias) => alias,
             None => {
                 let outage = self.open(word)?;
-                self.name(word.id, outage, 0)?;
+                self.name(word, outage, 0)?;
                 Alias { outage, failures: 0 }
             }
         };
@@ -197,13 +208,19 @@ impl<'a> Translator<'a> {
         }
         self.rows.insert(row.id, row);
         self.changes.push(Change::Put(row));
-        self.name(word.id, row.id, word.failures)
+        self.name(word, row.id, word.failures)
     }
 
     fn close(&mut self, closing: &Closing) -> Result<(), StoreError> {
         let mut outages = Vec::new();
         for own in &closing.outages {
             if let Some(common) = self.open_alias(*own)? {
+                if self.began_after(common, closing.recovered)? {
+                    // The service answered here, and then failed another gateway's clients: whoever waits, waits for that
+                    // to end. This gateway hears of the outage as of any other.
+                    self.knows_end(*own)?;
+                    continue;
+                }
                 outages.push(common);
                 self.ended.insert(common, Some((closing.recovered, true)));
                 self.closed.insert(common);
@@ -265,6 +282,14 @@ impl<'a> Translator<'a> {
         Ok(row.id)
     }
 
+    /// What the gateway last said of its own outage; if that was in an earlier batch, what is known of the common one.
+    fn word(&self, own: OutageId, common: OutageId) -> Result<Option<Outage>, StoreError> {
+        match self.latest.get(&own) {
+            Some(word) => Ok(Some(*word)),
+            None => Ok(self.row(common)?.map(|row| Outage { id: own, phase: Phase::Open, ..row })),
+        }
+    }
+
     /// The shared outage, as the batch has changed it so far.
     fn row(&self, outage: OutageId) -> Result<Option<Outage>, StoreError> {
         match self.rows.get(&outage) {
@@ -310,13 +335,14 @@ impl<'a> Translator<'a> {
         Ok(self.ended(alias.outage)?.is_none().then_some(alias.outage))
     }
 
-    fn name(&self, own: OutageId, common: OutageId, failures: u64) -> Result<(), StoreError> {
+    fn name(&self, word: &Outage, common: OutageId, failures: u64) -> Result<(), StoreError> {
         self.conn
             .prepare_cached(
-                "INSERT INTO outage_alias (gateway, local, outage, failures) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (gateway, local) DO UPDATE SET outage = excluded.outage, failures = excluded.failures",
+                "INSERT INTO outage_alias (gateway, local, outage, failures, since) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (gateway, local)
+                 DO UPDATE SET outage = excluded.outage, failures = excluded.failures, since = excluded.since",
             )?
-            .execute((self.gateway, own, common, number(failures)))?;
+            .execute((self.gateway, word.id, common, number(failures), word.since))?;
         Ok(())
     }
 
@@ -334,13 +360,24 @@ impl<'a> Translator<'a> {
         Ok(())
     }
 
+    /// Whether another gateway that was seen lately has it open only since after this time.
+    fn began_after(&self, common: OutageId, recovered: UnixMs) -> Result<bool, StoreError> {
+        Ok(self
+            .conn
+            .prepare_cached(
+                "SELECT 1 FROM outage_alias a JOIN gateway g ON g.name = a.gateway
+                 WHERE a.outage = ?1 AND a.gateway <> ?2 AND a.ended = 0 AND a.since > ?3 AND g.seen >= ?4",
+            )?
+            .exists((common, self.gateway, recovered, self.now.before(GONE)))?)
+    }
+
     /// Whether another gateway that was seen lately still has it open.
     fn others_have(&self, common: OutageId) -> Result<bool, StoreError> {
         Ok(self
             .conn
             .prepare_cached(
                 "SELECT 1 FROM outage_alias a JOIN gateway g ON g.name = a.gateway
-                 WHERE a.outage = ?1 AND a.gateway <> ?2 AND g.seen >= ?3",
+                 WHERE a.outage = ?1 AND a.gateway <> ?2 AND a.ended = 0 AND g.seen >= ?3",
             )?
             .exists((common, self.gateway, self.now.before(GONE)))?)
     }

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, hash_map::Entry};
 
 use monitor_core::{
-    domain::{ClientAddr, OutageId, UnixMs},
+    domain::{AttemptMask, ClientAddr, OutageId, UnixMs},
     outage::Failure,
 };
 
@@ -25,13 +25,16 @@ pub(super) struct Attempts {
     certain: bool,
     /// Whether it has asked to be told.
     asked: bool,
+    /// Which attempts are counted.
+    counted: AttemptMask,
 }
 
 impl Attempts {
-    pub(super) fn new(at: UnixMs, trying_until: UnixMs, count: u32, why: Failure) -> Self {
+    pub(super) fn new(at: UnixMs, trying_until: UnixMs, (count, mask): (u32, AttemptMask), why: Failure) -> Self {
         let asked = why == Failure::Asked;
         let certain = asked || count > 0 && why.is_final();
-        Self { first: at, latest: at, count: count.into(), why, trying_until, certain, asked }
+        let counted = if count > 0 { mask } else { AttemptMask::NONE };
+        Self { first: at, latest: at, count: count.into(), why, trying_until, certain, asked, counted }
     }
 
     /// The evidence `known-failed` (F-4) and having asked say nothing about the cause: neither replaces another one.
@@ -42,6 +45,7 @@ impl Attempts {
         self.count += later.count;
         self.trying_until = self.trying_until.max(later.trying_until);
         self.asked |= later.asked;
+        self.counted = self.counted.and(later.counted);
         if !self.why.tells_more_than(later.why) {
             self.why = later.why;
         }
@@ -86,7 +90,7 @@ impl<'a> WaitingLists<'a> {
     /// Writes the attempts, each client once (F-7), before a change that may concern the same rows.
     pub(super) fn write(&mut self) -> Result<(), StoreError> {
         const WAITING: &str =
-            "waiting (outage, client, first, latest, attempts, evidence, trying_until, certain, asked)";
+            "waiting (outage, client, first, latest, attempts, evidence, trying_until, certain, asked, counted)";
         // Neighbours in the table go in one after the other. The sort is stable, so each client's attempts stay in
         // order.
         self.attempts.sort_by_key(|(key, _)| *key);
@@ -101,9 +105,9 @@ impl<'a> WaitingLists<'a> {
             .attempts
             .drain(..)
             .map(|((outage, client), attempts)| {
-                let Attempts { first, latest, count, why, trying_until, certain, asked } = attempts;
-                let certain = i64::from(certain);
-                (outage, client, first, latest, count, why, trying_until, certain, i64::from(asked))
+                let Attempts { first, latest, count, why, trying_until, certain, asked, counted } = attempts;
+                let (certain, asked) = (i64::from(certain), i64::from(asked));
+                (outage, client, first, latest, count, why, trying_until, certain, asked, counted.bits())
             })
             .collect();
         let new = self.conn.insert_new(
@@ -132,6 +136,7 @@ impl<'a> WaitingLists<'a> {
                      trying_until = CASE WHEN waiting.trying_until < excluded.trying_until
                          THEN excluded.trying_until ELSE waiting.trying_until END,
                      asked = CASE WHEN excluded.asked = 1 THEN 1 ELSE waiting.asked END,
+                     counted = waiting.counted | excluded.counted,
                      evidence = CASE WHEN excluded.evidence = '{asked}'
                              OR (excluded.evidence = '{known}' AND waiting.evidence <> '{asked}')
                          THEN waiting.evidence ELSE excluded.evidence END,

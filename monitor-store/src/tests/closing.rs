@@ -9,7 +9,7 @@ use monitor_core::{
     relay::Relays,
 };
 
-use super::{Bed, RECOVERED, SINCE, address, client, client_of, closing, outage, recovered, service, wait};
+use super::{Bed, MASK, RECOVERED, SINCE, address, client, client_of, closing, outage, recovered, service, wait};
 use crate::{Applied, NotificationPolicy, OutageRecord};
 
 async fn recipients(bed: &Bed) -> Vec<String> {
@@ -117,6 +117,7 @@ async fn a_person_in_several_lists_or_with_several_machines_gets_one_letter() {
         trying_until: UnixMs(0),
         attempts: 2,
         evidence: Failure::KnownFailed,
+        mask: MASK,
     };
     let changes = vec![known, wait(1, "10.0.0.2", UnixMs(200)), wait(3, "10.0.0.2", UnixMs(400))];
     bed.local.apply(changes).await.unwrap();

@@ -8,7 +8,7 @@ mod server;
 use std::{path::PathBuf, time::Duration};
 
 use monitor_core::{
-    domain::{ClientAddr, MonotonicNs, OutageId, Service, UnixMs},
+    domain::{AttemptMask, ClientAddr, MonotonicNs, OutageId, Service, UnixMs},
     mail::{AddressEntry, Content, Letter, Origin, Ready, Recovered},
     outage::{Change, Closing, Failure, Level, Outage, Phase, Recovery, Span},
 };
@@ -183,6 +183,9 @@ pub(crate) fn outage(id: i64) -> Outage {
     }
 }
 
+/// Of every attempt that is listed, where it does not matter which it is.
+pub(crate) const MASK: AttemptMask = AttemptMask::of(40_000, 1);
+
 pub(crate) fn client(text: &str) -> ClientAddr {
     ClientAddr::new(text.parse().unwrap())
 }
@@ -194,7 +197,7 @@ pub(crate) fn wait(outage: i64, who: &str, at: UnixMs) -> Change {
 /// The same of a client that may get through until then.
 pub(crate) fn trying(outage: i64, who: &str, at: UnixMs, trying_until: UnixMs) -> Change {
     let (outage, client, evidence) = (OutageId(outage), client(who), Failure::Unanswered);
-    Change::Wait { outage, client, at, trying_until, attempts: 1, evidence }
+    Change::Wait { outage, client, at, trying_until, attempts: 1, evidence, mask: MASK }
 }
 
 pub(crate) fn closing(outages: &[i64]) -> Closing {

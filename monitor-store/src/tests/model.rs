@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use monitor_core::{
-    domain::{ClientAddr, MonotonicNs, OutageId, UnixMs},
+    domain::{AttemptMask, ClientAddr, MonotonicNs, OutageId, UnixMs},
     mail::AddressBook,
     outage::{Change, Closing, Failure, Outage, Recovery},
 };
@@ -35,11 +35,16 @@ struct Entry {
 }
 
 /// What the store keeps of a client and does not show.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Hidden {
     trying_until: UnixMs,
     certain: bool,
     asked: bool,
+    counted: AttemptMask,
+}
+
+impl Hidden {
+    const NEW: Self = Self { trying_until: UnixMs(0), certain: false, asked: false, counted: AttemptMask::NONE };
 }
 
 /// Recipient, and the outages that the letter speaks of.
@@ -73,7 +78,13 @@ impl Model {
                 self.wait(change);
             }
             Change::Wait { .. } => {}
-            Change::Withdraw { outage, client, attempts } => {
+            Change::Withdraw { outage, instead, client, attempts, mask } => {
+                let counted = |outage: &&OutageId| {
+                    let key = (**outage, *client);
+                    let is_any = *attempts == 0 || *mask == AttemptMask::ANY;
+                    self.waiting.contains_key(&key) && (is_any || self.hidden[&key].counted.has(*mask))
+                };
+                let Some(outage) = std::iter::once(outage).chain(instead).find(counted) else { return applied };
                 let key = (*outage, *client);
                 if let Some(entry) = self.waiting.get_mut(&key) {
                     entry.attempts = entry.attempts.saturating_sub(u64::from(*attempts));
@@ -124,13 +135,16 @@ impl Model {
     }
 
     fn wait(&mut self, change: &Change) {
-        let Change::Wait { outage, client, at, trying_until, attempts, evidence } = change else { return };
+        let Change::Wait { outage, client, at, trying_until, attempts, evidence, mask } = change else { return };
         if !self.waiting.contains_key(&(*outage, *client)) {
             self.hidden.remove(&(*outage, *client));
         }
-        let hidden = self.hidden.entry((*outage, *client)).or_default();
+        let hidden = self.hidden.entry((*outage, *client)).or_insert(Hidden::NEW);
         hidden.trying_until = hidden.trying_until.max(*trying_until);
         hidden.asked |= *evidence == Failure::Asked;
+        if *attempts > 0 {
+            hidden.counted = hidden.counted.and(*mask);
+        }
         hidden.certain |= *evidence == Failure::Asked || *attempts > 0 && evidence.is_final();
         let entry = self.waiting.entry((*outage, *client)).or_insert(Entry {
             first: *at,
@@ -192,7 +206,7 @@ impl Model {
             self.waiting.remove(&key);
         }
         for (key, until) in later {
-            let hidden = self.hidden.entry(key).or_default();
+            let hidden = self.hidden.entry(key).or_insert(Hidden::NEW);
             (hidden.trying_until, hidden.certain) = (until, false);
         }
         applied.letters = told.len() as u64;
@@ -232,15 +246,19 @@ fn change() -> impl Strategy<Value = Change> {
         )
     };
     let trying = || (0..8_i64).prop_map(UnixMs);
+    let mask =
+        || prop_oneof![4 => (0..4_u32).prop_map(|seq| AttemptMask::of(40_000, seq)), 1 => Just(AttemptMask::ANY)];
     prop_oneof![
         4 => id().prop_map(|id| Change::Put(put(id))),
-        16 => (id(), who(), at(), trying(), 0..4_u32, evidence)
-            .prop_map(|(outage, client, at, trying_until, attempts, evidence)| {
-                Change::Wait { outage, client, at, trying_until, attempts, evidence }
+        16 => (id(), who(), at(), trying(), (0..4_u32, mask()), evidence)
+            .prop_map(|(outage, client, at, trying_until, (attempts, mask), evidence)| {
+                Change::Wait { outage, client, at, trying_until, attempts, evidence, mask }
             }),
         3 => (id(), who(), at()).prop_map(|(outage, client, at)| Change::Connected { outage, client, at }),
-        2 => (id(), who(), 0..3_u32)
-            .prop_map(|(outage, client, attempts)| Change::Withdraw { outage, client, attempts }),
+        2 => ((id(), prop::collection::vec(id(), 0..3)), who(), 0..3_u32, mask())
+            .prop_map(|((outage, instead), client, attempts, mask)| {
+                Change::Withdraw { outage, instead, client, attempts, mask }
+            }),
         2 => closing().prop_map(Change::Close),
         2 => (closing(), any::<bool>()).prop_map(|(closing, last)| Change::Settle { closing, last }),
         1 => (id(), at()).prop_map(|(outage, at)| Change::EndedElsewhere { outage, at, until: MonotonicNs(1) }),

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use monitor_core::{
     domain::{OutageId, UnixMs},
-    outage::{Change, Failure, Outage, Phase, Question},
+    outage::{Change, Closing, Failure, Outage, Phase, Question},
 };
 
-use super::{Bed, RECOVERED, SINCE, address, client, client_of, closing, outage, service, wait};
+use super::{Bed, MASK, RECOVERED, SINCE, address, client, client_of, closing, outage, service, wait};
 use crate::{Applied, Elsewhere, Gateway, SharedStore, Spooled};
 
 /// After the recovery.
@@ -120,6 +120,7 @@ async fn who_waited_at_a_gateway_that_was_late_to_say_so_is_told_too_and_nobody_
         trying_until: UnixMs(0),
         attempts: 1,
         evidence: Failure::KnownFailed,
+        mask: MASK,
     };
     let late = vec![wait(1, "10.0.0.2", SINCE), wait(1, "10.0.0.1", SINCE), wait(1, "10.0.0.3", SINCE), known];
     assert_eq!(share(store, "b", 2, late).await.letters, 0);
@@ -265,4 +266,39 @@ async fn a_gateway_renews_and_gives_back_only_what_it_has_taken() {
     assert_eq!(a.next_due().await.unwrap(), Some(later));
     a.release_leases().await.unwrap();
     assert_eq!(a.take_due(RECOVERED, 9, lease).await.unwrap().len(), 1);
+}
+
+// proves: F-15a
+#[tokio::test]
+async fn an_end_from_before_another_gateways_part_of_the_outage_does_not_end_that() {
+    let bed = with_addresses(&["10.0.0.1", "10.0.0.2"]).await;
+    let store = &bed.shared;
+    let since = |at| Outage { since: at, ..seen_as(1) };
+    share(store, "a", 1, vec![Change::Put(since(SINCE)), wait(1, "10.0.0.1", SINCE)]).await;
+    share(store, "b", 1, vec![Change::Put(since(LATER)), wait(1, "10.0.0.2", LATER)]).await;
+    // It answered at `a`, and failed at `b` after that.
+    share(store, "a", 2, vec![Change::Close(closing(&[1]))]).await;
+    assert!(told(&bed).await.is_empty());
+    // `a` hears of it as of any other outage, also while it still has the old one to settle.
+    let opened = store.follow(gateway("a"), LATER).await.unwrap().opened;
+    assert_eq!(opened.len(), 1);
+    let later = Closing { recovered: LATER, ..closing(&[1]) };
+    share(store, "b", 2, vec![Change::Close(later)]).await;
+    assert_eq!(told(&bed).await, ["10.0.0.1", "10.0.0.2"]);
+}
+
+// proves: F-15a
+#[tokio::test]
+async fn who_gets_through_after_a_suspicion_was_discarded_is_taken_off_the_others_list() {
+    let bed = with_addresses(&["10.0.0.1", "10.0.0.2"]).await;
+    let store = &bed.shared;
+    let suspected = Outage { phase: Phase::Suspected, ..seen_as(1) };
+    share(store, "a", 1, vec![Change::Put(seen_as(1)), wait(1, "10.0.0.1", SINCE)]).await;
+    share(store, "b", 1, vec![Change::Put(suspected), wait(1, "10.0.0.2", SINCE)]).await;
+    share(store, "b", 2, vec![Change::Discard { outage: OutageId(1), at: SINCE }]).await;
+    let (outage, client) = (OutageId(1), client("10.0.0.2"));
+    let through = Change::Withdraw { outage, instead: Vec::new(), client, attempts: 1, mask: MASK };
+    share(store, "b", 3, vec![through]).await;
+    share(store, "a", 2, vec![Change::Close(closing(&[1]))]).await;
+    assert_eq!(told(&bed).await, ["10.0.0.1"]);
 }

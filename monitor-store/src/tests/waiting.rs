@@ -1,16 +1,16 @@
 //! The waiting list (F-7, F-8) and what a restart finds.
 
 use monitor_core::{
-    domain::{OutageId, UnixMs},
+    domain::{AttemptMask, OutageId, UnixMs},
     outage::{Change, Failure, Level, Outage, Phase, Recovery, Restored},
 };
 
-use super::{Bed, RECOVERED, SINCE, client, outage, service, wait};
+use super::{Bed, MASK, RECOVERED, SINCE, client, outage, service, wait};
 use crate::{Applied, WaitingClient};
 
 fn attempt(at: i64, attempts: u32, evidence: Failure) -> Change {
     let (outage, client, at) = (OutageId(1), client("10.0.0.1"), UnixMs(at));
-    Change::Wait { outage, client, at, trying_until: UnixMs(0), attempts, evidence }
+    Change::Wait { outage, client, at, trying_until: UnixMs(0), attempts, evidence, mask: MASK }
 }
 
 // proves: F-7a
@@ -188,4 +188,31 @@ async fn a_service_has_its_outage_until_that_is_over() {
     bed.local.apply(vec![Change::Discard { outage: OutageId(2), at: RECOVERED }]).await.unwrap();
     assert_eq!(bed.store.open_outage(service(2)).await.unwrap(), None);
     assert_eq!(bed.store.open_outage(service(1)).await.unwrap(), Some(OutageId(1)));
+}
+
+// proves: F-7a F-12
+#[tokio::test]
+async fn an_attempt_that_gets_through_is_taken_back_where_it_was_counted() {
+    let bed = Bed::with_outages(&[1, 2]).await;
+    let who = client("10.0.0.1");
+    let wait = |outage, seq| {
+        let (outage, mask) = (OutageId(outage), AttemptMask::of(40_000, seq));
+        let (at, trying_until, evidence) = (UnixMs(100), UnixMs(0), Failure::Unanswered);
+        Change::Wait { outage, client: who, at, trying_until, attempts: 1, evidence, mask }
+    };
+    let through = |seq| {
+        let (outage, instead, mask) = (OutageId(1), vec![OutageId(2)], AttemptMask::of(40_000, seq));
+        Change::Withdraw { outage, instead, client: who, attempts: 1, mask }
+    };
+    let attempts = async || {
+        let lines = bed.store.waiting(None, 10).await.unwrap();
+        lines.iter().map(|line| (line.outage.0, line.attempts)).collect::<Vec<_>>()
+    };
+    bed.local.apply(vec![wait(1, 1), wait(2, 2), wait(2, 3)]).await.unwrap();
+    bed.local.apply(vec![through(4)]).await.unwrap();
+    assert_eq!(attempts().await, [(1, 1), (2, 2)], "nobody has counted it");
+    bed.local.apply(vec![through(3)]).await.unwrap();
+    assert_eq!(attempts().await, [(1, 1), (2, 1)]);
+    bed.local.apply(vec![through(1)]).await.unwrap();
+    assert_eq!(attempts().await, [(2, 1)]);
 }

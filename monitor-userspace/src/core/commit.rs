@@ -24,7 +24,7 @@ const RETRY: Duration = Duration::from_secs(1);
 impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
     /// Commits, then acts.
     pub(super) async fn finish(&mut self, mut turn: Turn) -> Result<()> {
-        let read = ReadUpTo { ring: self.ring, position: self.events.position() };
+        let read = ReadUpTo { ring: self.ring, position: self.events.position(), steady: Some(self.steady) };
         loop {
             let Turn { actions, learned, answers, seen, questions } = turn;
             if !learned.is_empty() {

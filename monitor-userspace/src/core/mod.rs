@@ -87,7 +87,7 @@ pub(crate) struct Core<K, E, C> {
     clock: C,
     /// Read again each second.
     offset: ClockOffset,
-    /// As it was at the start.
+    /// As it was when the kernel's tables were new to the store.
     steady: ClockOffset,
     /// Up to when everything that was reported is known.
     known: MonotonicNs,
@@ -172,6 +172,9 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
             self.take(event, turn);
         }
         let is_all = events.len() < BATCH;
+        if !events.is_empty() {
+            self.look_for_waiting_reports();
+        }
         if is_all && now >= self.waiting_until {
             let settled = now.0.saturating_sub(u64::try_from(ON_ITS_WAY.as_nanos()).unwrap_or(u64::MAX));
             self.known = self.known.max(MonotonicNs(settled));
@@ -191,7 +194,9 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
             is_guarded: &|service| is_guarded(&self.guarded, &self.kernel, service),
         };
         let meaning = self.intake.take(event, &known);
-        self.known = self.known.max(MonotonicNs(event.at_ns));
+        if MonotonicNs(event.at_ns) >= self.waiting_until {
+            self.known = self.known.max(MonotonicNs(event.at_ns));
+        }
         if let Some(observation) = meaning.observation() {
             self.observe(observation, turn);
         }

@@ -34,12 +34,13 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
             // The machine was started again, or this is another database.
             None => tracing::debug!("the kernel's tables are new to this database"),
         }
+        let steady = read.filter(|read| read.ring == ring).and_then(|read| read.steady).unwrap_or(offset);
         let mut restored = store.restore().await.context("reading the outages")?;
         if read.is_none_or(|read| read.ring != ring) {
             forget_spans(&mut restored);
         }
         let restored_services: Vec<_> = restored.outages.iter().map(|outage| outage.service).collect();
-        let now = Moment { wall: clock.wall(), offset, steady: offset, known: MonotonicNs::default() };
+        let now = Moment { wall: clock.wall(), offset, steady, known: MonotonicNs::default() };
         let (machine, actions) = Machine::restore(rules, restored, &now);
         let book = read_book(&wiring.book, &store, shared).await.context("reading the address book")?;
         let mut core = Self {
@@ -47,7 +48,7 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
             kernel,
             events,
             offset,
-            steady: offset,
+            steady,
             known: MonotonicNs::default(),
             waiting_until: MonotonicNs::default(),
             ring_full: 0,

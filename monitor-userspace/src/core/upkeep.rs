@@ -70,19 +70,24 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
     }
 
     pub(super) fn look_for_answers(&mut self) -> Result<()> {
-        let counters = self.kernel.counters()?;
-        if counters.iter().any(|(counter, count)| *counter == Counter::Answers && *count > 0) {
+        if self.kernel.count(Counter::Answers)? > 0 {
             self.intake.note_answers();
         }
         Ok(())
     }
 
     /// A report that finds no room waits for its attempt's next look of the timer.
-    pub(super) fn look_for_waiting_reports(&mut self, counters: &[(Counter, u64)]) {
-        let full = counters.iter().find(|(counter, _)| *counter == Counter::RingFull).map_or(0, |(_, count)| *count);
-        if full != self.ring_full {
-            self.ring_full = full;
-            self.hold_knowledge();
+    pub(super) fn look_for_waiting_reports(&mut self) {
+        match self.kernel.count(Counter::RingFull) {
+            Ok(full) if full == self.ring_full => {}
+            Ok(full) => {
+                self.ring_full = full;
+                self.hold_knowledge();
+            }
+            Err(error) => {
+                tracing::error!(%error, "whether reports wait in the kernel cannot be read");
+                self.hold_knowledge();
+            }
         }
     }
 
@@ -95,7 +100,7 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
     /// Publishes what `status` and the metrics show.
     pub(super) fn publish(&mut self) {
         let counters = self.kernel.counters().unwrap_or_default();
-        self.look_for_waiting_reports(&counters);
+        self.look_for_waiting_reports();
         self.wiring.state.send_modify(|state| {
             state.interfaces = self.kernel.attached().to_vec();
             // The first look says what was lost before.

@@ -226,9 +226,10 @@ impl Replicator {
         let (following, due, gateways) = timeout(SILENCE, look).await.map_err(silent)??;
         let Following { opened, ended, book, asked, answered } = following;
         self.answer(asked).await?;
-        for (Question { service, client, attempts, .. }, well) in answered {
+        for (question, well) in answered {
+            let (Question { service, client, attempts, .. }, mask) = (question, question.mask());
             tracing::info!(%service, "silent here, answered at another gateway");
-            self.report(Observation::AnsweredElsewhere { service, client, attempts, well }).await;
+            self.report(Observation::AnsweredElsewhere { service, client, mask, attempts, well }).await;
         }
         for outage in opened {
             self.report(Observation::OpenElsewhere(outage)).await;

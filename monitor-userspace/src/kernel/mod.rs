@@ -187,19 +187,18 @@ impl Kernel {
         self.log.flush();
     }
 
-    /// Every counter, summed over the CPUs.
-    pub fn counters(&self) -> Result<Vec<(Counter, u64)>, KernelError> {
+    /// One counter, summed over the CPUs.
+    pub fn count(&self, counter: Counter) -> Result<u64, KernelError> {
         let map = self.ebpf.map(map::COUNTERS).ok_or(KernelError::MapMissing(map::COUNTERS))?;
         let counters: PerCpuArray<&MapData, u64> =
             map.try_into().map_err(|source| KernelError::map(map::COUNTERS, source))?;
-        Counter::ALL
-            .iter()
-            .map(|counter| {
-                let values =
-                    counters.get(&(*counter as u32), 0).map_err(|source| KernelError::map(map::COUNTERS, source))?;
-                Ok((*counter, values.iter().sum()))
-            })
-            .collect()
+        let values = counters.get(&(counter as u32), 0).map_err(|source| KernelError::map(map::COUNTERS, source))?;
+        Ok(values.iter().sum())
+    }
+
+    /// Every counter, summed over the CPUs.
+    pub fn counters(&self) -> Result<Vec<(Counter, u64)>, KernelError> {
+        Counter::ALL.iter().map(|counter| Ok((*counter, self.count(*counter)?))).collect()
     }
 
     /// Runs a program that is never attached. Returns what it returned.

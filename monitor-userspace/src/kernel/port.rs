@@ -37,6 +37,9 @@ pub trait KernelPort {
     /// Whether the answer of just this SYN passed, and its SYN did not.
     fn has_unmatched_answer(&self, question: &Question) -> Result<bool, KernelError>;
 
+    /// One counter, summed over the CPUs.
+    fn count(&self, counter: Counter) -> Result<u64, KernelError>;
+
     /// Every counter, summed over the CPUs.
     fn counters(&self) -> Result<Vec<(Counter, u64)>, KernelError>;
 
@@ -108,6 +111,10 @@ impl KernelPort for Kernel {
 
     fn has_unmatched_answer(&self, question: &Question) -> Result<bool, KernelError> {
         Self::has_unmatched_answer(self, question)
+    }
+
+    fn count(&self, counter: Counter) -> Result<u64, KernelError> {
+        Self::count(self, counter)
     }
 
     fn counters(&self) -> Result<Vec<(Counter, u64)>, KernelError> {

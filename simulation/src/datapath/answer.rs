@@ -29,22 +29,24 @@ impl DataPath {
         };
         attempt.seen_ns = tick_ns;
         let syn_ns = self.table.time(found.place).latest_ns(tick_ns);
-        let Some(service) = self.service_of(attempt).copied() else {
-            self.take(found);
-            self.count(Counter::Answers);
-            self.learn(attempt, syn_ns);
-            return true;
-        };
-        if !(found.was.is_open() || found.was.is_said() || found.was.is(SlotState::Isolated)) {
+        if !found.was.awaits_answer() {
+            if found.was.is_answered() {
+                self.table.seen_again(found.place, tick_ns);
+            }
             return false;
         }
+        if self.service_of(attempt).is_none() && !self.enter_service(attempt) {
+            self.count(Counter::ServicesFull);
+            self.turn(&mut found, SlotState::Quick);
+            return true;
+        }
+        let service = self.service_of(attempt).copied().unwrap_or_default();
         if is_reported(found.was, &service, tick_ns) {
             self.say_answered(cpu, attempt, (service.flags, now.exact), &mut found);
-        } else if is_late(self.table.time(found.place), tick_ns) {
-            self.turn(&mut found, SlotState::Answered);
-            self.table.seen_again(found.place, tick_ns);
         } else {
-            self.take(found);
+            let late = is_late(self.table.time(found.place), tick_ns);
+            self.turn(&mut found, if late { SlotState::Answered } else { SlotState::Quick });
+            self.table.seen_again(found.place, tick_ns);
         }
         self.count(Counter::Answers);
         let key = (attempt.server.bytes, attempt.server_port);
@@ -112,20 +114,14 @@ impl DataPath {
         self.plain(attempt, &word)
     }
 
-    /// The first answer of a service.
-    fn learn(&mut self, attempt: &Attempt, syn_ns: u64) {
-        let key = (attempt.server.bytes, attempt.server_port);
-        let listed = self.lists(attempt.server, attempt.server_port);
-        let flags = ServiceFlags::ANSWERED | if listed { ServiceFlags::LISTED } else { 0 };
-        let now = attempt.seen_ns;
-        if self.services.len() >= self.sizes.services {
-            return self.count(Counter::ServicesFull);
+    /// Puts the service of the attempt into the table. Returns whether there was room.
+    fn enter_service(&mut self, attempt: &Attempt) -> bool {
+        let room = self.services.len() < self.sizes.services;
+        if room {
+            let flags = self.standing(attempt);
+            let service = ServiceState { last_answer_ns: attempt.seen_ns, flags, ..ServiceState::default() };
+            self.services.insert((attempt.server.bytes, attempt.server_port), service);
         }
-        let service =
-            ServiceState { last_answer_ns: now, flags, answers: 1, answered_syn_ns: syn_ns, ..ServiceState::default() };
-        self.services.insert(key, service);
-        if self.say_learned(attempt, flags) == Room::Full {
-            self.services.remove(&key);
-        }
+        room
     }
 }

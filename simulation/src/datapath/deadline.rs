@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use monitor_common::{Attempt, Counter, EventKind, Evidence, Silence, SlotState, judge, step};
+use monitor_common::{Attempt, Counter, EventKind, Evidence, Judgement, SlotState, is_deadline_of, judge, step};
 
 use super::{
     DataPath, Found,
@@ -54,7 +54,7 @@ impl DataPath {
 
     fn expire(&mut self, entry: &Attempt, now_ns: u64) -> Room {
         let Some(mut found) = self.find(entry, now_ns) else { return Room::Yes };
-        if step(entry.seen_ns) < step(self.table.time(found.place).first_ns(now_ns)) {
+        if !is_deadline_of(found.was, self.table.time(found.place).first_ns(now_ns), entry.seen_ns) {
             return Room::Yes;
         }
         if found.was.is_open() {
@@ -68,10 +68,11 @@ impl DataPath {
     fn say_late(&mut self, entry: &Attempt, found: &mut Found, now_ns: u64) -> Room {
         let standing = self.standing(entry);
         if let Some(evidence) = found.was.unsaid_failure() {
-            return self.failure(entry, evidence, (standing, now_ns), found);
+            let at_ns = self.table.time(found.place).latest_ns(now_ns);
+            return self.failure(entry, evidence, (standing, at_ns), found);
         }
         if found.was.is_unsaid_answer() {
-            let at_ns = self.table.time(found.place).latest_ns(now_ns);
+            let at_ns = self.table.time(found.place).latest_by_ns(now_ns);
             return self.unsaid_answer(entry, (standing, at_ns), found);
         }
         Room::Yes
@@ -84,12 +85,12 @@ impl DataPath {
         let attempt = Attempt { seen_ns, ..*entry };
         let latest_ns = time.latest_ns(now_ns).max(seen_ns);
         let standing = self.standing(entry);
-        let silence = match self.service_of(entry) {
+        let judgement = match self.service_of(entry) {
             Some(service) => judge(found.was, seen_ns, service),
-            None if standing == 0 => Silence::Unknown,
-            None => Silence::Failed,
+            None if standing == 0 => Judgement::Unknown,
+            None => Judgement::Failed,
         };
-        if silence == Silence::Failed {
+        if judgement == Judgement::Failed {
             let word = Statement {
                 latest_ns,
                 at_ns: now_ns,
@@ -105,7 +106,7 @@ impl DataPath {
             return room;
         }
         self.count(Counter::Expired);
-        if silence == Silence::Unknown {
+        if judgement == Judgement::Unknown {
             self.take(*found);
             self.count(Counter::UnknownService);
         } else {

@@ -34,7 +34,7 @@ impl DataPath {
         let Some(mut found) = self.find(&attempt, now_ns) else { return false };
         let gave_up = evidence == Evidence::GaveUp;
         let is_answered = found.was.is(SlotState::Answered) || found.was.is_unsaid_answer();
-        if is_answered != gave_up {
+        if is_answered != gave_up || found.was.is(SlotState::Quick) {
             return false;
         }
         let standing = self.standing(&attempt);
@@ -65,7 +65,8 @@ impl DataPath {
         let was = found.was;
         let deadline = self.table.time(found.place).first_ns(now_ns) + self.syn_timeout_ns;
         if evidence == Evidence::GaveUp && now_ns < deadline {
-            return self.turn(found, SlotState::unsaid(evidence));
+            self.turn(found, SlotState::unsaid(evidence));
+            return self.table.seen_again(found.place, now_ns);
         }
         if self.failure(&attempt, evidence, (standing, now_ns), found) == Room::Yes {
             return;
@@ -74,6 +75,8 @@ impl DataPath {
             return self.lose(&attempt);
         }
         self.turn(found, SlotState::unsaid(evidence));
+        // From here on this is when it failed.
+        self.table.seen_again(found.place, now_ns);
         // One that is open has its deadline still to come.
         if !was.is_open() && !self.enter(cpu, &Attempt { seen_ns: now_ns, ..attempt }) {
             self.lose(&attempt);

@@ -53,16 +53,19 @@ impl DataPath {
 
     fn seen_again(&mut self, cpu: u32, attempt: &Attempt, wanted: &Wanted, mut found: Found) {
         self.count(Counter::Retransmits);
-        if found.was.is(SlotState::Answered) {
+        if found.was.is_unsaid_answer() {
+            return;
+        }
+        if found.was.is_answered() {
             let answered_ns = self.table.time(found.place).latest_ns(attempt.seen_ns);
             if attempt.seen_ns.saturating_sub(answered_ns) < LATE_ANSWER_NS || !self.enter(cpu, attempt) {
                 return;
             }
-            self.turn(&mut found, SlotState::Pending);
+            self.turn(&mut found, SlotState::Reopened);
         }
         self.table.seen_again(found.place, attempt.seen_ns);
         let is_reported = found.was.is_said() || found.was.is(SlotState::Hinted);
-        if is_reported || (wanted.failed && found.was.is(SlotState::Pending)) {
+        if is_reported || (wanted.failed && found.was.is_pending()) {
             self.hint(attempt, wanted, &mut found, SlotState::Hinted);
         }
     }
@@ -78,7 +81,7 @@ impl DataPath {
             attempts: u32::from(next.is_fate()),
             standing: wanted.standing,
         };
-        if found.was.is(SlotState::Pending) {
+        if found.was.is_pending() {
             self.claim(&attempt, &word, found, next);
         } else if self.plain(&attempt, &word) == Room::Full {
             self.lose(&attempt);

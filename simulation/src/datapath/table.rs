@@ -1,6 +1,6 @@
 //! The table of seen attempts (`watch/bucket.rs`).
 
-use monitor_common::{Bucket, Counter, SLOTS, SlotState, SlotTime, SlotWord, is_done, may_be_far, tick};
+use monitor_common::{Bucket, Counter, SlotState, SlotTime, SlotWord, is_done, may_be_far, tick};
 
 /// Where a slot is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,17 +77,13 @@ impl Table {
     pub(super) fn remember(&mut self, hash: u64, seq: u32, now_ns: u64) -> Remembered {
         let word = SlotWord::new(hash, seq, SlotState::Pending);
         let bucket = self.near(hash);
-        let places = (0..SLOTS).map(|slot| Place { bucket, slot });
-        let free = places.clone().find(|place| self.word(*place).0 == 0);
-        let done = || places.clone().find(|place| is_done(self.word(*place), self.time(*place), now_ns));
-        if let Some(place) = free.or_else(done) {
+        let place = self.to_take(bucket, now_ns);
+        if is_done(self.word(place), self.time(place), now_ns) {
             self.give(place, word, now_ns);
             return Remembered::New(place);
         }
         self.buckets[bucket].overflowed = tick(now_ns);
-        let bucket = self.far(hash);
-        let Bucket { words, times, .. } = self.buckets[bucket];
-        let place = Place { bucket, slot: Bucket::to_take(&words, &times, now_ns) };
+        let place = self.to_take(self.far(hash), now_ns);
         let (was, time) = (self.word(place), self.time(place));
         self.give(place, word, now_ns);
         match is_done(was, time, now_ns) {
@@ -95,6 +91,12 @@ impl Table {
             false if was.is_said() => Remembered::Instead(place, Counter::SaidEvicted, was),
             false => Remembered::Instead(place, Counter::PendingEvicted, was),
         }
+    }
+
+    /// The slot that is missed least.
+    fn to_take(&self, bucket: usize, now_ns: u64) -> Place {
+        let Bucket { words, times, .. } = &self.buckets[bucket];
+        Place { bucket, slot: Bucket::to_take(words, times, now_ns) }
     }
 
     fn give(&mut self, place: Place, word: SlotWord, now_ns: u64) {

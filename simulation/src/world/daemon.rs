@@ -114,7 +114,9 @@ impl Daemon {
     ) -> Result<Self> {
         let Clocks { now, offset } = clocks;
         let mut read = path.released();
+        let mut steady = offset;
         if let Some(up_to) = disk.wait(store.read_up_to())? {
+            steady = up_to.steady.unwrap_or(offset);
             let written = path.released() + path.waiting_events() as u64;
             if up_to.ring == RING && (read..=written).contains(&up_to.position) {
                 read = up_to.position;
@@ -122,7 +124,7 @@ impl Daemon {
         }
         let restored = disk.wait(store.restore())?;
         let restored_services = restored.outages.iter().map(|outage| outage.service).collect();
-        let moment = Moment { wall: clocks.wall(), offset, steady: offset, known: MonotonicNs::default() };
+        let moment = Moment { wall: clocks.wall(), offset, steady, known: MonotonicNs::default() };
         let (machine, actions) = Machine::restore(rules(plan), restored, &moment);
         for (service, _) in disk.wait(store.store().learned_services())? {
             let key = ServiceKey::new(Addr::from(service.addr()), service.port());
@@ -138,7 +140,7 @@ impl Daemon {
             waiting_until: MonotonicNs::default(),
             ring_full: 0,
             offset,
-            steady: offset,
+            steady,
             read,
             stage: Stage::Starting,
             turn: Turn::default(),
@@ -211,6 +213,9 @@ impl Daemon {
             self.take(event, clocks);
         }
         let is_all = events.len() < self.batch;
+        if !events.is_empty() {
+            self.look_for_waiting_reports(path, clocks);
+        }
         if is_all && now >= self.waiting_until {
             self.known = self.known.max(MonotonicNs(now.0.saturating_sub(ON_ITS_WAY)));
         }
@@ -229,7 +234,9 @@ impl Daemon {
             is_guarded: &|_| false,
         };
         let meaning = self.intake.take(event, &known);
-        self.known = self.known.max(MonotonicNs(event.at_ns));
+        if MonotonicNs(event.at_ns) >= self.waiting_until {
+            self.known = self.known.max(MonotonicNs(event.at_ns));
+        }
         if let Some(observation) = meaning.observation() {
             self.observe(observation, clocks);
         }
@@ -279,7 +286,7 @@ impl Daemon {
         if changes.is_empty() {
             return Ok(0);
         }
-        let read = Some(ReadUpTo { ring: RING, position: self.turn.up_to });
+        let read = Some(ReadUpTo { ring: RING, position: self.turn.up_to, steady: Some(self.steady) });
         let applied = disk.wait(store.apply_batch(Batch { changes, seen: Vec::new(), read }))?;
         Ok(applied.letters)
     }

@@ -90,8 +90,9 @@ impl World<'_> {
         if !known.is_empty() {
             self.disk.wait(shared.answer(known))?;
         }
-        for (Question { service, client, attempts, .. }, well) in answered {
-            self.say(gateway, Observation::AnsweredElsewhere { service, client, attempts, well });
+        for (question, well) in answered {
+            let (Question { service, client, attempts, .. }, mask) = (question, question.mask());
+            self.say(gateway, Observation::AnsweredElsewhere { service, client, mask, attempts, well });
         }
         for outage in opened {
             self.say(gateway, Observation::OpenElsewhere(outage));

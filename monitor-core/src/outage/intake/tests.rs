@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::{Background, GuardFinding, Intake, Meaning};
 use crate::{
-    domain::{ClientAddr, ClockOffset, MonotonicNs, Service, UnixMs},
+    domain::{AttemptMask, ClientAddr, ClockOffset, MonotonicNs, Service, UnixMs},
     outage::{
         AnsweredAttempt, AnswersSeen, FailedAttempt, Failure, Observation, Question, Recovery, Silence, Standing,
     },
@@ -67,6 +67,7 @@ fn a_failed_attempt_is_dated_by_its_syn_and_carries_what_was_known_of_answers() 
     let expected = FailedAttempt {
         client: client(),
         service: web(),
+        mask: AttemptMask::of(event().client_port, event().seq),
         evidence: Failure::Unanswered,
         seen: MonotonicNs(5_000_000_000),
         at: UnixMs(1_005_000),
@@ -155,7 +156,8 @@ fn rule_3_a_path_shows_answers_from_the_first_that_it_has_shown() {
 fn an_answer_names_the_attempt_that_it_takes_back() {
     let answer = Event { kind: EventKind::Answered, evidence: Evidence::SynAck, ..event() };
     for withdrawn in [0, 1] {
-        let attempt = AnsweredAttempt { client: client(), seen: MonotonicNs(5_000_000_000), withdrawn };
+        let (mask, seen) = (AttemptMask::of(event().client_port, event().seq), MonotonicNs(5_000_000_000));
+        let attempt = AnsweredAttempt { client: client(), mask, seen, withdrawn };
         let when = MonotonicNs(8_000_000_000);
         let answered = Observation::Answered { service: web(), attempt: Some(attempt), at: UnixMs(1_008_000), when };
         assert_eq!(take(Event { attempts: withdrawn, ..answer }).observation(), Some(answered));

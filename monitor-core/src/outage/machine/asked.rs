@@ -2,7 +2,7 @@
 
 use super::Machine;
 use crate::{
-    domain::{ClientAddr, Service, UnixMs},
+    domain::{AttemptMask, ClientAddr, Service, UnixMs},
     outage::{Actions, Change, Failure},
 };
 
@@ -23,7 +23,15 @@ impl Machine {
             actions.changes.push(Change::Put(tracked.outage));
             let outage = tracked.outage.id;
             let evidence = Failure::Asked;
-            actions.changes.push(Change::Wait { outage, client, at, trying_until: at, attempts: 0, evidence });
+            actions.changes.push(Change::Wait {
+                outage,
+                client,
+                at,
+                trying_until: at,
+                attempts: 0,
+                evidence,
+                mask: AttemptMask::NONE,
+            });
         }
         self.put(tracked);
     }
@@ -35,7 +43,7 @@ mod tests {
 
     use super::super::bed::{T0, answered, attempt, client, fail, machine, ms, now, open, waits, web};
     use crate::{
-        domain::{ClientAddr, OutageId, Service, UnixMs},
+        domain::{AttemptMask, ClientAddr, OutageId, Service, UnixMs},
         outage::{Actions, Change, Failure, Machine, Observation, Phase, Rules},
     };
 
@@ -50,7 +58,8 @@ mod tests {
         open(&mut machine, Failure::Unanswered, web());
         let actions = ask(&mut machine, web(), client(2), ms(5), false);
         let (outage, client, at, evidence) = (OutageId(1), client(2), ms(5), Failure::Asked);
-        let asked = Change::Wait { outage, client, at, trying_until: at, attempts: 0, evidence };
+        let asked =
+            Change::Wait { outage, client, at, trying_until: at, attempts: 0, evidence, mask: AttemptMask::NONE };
         assert!(
             matches!(actions.changes[..], [Change::Put(outage), ref wait]
             if *wait == asked && (outage.failures, outage.latest) == (1, ms(5))),

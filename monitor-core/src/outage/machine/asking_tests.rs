@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 
 use super::{
     Machine,
-    bed::{now, restored},
+    bed::{MASK, now, restored},
 };
 use crate::{
     domain::{ClientAddr, OutageId, Service, UnixMs},
@@ -34,6 +34,7 @@ fn fail(machine: &mut Machine, evidence: Failure, n: u8, at: UnixMs) -> Actions 
     let attempt = FailedAttempt {
         client: client(n),
         service: web(),
+        mask: MASK,
         evidence,
         seen: now(at).known,
         at,
@@ -48,7 +49,14 @@ fn fail(machine: &mut Machine, evidence: Failure, n: u8, at: UnixMs) -> Actions 
 }
 
 fn answered(machine: &mut Machine, n: u8, well: UnixMs, at: UnixMs) -> Actions {
-    machine.observe(&now(at), Observation::AnsweredElsewhere { service: web(), client: client(n), attempts: 1, well })
+    machine.observe(
+        &now(at),
+        Observation::AnsweredElsewhere { service: web(), client: client(n), mask: MASK, attempts: 1, well },
+    )
+}
+
+fn withdrawn(n: u8) -> Change {
+    Change::Withdraw { outage: OutageId(1), instead: Vec::new(), client: client(n), attempts: 1, mask: MASK }
 }
 
 fn phase(machine: &Machine) -> Option<Phase> {
@@ -90,7 +98,7 @@ fn who_tried_after_that_answer_is_asked_about_for_the_whole_time() {
     fail(&mut machine, Failure::Unanswered, 1, ms(0));
     fail(&mut machine, Failure::Unanswered, 2, ms(2000));
     let actions = answered(&mut machine, 1, ms(0), ms(2500));
-    let withdrawn = Change::Withdraw { outage: OutageId(1), client: client(1), attempts: 1 };
+    let withdrawn = withdrawn(1);
     assert!(actions.changes.contains(&withdrawn), "{actions:?}");
     assert_eq!(machine.tick(&now(ms(5000))), Actions::default());
     machine.tick(&now(ms(5500)));
@@ -104,7 +112,7 @@ fn an_answer_that_is_known_late_takes_its_client_off_and_ends_what_it_disproves(
     fail(&mut machine, Failure::Unanswered, 2, ms(100));
     machine.tick(&now(ms(3000)));
     let actions = answered(&mut machine, 1, ms(0), ms(4000));
-    assert_eq!(actions.changes, [Change::Withdraw { outage: OutageId(1), client: client(1), attempts: 1 }]);
+    assert_eq!(actions.changes, [withdrawn(1)]);
     assert_eq!(phase(&machine), Some(Phase::Open), "the second one tried later");
     let actions = answered(&mut machine, 2, ms(100), ms(4100));
     assert!(matches!(actions.changes[..], [Change::Withdraw { .. }, Change::Close(_)]), "{actions:?}");

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::Machine;
 use crate::{
-    domain::{ClientAddr, ClockOffset, Moment, MonotonicNs, OutageId, Service, UnixMs},
+    domain::{AttemptMask, ClientAddr, ClockOffset, Moment, MonotonicNs, OutageId, Service, UnixMs},
     outage::{
         Actions, AnsweredAttempt, AnswersSeen, Change, Closing, FailedAttempt, Failure, Mark, Observation, Outage,
         Restored, Rules, Standing,
@@ -30,6 +30,9 @@ pub(super) fn web() -> Service {
     service("10.0.2.7:80")
 }
 
+/// Of every attempt here: each client makes one.
+pub(super) const MASK: AttemptMask = AttemptMask::of(40_000, 1);
+
 /// The path shows answers; of this service there was none.
 pub(super) const ANSWERS: AnswersSeen = AnswersSeen { last: None, count: 0, on_path: true, silence: None };
 
@@ -37,6 +40,7 @@ pub(super) fn attempt(evidence: Failure, service: Service, n: u8, at: UnixMs) ->
     FailedAttempt {
         client: client(n),
         service,
+        mask: MASK,
         evidence,
         seen: MonotonicNs(u64::try_from(at.0).unwrap() * 1_000_000),
         at,
@@ -69,7 +73,7 @@ pub(super) fn machine(rules: Rules) -> Machine {
 pub(super) fn answered(service: Service, client: Option<ClientAddr>, at: UnixMs) -> Observation {
     let when = OFFSET.kernel(at);
     let seen = MonotonicNs(when.0.saturating_sub(1_000_000));
-    let attempt = client.map(|client| AnsweredAttempt { client, seen, withdrawn: 0 });
+    let attempt = client.map(|client| AnsweredAttempt { client, mask: MASK, seen, withdrawn: 0 });
     Observation::Answered { service, attempt, at, when }
 }
 

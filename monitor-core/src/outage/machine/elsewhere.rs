@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{Machine, index::Tracked};
 use crate::{
-    domain::{ClientAddr, Moment, OutageId, Service, UnixMs},
+    domain::{AttemptMask, ClientAddr, Moment, OutageId, Service, UnixMs},
     outage::{Actions, Change, Outage, Phase, Recovery, Span},
 };
 
@@ -61,7 +61,7 @@ impl Machine {
     pub(super) fn ended_elsewhere(&mut self, now: &Moment, id: OutageId, at: UnixMs, actions: &mut Actions) {
         let Some(tracked) = self.index.get(id) else { return };
         if tracked.outage.phase == Phase::Suspected {
-            return self.discard(id, at, actions);
+            return self.discard(now, id, at, actions);
         }
         let Some(mut tracked) = self.index.take(id) else { return };
         let until = now.offset.kernel(at);
@@ -78,7 +78,7 @@ impl Machine {
         &mut self,
         now: &Moment,
         service: Service,
-        (client, attempts): (ClientAddr, u32),
+        (client, mask, attempts): (ClientAddr, AttemptMask, u32),
         well: UnixMs,
         actions: &mut Actions,
     ) {
@@ -88,7 +88,7 @@ impl Machine {
         let was_well = latest <= well;
         if phase == Phase::Suspected && was_well {
             self.put(tracked);
-            return self.discard(id, now.wall, actions);
+            return self.discard(now, id, now.wall, actions);
         }
         if phase == Phase::Suspected {
             tracked.outage.failures = tracked.outage.failures.saturating_sub(u64::from(attempts)).max(1);
@@ -99,7 +99,7 @@ impl Machine {
             tracked.asking = self.rules.ask.filter(|_| !was_well).map(|ask| now.wall + ask);
         }
         self.put(tracked);
-        actions.changes.push(Change::Withdraw { outage: id, client, attempts });
+        actions.changes.push(Change::Withdraw { outage: id, instead: Vec::new(), client, attempts, mask });
         if phase == Phase::Open && was_well {
             self.recovered(now, vec![id], Recovery::Answered, (well, now.offset.kernel(well)), actions);
         }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Machine, index::Tracked};
+use super::{Machine, failure::wait, index::Tracked};
 use crate::{
     domain::{ClockOffset, Moment, MonotonicNs, OutageId, Service, UnixMs},
     outage::{Actions, Change, Closing, Ended, FailedAttempt, Recovery},
@@ -31,6 +31,8 @@ struct Late {
     ended: Ended,
     /// Whether somebody may still be on the list.
     is_waited_for: bool,
+    /// Whether it was none, as far as this gateway knows: who is reported late does not join it.
+    is_discarded: bool,
     due: MonotonicNs,
 }
 
@@ -46,11 +48,21 @@ impl Late {
 
 impl EndedOutages {
     pub(super) fn add(&mut self, ended: Ended, steady: ClockOffset) {
+        self.insert(ended, false, steady);
+    }
+
+    /// A suspicion that was discarded, and that another gateway may know to be an outage.
+    pub(super) fn add_discarded(&mut self, mut ended: Ended, steady: ClockOffset) {
+        ended.outage.trying_until = UnixMs::default();
+        self.insert(ended, true, steady);
+    }
+
+    fn insert(&mut self, ended: Ended, is_discarded: bool, steady: ClockOffset) {
         let (id, service) = (ended.outage.id, ended.outage.service);
         let of_service = self.by_service.entry(service).or_default();
         of_service.push(id);
         let is_waited_for = ended.outage.trying_until != UnixMs::default();
-        self.by_id.insert(id, Late { ended, is_waited_for, due: MonotonicNs::default() });
+        self.by_id.insert(id, Late { ended, is_waited_for, is_discarded, due: MonotonicNs::default() });
         let by_id = &self.by_id;
         of_service.sort_by_key(|id| by_id.get(id).map(Late::until));
         self.set_due(id, steady);
@@ -58,8 +70,17 @@ impl EndedOutages {
 
     /// Of this service, ascending by their ends.
     pub(super) fn of_service(&self, service: Service) -> impl Iterator<Item = &Ended> {
+        self.late_of_service(service).filter(|late| !late.is_discarded).map(|late| &late.ended)
+    }
+
+    /// The same, and suspicions that were discarded: another gateway may have their clients on its list.
+    pub(super) fn or_discarded_of_service(&self, service: Service) -> impl Iterator<Item = &Ended> {
+        self.late_of_service(service).map(|late| &late.ended)
+    }
+
+    fn late_of_service(&self, service: Service) -> impl Iterator<Item = &Late> {
         let ids = self.by_service.get(&service).into_iter().flatten();
-        ids.filter_map(|id| self.by_id.get(id).map(|late| &late.ended))
+        ids.filter_map(|id| self.by_id.get(id))
     }
 
     /// Somebody waits on its list, and may get through until then.
@@ -117,14 +138,7 @@ impl Machine {
         }
         self.tally.late += u64::from(attempt.attempts);
         self.ended.wait_for(id, attempt.trying_until, now.steady);
-        actions.changes.push(Change::Wait {
-            outage: id,
-            client: attempt.client,
-            at: attempt.at,
-            trying_until: attempt.trying_until,
-            attempts: attempt.attempts,
-            evidence: attempt.evidence,
-        });
+        actions.changes.push(wait(id, attempt));
     }
 
     /// The outage is over. Its list is not, before nobody on it can get through any more.

@@ -56,7 +56,7 @@ impl Machine {
         }
     }
 
-    /// Whether the attempt belongs to a silence that was over before the service's present outage began.
+    /// Whether the attempt belongs to a silence from before the service's present outage.
     fn is_overtaken(&self, attempt: &FailedAttempt, known: Option<OutageId>) -> bool {
         let present = known.and_then(|id| self.index.get(id)).map(|tracked| tracked.outage.span);
         let silence = attempt.answers.and_then(|answers| answers.silence);
@@ -64,7 +64,7 @@ impl Machine {
         at_once
             && attempt.evidence.is_silence()
             && attempt.attempts > 0
-            && silence.zip(present).is_some_and(|(silence, span)| silence.to <= span.from && !span.holds(attempt.seen))
+            && silence.zip(present).is_some_and(|(_, span)| step(attempt.seen.0) < step(span.from.0))
     }
 
     /// An outage that was over before anybody was told that it had begun, beside the service's present one.
@@ -84,6 +84,11 @@ impl Machine {
     fn add_failure(&mut self, now: &Moment, attempt: &FailedAttempt, tracked: &mut Tracked, actions: &mut Actions) {
         let outage = &mut tracked.outage;
         outage.since = outage.since.min(attempt.at);
+        if attempt.attempts > 0 {
+            // It may have begun before the latest SYN that was answered, before another gateway's first, or be reported behind
+            // a later one: its answer is to find it.
+            outage.span.from = outage.span.from.min(attempt.seen);
+        }
         outage.latest = outage.latest.max(attempt.at);
         outage.trying_until = outage.trying_until.max(attempt.trying_until);
         outage.failures += u64::from(attempt.attempts);
@@ -129,10 +134,13 @@ impl Machine {
         self.put(tracked);
     }
 
-    /// The outage that ended a short while ago and holds the attempt.
+    /// The outage that ended a short while ago and holds the attempt, or what somebody has said of it.
     fn ended_of(&self, attempt: &FailedAttempt) -> Option<OutageId> {
-        let ended = self.ended.of_service(attempt.service).find(|ended| ended.outage.span.holds(attempt.seen));
-        ended.map(|ended| ended.outage.id)
+        let find = |at: MonotonicNs| {
+            let ended = self.ended.of_service(attempt.service).find(|ended| ended.outage.span.holds(at));
+            ended.map(|ended| ended.outage.id)
+        };
+        find(attempt.seen).or_else(|| find(attempt.said).filter(|_| is_said(attempt)))
     }
 
     /// The service's outage, unless it is a suspicion whose time was over before this attempt was made: that one is discarded.
@@ -145,7 +153,7 @@ impl Machine {
     ) -> Option<OutageId> {
         let outage = self.index.get(id)?.outage;
         if outage.phase == Phase::Suspected && outage.span.is_over_before(attempt.seen) {
-            self.discard(id, now.wall, actions);
+            self.discard(now, id, now.wall, actions);
             return None;
         }
         Some(id)
@@ -181,15 +189,19 @@ impl Machine {
             self.tally.stale += 1;
             return false;
         }
-        // Rule 2: the service answered a later SYN of somebody; this is the client's own trouble.
+        // Rule 2: the service answered a later SYN of somebody, or this one, of a client that had no patience: this is the
+        // client's own trouble.
         let answered = attempt.answers.filter(|answers| answers.silence.is_none()).and_then(|answers| answers.last);
-        if attempt.evidence.is_silence() && answered.is_some_and(|answer| step(answer.0) > step(attempt.seen.0)) {
+        let own = u64::from(attempt.evidence == Failure::GaveUp);
+        if attempt.evidence.is_silence() && answered.is_some_and(|answer| step(answer.0) + own > step(attempt.seen.0)) {
             self.tally.isolated += 1;
             return false;
         }
         if outage.is_some() {
             // From before the outage began: the service answered somebody in between.
-            let from_before = !held && outage.is_some_and(|outage| !outage.span.is_over_before(attempt.seen));
+            let is_of_it = answered.is_some_and(|answer| step(answer.0) <= step(attempt.seen.0));
+            let from_before =
+                !held && !is_of_it && outage.is_some_and(|outage| !outage.span.is_over_before(attempt.seen));
             self.tally.isolated += u64::from(from_before);
             return !from_before;
         }
@@ -271,7 +283,7 @@ const fn is_said(attempt: &FailedAttempt) -> bool {
 }
 
 /// The attempt's client waits.
-fn wait(outage: OutageId, attempt: &FailedAttempt) -> Change {
+pub(super) fn wait(outage: OutageId, attempt: &FailedAttempt) -> Change {
     Change::Wait {
         outage,
         client: attempt.client,
@@ -279,6 +291,7 @@ fn wait(outage: OutageId, attempt: &FailedAttempt) -> Change {
         trying_until: attempt.trying_until,
         attempts: attempt.attempts,
         evidence: attempt.evidence,
+        mask: attempt.mask,
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     Machine,
-    bed::{ANSWERS, OFFSET, attempt, client, closings, ended, fail, machine, ms, now, open, waits, web},
+    bed::{ANSWERS, MASK, OFFSET, attempt, client, closings, ended, fail, machine, ms, now, open, waits, web},
 };
 use crate::{
     domain::{ClientAddr, MonotonicNs, OutageId, UnixMs},
@@ -21,7 +21,7 @@ fn kernel(at: UnixMs) -> MonotonicNs {
 
 /// The service answers the attempt of this client that began at `seen`.
 fn answer(machine: &mut Machine, who: ClientAddr, seen: UnixMs, at: UnixMs, withdrawn: u32) -> Actions {
-    let attempt = Some(AnsweredAttempt { client: who, seen: kernel(seen), withdrawn });
+    let attempt = Some(AnsweredAttempt { client: who, mask: MASK, seen: kernel(seen), withdrawn });
     machine.observe(&now(at), Observation::Answered { service: web(), attempt, at, when: kernel(at) })
 }
 
@@ -94,7 +94,8 @@ fn who_gets_through_by_a_repeated_syn_is_taken_off_the_outage_that_it_was_counte
     let again = report(&mut machine, ms(5000), attempt(Failure::Refused, web(), 2, ms(5000)));
     assert_eq!(waits_in(&again), [(OutageId(2), client(2), 1)]);
     let through = answer(&mut machine, client(1), ms(0), ms(7010), 1);
-    let back = Change::Withdraw { outage: OutageId(1), client: client(1), attempts: 1 };
+    let (outage, instead) = (OutageId(1), vec![OutageId(2)]);
+    let back = Change::Withdraw { outage, instead, client: client(1), attempts: 1, mask: MASK };
     assert!(through.changes.contains(&back), "{through:?}");
     assert_eq!(closings(&through)[0].outages, [OutageId(2)]);
 }

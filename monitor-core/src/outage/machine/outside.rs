@@ -28,6 +28,8 @@ pub(super) struct Outside {
     pub(super) late: BTreeMap<OutageId, Outage>,
     /// Of these, another gateway had an outage.
     pub(super) elsewhere: HashSet<Service>,
+    /// Suspicions that were none here, and that another gateway may have on its list.
+    pub(super) discarded: BTreeSet<OutageId>,
     pub(super) next: i64,
 }
 
@@ -60,8 +62,14 @@ impl Outside {
             ended: BTreeSet::new(),
             late: BTreeMap::new(),
             elsewhere: HashSet::new(),
+            discarded: BTreeSet::new(),
             next: 0,
         }
+    }
+
+    /// Whether somebody may be on the list of this outage, here or at another gateway.
+    fn has_list(&self, id: OutageId) -> bool {
+        self.outages.contains_key(&id) || self.late.contains_key(&id) || self.discarded.contains(&id)
     }
 
     pub(super) fn carry_out(&mut self, actions: &Actions, rules: &Rules) -> Result<(), TestCaseError> {
@@ -77,13 +85,18 @@ impl Outside {
                     prop_assert!(there, "a list without an outage");
                     self.waiting.insert((*outage, *client));
                 }
-                Change::Withdraw { outage, .. } | Change::Connected { outage, .. } => {
-                    prop_assert!(self.outages.contains_key(outage) || self.late.contains_key(outage));
+                Change::Withdraw { outage, instead, .. } => {
+                    prop_assert!(std::iter::once(outage).chain(instead).all(|id| self.has_list(*id)));
                 }
+                Change::Connected { outage, .. } => prop_assert!(self.has_list(*outage)),
                 Change::Settle { closing, last } => {
                     for id in &closing.outages {
-                        prop_assert!(self.late.contains_key(id), "told after its end: {id}");
+                        prop_assert!(
+                            self.late.contains_key(id) || self.discarded.contains(id),
+                            "told after its end: {id}"
+                        );
                         if *last {
+                            self.discarded.remove(id);
                             self.late.remove(id);
                             self.waiting.retain(|(outage, _)| outage != id);
                         }
@@ -107,6 +120,9 @@ impl Outside {
                 Change::Discard { outage, .. } => {
                     prop_assert!(self.outages.remove(outage).is_some());
                     self.end(*outage);
+                    if rules.ask.is_some() {
+                        self.discarded.insert(*outage);
+                    }
                 }
                 Change::EndedElsewhere { outage: id, until, .. } => {
                     let outage = self.outages.remove(id);

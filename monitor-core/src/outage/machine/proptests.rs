@@ -11,7 +11,7 @@ use super::{
     outside::{Clock, Outside, may_wait},
 };
 use crate::{
-    domain::{ClientAddr, Moment, MonotonicNs, OutageId, Service, UnixMs},
+    domain::{AttemptMask, ClientAddr, Moment, MonotonicNs, OutageId, Service, UnixMs},
     outage::{
         AnsweredAttempt, AnswersSeen, Ended, FailedAttempt, Failure, Level, Observation, Outage, Phase, Recovery,
         Restored, Rules, Span, Standing, Target,
@@ -49,6 +49,7 @@ fn failed() -> impl Strategy<Value = Observation> {
             Observation::Failed(FailedAttempt {
                 client,
                 service,
+                mask: AttemptMask::of(0, u32::from(known)),
                 evidence,
                 seen: MonotonicNs(seen),
                 at: UnixMs(0),
@@ -107,7 +108,7 @@ fn elsewhere() -> impl Strategy<Value = Observation> {
             phase: Phase::Open,
         })),
         (service(), client(), 1..3u32, -2_000..1i64).prop_map(|(service, client, attempts, well)| {
-            Observation::AnsweredElsewhere { service, client, attempts, well: UnixMs(well) }
+            Observation::AnsweredElsewhere { service, client, mask: AttemptMask::ANY, attempts, well: UnixMs(well) }
         }),
         (1..6_i64).prop_map(|id| Observation::EndedElsewhere { outage: OutageId(id), at: UnixMs(0) }),
     ]
@@ -178,8 +179,8 @@ fn at(observation: Observation, now: &Moment) -> Observation {
         Observation::OpenElsewhere(outage) => {
             Observation::OpenElsewhere(Outage { since: wall, latest: wall, ..outage })
         }
-        Observation::AnsweredElsewhere { service, client, attempts, well } => {
-            Observation::AnsweredElsewhere { service, client, attempts, well: UnixMs(wall.0 + well.0) }
+        Observation::AnsweredElsewhere { service, client, mask, attempts, well } => {
+            Observation::AnsweredElsewhere { service, client, mask, attempts, well: UnixMs(wall.0 + well.0) }
         }
         Observation::EndedElsewhere { outage, .. } => Observation::EndedElsewhere { outage, at: wall },
     }

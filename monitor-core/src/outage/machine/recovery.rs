@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use super::{Machine, index::Tracked, probing::Probing};
 use crate::{
-    domain::{ClientAddr, Moment, MonotonicNs, OutageId, Service, UnixMs},
-    outage::{Actions, AnsweredAttempt, Change, Closing, Level, Mark, Phase, Recovery, Target},
+    domain::{AttemptMask, ClientAddr, Moment, MonotonicNs, OutageId, Service, UnixMs},
+    outage::{Actions, AnsweredAttempt, Change, Closing, Level, Mark, Outage, Phase, Recovery, Target},
 };
 
 /// For how long after a recovery clients that got through by themselves are noted, where they are left out: as long as
@@ -24,33 +24,49 @@ impl Machine {
     ) {
         let current = self.index.of_service(service).and_then(|id| self.index.get(id)).map(|tracked| tracked.outage);
         if let Some(attempt) = attempt {
-            self.got_through(service, attempt, at.0, actions);
+            self.got_through(service, attempt, at, actions);
         }
-        // An answer from before the outage, which comes late from another CPU, ends nothing.
-        match current.filter(|outage| outage.span.from <= at.1) {
+        // An answer from before the outage, or from before the latest failure in it, is reported late: it ends nothing.
+        let is_older = |outage: &Outage| outage.span.latest.is_some_and(|latest| at.1 < latest.seen);
+        match current.filter(|outage| outage.span.from <= at.1 && !is_older(outage)) {
             Some(outage) => self.recovered(now, vec![outage.id], Recovery::Answered, at, actions),
             None => self.tally.not_failed += 1,
         }
     }
 
     /// A client's attempt did not fail after all; and the client got through by itself (design rule 8).
-    fn got_through(&self, service: Service, attempt: AnsweredAttempt, at: UnixMs, actions: &mut Actions) {
-        let AnsweredAttempt { client, seen, withdrawn } = attempt;
+    fn got_through(
+        &self,
+        service: Service,
+        attempt: AnsweredAttempt,
+        (at, when): (UnixMs, MonotonicNs),
+        actions: &mut Actions,
+    ) {
+        let AnsweredAttempt { client, mask, seen, withdrawn: attempts } = attempt;
         let current = self.index.of_service(service).and_then(|id| self.index.get(id)).map(|tracked| tracked.outage);
-        let mut withdraw = true;
-        for outage in self.ended.of_service(service).map(|ended| ended.outage).chain(current) {
-            if withdraw && outage.span.holds(seen) {
-                withdraw = false;
-                actions.changes.push(Change::Withdraw { outage: outage.id, client, attempts: withdrawn });
-            }
-            actions.changes.push(Change::Connected { outage: outage.id, client, at });
+        let outages: Vec<_> =
+            self.ended.or_discarded_of_service(service).map(|ended| ended.outage).chain(current).collect();
+        // Whichever of them has counted it: most likely the first that holds it.
+        let mut lists: Vec<_> = outages.iter().filter(|outage| outage.span.meets(seen, when)).collect();
+        lists.sort_by_key(|outage| !outage.span.holds(seen));
+        let mut lists = lists.into_iter().map(|outage| outage.id);
+        if let Some(outage) = lists.next() {
+            actions.changes.push(Change::Withdraw { outage, instead: lists.collect(), client, attempts, mask });
         }
+        let connected = |outage: Outage| Change::Connected { outage: outage.id, client, at };
+        actions.changes.extend(outages.into_iter().map(connected));
     }
 
     /// F-4 notes a SYN to a failed service at once; the one that is answered then did not fail.
     pub(super) fn withdrawn(&mut self, service: Service, client: ClientAddr, attempts: u32, actions: &mut Actions) {
         if let Some(outage) = self.index.of_service(service) {
-            actions.changes.push(Change::Withdraw { outage, client, attempts });
+            actions.changes.push(Change::Withdraw {
+                outage,
+                instead: Vec::new(),
+                client,
+                attempts,
+                mask: AttemptMask::ANY,
+            });
         }
     }
 
@@ -127,7 +143,7 @@ impl Machine {
         for id in &ids {
             match self.index.get(*id).map(|tracked| tracked.outage.phase) {
                 // Never confirmed: nothing was wrong.
-                Some(Phase::Suspected) => self.discard(*id, at.0, actions),
+                Some(Phase::Suspected) => self.discard(now, *id, at.0, actions),
                 Some(Phase::Open) if self.rules.settle.is_zero() => over.push(*id),
                 Some(Phase::Open) => self.settle(*id, evidence, at, actions),
                 Some(Phase::Settling { .. }) | None => {}

@@ -124,8 +124,13 @@ async fn silence_is_asked_about_and_other_gateways_are_answered() {
     let answered = UnixMs(BOOT.0 + i64::try_from(bed.world.lock().now / 1_000_000).unwrap());
     let known = running.core.ask(vec![ask(mail()), ask(web())]).await.unwrap();
     assert_eq!(known, [Some(answered), None]);
-    let elsewhere =
-        Observation::AnsweredElsewhere { service: web(), client: client(1), attempts: 1, well: question.since };
+    let elsewhere = Observation::AnsweredElsewhere {
+        service: web(),
+        client: client(1),
+        mask: question.mask(),
+        attempts: 1,
+        well: question.since,
+    };
     running.core.observed(elsewhere).await.unwrap();
     assert_eq!(running.open().await, []);
     running.stop().await.unwrap();

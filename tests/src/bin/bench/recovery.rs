@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 use lab::{Lab, MailSink};
 use monitor_core::{
     config::{self, ConfigError},
-    domain::{ClientAddr, ClientNet, ClockOffset, Moment, MonotonicNs, OutageId, Service, UnixMs},
+    domain::{AttemptMask, ClientAddr, ClientNet, ClockOffset, Moment, MonotonicNs, OutageId, Service, UnixMs},
     mail::{AddressEntry, Origin},
     outage::{AnswersSeen, Change, FailedAttempt, Failure, Machine, Observation, Restored, Rules, Standing, Target},
 };
@@ -125,6 +125,7 @@ fn attempt(number: u32, evidence: Failure) -> FailedAttempt {
     FailedAttempt {
         client: ClientAddr::new(client(number)),
         service: service(),
+        mask: AttemptMask::of(40_000, number),
         evidence,
         seen: MonotonicNs(1),
         at: UnixMs::now(),
