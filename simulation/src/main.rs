@@ -44,9 +44,6 @@ struct Cli {
     /// Play each history twice: both must go the same way
     #[arg(long)]
     twice: bool,
-    /// Count what is known and not mended yet as mistakes
-    #[arg(long)]
-    strict: bool,
     /// Do not look for a shorter history
     #[arg(long)]
     whole: bool,
@@ -80,14 +77,14 @@ fn run(cli: &Cli) -> Result<bool> {
 }
 
 const fn options(cli: &Cli) -> Options {
-    Options { attempts: cli.attempts, gateways: cli.gateways, is_strict: cli.strict }
+    Options { attempts: cli.attempts, gateways: cli.gateways }
 }
 
 /// All known seeds, then new ones.
 fn many(cli: &Cli) -> Result<bool> {
     let began = Instant::now();
     let first = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
-    let known: Vec<(u64, Options)> = known_seeds(cli.strict);
+    let known: Vec<(u64, Options)> = known_seeds();
     let next = AtomicU64::new(0);
     let wrong = AtomicU64::new(0);
     let all = Mutex::new((Report::default(), 0_u64));
@@ -137,12 +134,12 @@ fn many(cli: &Cli) -> Result<bool> {
 }
 
 /// `SEED ATTEMPTS GATEWAYS what it found`, a line each.
-fn known_seeds(is_strict: bool) -> Vec<(u64, Options)> {
-    let seed = move |line: &str| {
+fn known_seeds() -> Vec<(u64, Options)> {
+    let seed = |line: &str| {
         let mut words = line.split_whitespace();
         let seed = words.next()?.parse().ok()?;
         let (attempts, gateways) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-        Some((seed, Options { attempts, gateways, is_strict }))
+        Some((seed, Options { attempts, gateways }))
     };
     SEEDS.lines().filter(|line| !line.starts_with('#')).filter_map(seed).collect()
 }
@@ -153,10 +150,6 @@ fn print(report: &Report) {
     }
     println!("stated limits:");
     for (what, count) in &report.limits {
-        println!("{count:>10} {what}");
-    }
-    println!("known, and not mended yet:");
-    for (what, count) in &report.known {
         println!("{count:>10} {what}");
     }
     for mistake in &report.mistakes {

@@ -5,19 +5,21 @@
 //! passed can be read in two ways, the oracle accepts both; where the product states a limit, it counts.
 
 mod claims;
-mod excuses;
 mod letters;
+mod limits;
 
 use std::{collections::BTreeMap, fmt};
 
 use anyhow::Result;
 use monitor_common::Counter;
 
-use self::excuses::Excuse;
 use crate::{book::Passed, journal::Since, time::MS, world::End, world::World};
 
 /// Times that are rounded by the kernel's slots and by the wall clock's milliseconds may be off by this.
 const ROUNDING: u64 = MS;
+
+/// What the product says that it cannot do: the oracle counts it instead of calling it a mistake.
+type Limit = &'static str;
 
 /// What kind of mistake it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,23 +58,19 @@ pub struct Report {
     pub mistakes: Vec<Mistake>,
     /// What the product states that it cannot do, and how often it was so.
     pub limits: BTreeMap<&'static str, u64>,
-    /// Mistakes of kinds that are known and not yet mended: `docs/simulation.md` names them.
-    pub known: BTreeMap<&'static str, u64>,
     /// What happened, in numbers.
     pub counts: BTreeMap<&'static str, u64>,
 }
 
 impl Report {
-    fn limit(&mut self, what: &'static str) {
+    fn limit(&mut self, what: Limit) {
         *self.limits.entry(what).or_default() += 1;
     }
 
-    /// A mistake, unless there is an excuse.
-    fn excuse(&mut self, passage: &Passage<'_>, excuse: Option<Excuse>, slip: Slip, what: impl FnOnce() -> String) {
-        match excuse {
-            Some(Excuse::Limit(limit)) => self.limit(limit),
-            Some(Excuse::Known(known)) if !passage.world.plan.is_strict => *self.known.entry(known).or_default() += 1,
-            Some(Excuse::Known(known)) => self.mistake(slip, format!("{} ({known})", what())),
+    /// A mistake, unless the product states that it cannot do this.
+    fn mistake_or(&mut self, limit: Option<Limit>, slip: Slip, what: impl FnOnce() -> String) {
+        match limit {
+            Some(limit) => self.limit(limit),
             None => self.mistake(slip, what()),
         }
     }
@@ -84,8 +82,7 @@ impl Report {
     /// Adds the numbers of another history.
     pub fn add(&mut self, other: &Self) {
         self.mistakes.extend(other.mistakes.iter().cloned());
-        let pairs =
-            [(&mut self.limits, &other.limits), (&mut self.known, &other.known), (&mut self.counts, &other.counts)];
+        let pairs = [(&mut self.limits, &other.limits), (&mut self.counts, &other.counts)];
         for (all, more) in pairs {
             for (what, count) in more {
                 *all.entry(what).or_default() += count;
@@ -176,7 +173,7 @@ fn answers_of(passed: &Passed) -> impl Iterator<Item = Answer> {
 pub(crate) fn judge(world: &World<'_>) -> Result<Report> {
     let passage = Passage::of(world);
     let mut report = Report::default();
-    let letters = letters::gather(world, &mut report)?;
+    let letters = letters::gather(&passage, &mut report)?;
     letters::judge(&passage, &letters, &mut report);
     claims::judge(&passage, &letters, &mut report);
     stuck(world, &mut report)?;

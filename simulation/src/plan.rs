@@ -111,8 +111,6 @@ pub struct Plan {
     pub scenario: Scenario,
     /// How many gateways share the traffic.
     pub gateways: u16,
-    /// Whether mistakes of a kind that is known are mistakes.
-    pub is_strict: bool,
     /// Who tries what; ascending by time.
     pub attempts: Vec<Attempt>,
     /// What fails.
@@ -140,7 +138,6 @@ impl Plan {
         let mut plan = Self {
             seed,
             gateways: options.gateways,
-            is_strict: options.is_strict,
             attempts: attempts(&mut Random::of(seed, &[3]), &scenario, &faults, end),
             words: words(&mut Random::of(seed, &[4]), &scenario, &faults),
             faults,

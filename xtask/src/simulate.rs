@@ -22,9 +22,6 @@ pub(crate) struct Args {
     /// Go on after so many histories that went wrong
     #[arg(long, default_value_t = 0)]
     go_on: u64,
-    /// Count what is known and not mended yet as mistakes
-    #[arg(long)]
-    strict: bool,
     /// Play each history twice: both must go the same way
     #[arg(long)]
     twice: bool,
@@ -38,10 +35,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     simulate.args(["--attempts", &args.attempts.to_string(), "--gateways", &args.gateways.to_string()]);
     simulate.args(["--seconds", &args.seconds.to_string(), "--go-on", &args.go_on.to_string()]);
-    for (flag, is_on) in [("--strict", args.strict), ("--twice", args.twice)] {
-        if is_on {
-            simulate.arg(flag);
-        }
+    if args.twice {
+        simulate.arg("--twice");
     }
     command::run_shown(&mut simulate)
 }

@@ -1,6 +1,10 @@
 //! Who is to be told: attempts that failed in an outage, as far as what passed the gateway leaves no doubt.
 
-use super::{Answer, Fate, Passage, Report, Slip, excuses, letters::Told};
+use super::{
+    Answer, Fate, Passage, Report, Slip,
+    letters::{Told, is_reason},
+    limits,
+};
 use crate::{time::MS, world::SYN_TIMEOUT};
 
 /// A silence that the kernel remembers, as `monitor_common::SILENCE_NS`.
@@ -26,14 +30,11 @@ pub(super) fn judge(passage: &Passage<'_>, letters: &[Told], report: &mut Report
             report.limit("attempts that failed by themselves, or of which what passed says too little");
             continue;
         };
-        let told = letters
-            .iter()
-            .any(|told| (told.client, told.service) == (fate.client, fate.service) && told.holds(fate.first));
-        if told {
+        if letters.iter().any(|told| is_reason(passage, fate, told)) {
             continue;
         }
-        let excuse = excuses::of_missed(passage, fate, why);
-        report.excuse(passage, excuse, Slip::Missed, || format!("{} ({why:?})", passage.name(fate)));
+        let limit = limits::of_missed(passage, fate, why);
+        report.mistake_or(limit, Slip::Missed, || format!("{} ({why:?})", passage.name(fate)));
     }
 }
 

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use monitor_core::domain::OutageId;
+use monitor_core::domain::{MonotonicNs, OutageId, Service};
 use monitor_store::OutageRecord;
 
-use super::{Fate, Passage, ROUNDING, Report, Slip, excuses};
+use super::{Fate, Passage, ROUNDING, Report, Slip, limits};
 use crate::{
     book,
     journal::Since,
     time::{MS, SECOND},
-    world::{Interval, World},
+    world::Interval,
 };
 
 /// An answer's time may be a clock tick early.
@@ -40,14 +40,15 @@ impl Told {
 }
 
 /// Every client that has a letter, each letter once: one that is sent again has the same key.
-pub(super) fn gather(world: &World<'_>, report: &mut Report) -> Result<Vec<Told>> {
+pub(super) fn gather(passage: &Passage<'_>, report: &mut Report) -> Result<Vec<Told>> {
+    let world = passage.world;
     let mut keys = BTreeSet::new();
     for accepted in &world.accepted {
         if !keys.insert(&accepted.letter.key) {
             report.limit("mails sent again after a lost reply or a kill");
         }
     }
-    let intervals = intervals(world)?;
+    let intervals = intervals(passage)?;
     let mut keys = BTreeSet::new();
     let mut all = Vec::new();
     for letter in world.written.iter().filter(|letter| keys.insert(&letter.key)) {
@@ -69,14 +70,20 @@ pub(super) fn gather(world: &World<'_>, report: &mut Report) -> Result<Vec<Told>
 }
 
 /// Outages by the kernel's clock. Where gateways share a database, by the wall clock: it does not step then.
-fn intervals(world: &World<'_>) -> Result<BTreeMap<OutageId, Interval>> {
+fn intervals(passage: &Passage<'_>) -> Result<BTreeMap<OutageId, Interval>> {
+    let world = passage.world;
     let Some(shared) = &world.shared else {
         return Ok(world.gateways.iter().flat_map(|gateway| gateway.outages.clone()).collect());
     };
     let offset = world.clocks().offset;
     let records = world.disk.wait(shared.store.store().outages(true, 10_000))?;
+    // Since the latest SYN that was answered before, whichever gateway saw that.
+    let answered_before = |service: Service, since: u64| {
+        let answers = passage.answers(book::service_number(service)).iter();
+        answers.map(|answer| answer.syn).filter(|syn| *syn < since).max().unwrap_or(0)
+    };
     let interval = |record: &OutageRecord| Interval {
-        from: offset.kernel(record.outage.since),
+        from: MonotonicNs(answered_before(record.outage.service, offset.kernel(record.outage.since).0)),
         until: record.ended.map(|ended| offset.kernel(ended)),
     };
     Ok(records.iter().map(|record| (record.outage.id, interval(record))).collect())
@@ -98,18 +105,19 @@ pub(super) fn judge(passage: &Passage<'_>, letters: &[Told], report: &mut Report
     outages.values().for_each(|told| too_early(passage, told, report));
 }
 
+/// Whether an attempt that failed may be the reason of a letter.
+pub(super) fn is_reason(passage: &Passage<'_>, fate: &Fate, told: &Told) -> bool {
+    let passed = &passage.world.flows[fate.flow].passed;
+    let times = passed.refusals.iter().chain(&passed.unreachables).chain(&passed.syns);
+    (fate.client, fate.service) == (told.client, told.service)
+        && fate.failed()
+        && times.into_iter().any(|at| told.holds(*at))
+}
+
 /// Attempts that may be the reason of a letter.
 fn reasons<'p>(passage: &'p Passage<'_>, told: &Told) -> impl Iterator<Item = &'p Fate> {
     let told = *told;
-    let world = passage.world;
-    passage.fates.iter().filter(move |fate| {
-        let passed = &world.flows[fate.flow].passed;
-        let firm = passed.refusals.iter().chain(&passed.unreachables);
-        let is_firm = firm.into_iter().any(|at| told.holds(*at));
-        (fate.client, fate.service) == (told.client, told.service)
-            && fate.failed()
-            && (is_firm || passed.syns.iter().any(|at| told.holds(*at)))
-    })
+    passage.fates.iter().filter(move |fate| is_reason(passage, fate, &told))
 }
 
 fn is_true(passage: &Passage<'_>, told: &Told, report: &mut Report) {
@@ -121,7 +129,7 @@ fn is_true(passage: &Passage<'_>, told: &Told, report: &mut Report) {
         let names: Vec<_> = passage.fates.iter().filter(same).map(|fate| passage.name(fate)).collect();
         format!("{}; its attempts: {}", told.name(), names.join("; "))
     };
-    report.excuse(passage, excuses::of_wrong(passage, told), Slip::Wrong, own);
+    report.mistake_or(limits::of_wrong(passage, told), Slip::Wrong, own);
 }
 
 /// Two letters about one service need two attempts.
@@ -139,9 +147,9 @@ fn twice_of_one_attempt(passage: &Passage<'_>, letters: &[Told], report: &mut Re
         if attempts.len() < told.len() {
             let same = |fate: &&Fate| (fate.client, fate.service) == (told[0].client, told[0].service);
             let mut own = passage.fates.iter().filter(same).map(|fate| &passage.world.flows[fate.flow].passed);
-            let lost = own.find_map(excuses::of_twice);
+            let lost = own.find_map(limits::of_twice);
             let names = || told.iter().map(|told| told.name()).collect::<Vec<_>>().join("; ");
-            report.excuse(passage, lost, Slip::Twice, || format!("of {} attempts: {}", attempts.len(), names()));
+            report.mistake_or(lost, Slip::Twice, || format!("of {} attempts: {}", attempts.len(), names()));
         }
     }
 }
@@ -155,7 +163,7 @@ fn too_early(passage: &Passage<'_>, told: &Told, report: &mut Report) {
     let steps = !passage.world.plan.clock_steps.is_empty();
     let was_said = said.into_iter().any(|(at, service)| *service == told.service && (near(*at) || steps));
     if !answered && !was_said {
-        report.excuse(passage, excuses::of_too_early(passage), Slip::TooEarly, || told.name());
+        report.mistake(Slip::TooEarly, told.name());
     }
 }
 

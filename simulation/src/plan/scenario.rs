@@ -14,13 +14,11 @@ pub struct Options {
     pub attempts: u32,
     /// Gateways that share the traffic.
     pub gateways: u16,
-    /// Whether mistakes of a kind that is known and not mended yet are mistakes.
-    pub is_strict: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { attempts: 400, gateways: 1, is_strict: false }
+        Self { attempts: 400, gateways: 1 }
     }
 }
 
@@ -133,7 +131,7 @@ impl Scenario {
             words: *random.pick(&[0, 0, 0, 500]),
             batch: *random.pick(&[4, 64, 4096]),
             // F19: a settling outage cannot be shared.
-            settle: if strict || options.gateways > 1 { 0 } else { *random.pick(&[0, 2 * SECOND, 10 * SECOND]) },
+            settle: if strict { 0 } else { *random.pick(&[0, 2 * SECOND, 10 * SECOND]) },
             min_failures: if strict { 1 } else { random.within(1, 4) as u32 },
             min_clients: if strict { 1 } else { random.within(1, 3) as u32 },
             skip_connected: !strict && random.per_mille(300),
