@@ -44,6 +44,14 @@ impl Bucket {
     }
 }
 
+/// The slot of a near bucket that is looked at as number `turn` for one to take: which one is first depends on the attempt.
+#[inline(always)]
+#[must_use]
+pub const fn first_look(seq: u32, turn: usize) -> usize {
+    let index = (seq & 3) as usize + turn;
+    if index < SLOTS { index } else { index - SLOTS }
+}
+
 /// For how many ticks after an overflow an attempt may still lie in the far part: longer than any client repeats a SYN.
 const FAR_TICKS: i32 = 1 << 18;
 
@@ -102,5 +110,10 @@ mod tests {
         assert!(!super::may_be_far(0, super::tick(5 << 20)));
         assert!(super::near(u64::MAX) < super::NEAR_BUCKETS && super::far(0, 7) == super::NEAR_BUCKETS);
         assert_eq!(super::far(u64::MAX, 7), super::NEAR_BUCKETS + 7);
+        for seq in 0..9 {
+            let mut looks = [0, 1, 2, 3, 4].map(|turn| super::first_look(seq, turn));
+            looks.sort_unstable();
+            assert_eq!(looks, [0, 1, 2, 3, 4]);
+        }
     }
 }

@@ -28,7 +28,7 @@ mod watch;
 pub use addr::Addr;
 pub use arrival::Arrival;
 pub use attempt::{Attempt, Cursor};
-pub use bucket::{Bucket, NEAR_BUCKETS, SLOTS, far, may_be_far, near, tick, unmatched_place};
+pub use bucket::{Bucket, NEAR_BUCKETS, SLOTS, far, first_look, may_be_far, near, tick, unmatched_place};
 pub use counter::Counter;
 pub use event::{Event, EventKind, Evidence};
 pub use fate::{Judgement, LATE_ANSWER_NS, SILENCE_NS, is_failed, is_late, is_reported, judge, note_answer};

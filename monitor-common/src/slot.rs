@@ -136,6 +136,13 @@ impl SlotWord {
         self.is(SlotState::Answered) || self.is(SlotState::Quick)
     }
 
+    /// Whether another attempt may take the slot, whatever its time.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_spare(self) -> bool {
+        self.0 == 0 || self.is(SlotState::Quick)
+    }
+
     /// Whether an answer is the first that it has: also where it is said not to be there, and its client goes on (RFC 1122
     /// section 4.2.3.9). A server that has refused answers no more.
     #[inline(always)]
@@ -295,8 +302,7 @@ const ROUND_TRIP_NS: u64 = 1_000_000_000;
 #[inline(always)]
 #[must_use]
 pub const fn is_done(word: SlotWord, time: SlotTime, now_ns: u64) -> bool {
-    word.0 == 0
-        || word.is(SlotState::Quick)
+    word.is_spare()
         || (word.is(SlotState::Answered) && now_ns.saturating_sub(time.latest_ns(now_ns)) > ROUND_TRIP_NS)
         || ((word.is_said() || word.is(SlotState::Isolated) || word.is(SlotState::Gone)) && time.is_given_up(now_ns))
 }

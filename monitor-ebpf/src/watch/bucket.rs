@@ -1,8 +1,8 @@
 //! Finding and taking slots in the table of seen attempts.
 
 use monitor_common::{
-    Attempt, Bucket, Counter, SLOTS, Settings, SlotState, SlotTime, SlotWord, far, flow_hash, is_done, may_be_far,
-    near, rank, tick,
+    Attempt, Bucket, Counter, SLOTS, Settings, SlotState, SlotTime, SlotWord, far, first_look, flow_hash, is_done,
+    may_be_far, near, rank, tick,
 };
 
 use crate::state::{atomic, count, maps::RB_PENDING};
@@ -122,7 +122,16 @@ pub(crate) fn remember(attempt: &Attempt, settings: &Settings) -> Option<Remembe
         return Some(Remembered::Again(found));
     }
     let bucket = RB_PENDING.get_ptr_mut(near(attempt.hash))?;
-    // A free slot, else one whose attempt is done: what is late about it is missed.
+    // A slot that nobody misses: on a busy path nearly all are. Not always the same one, so that each is kept for a while.
+    for turn in 0..SLOTS {
+        let found = slot(bucket, first_look(attempt.seq, turn));
+        if found.was.is_spare()
+            && let Some(taken) = give(found, attempt)
+        {
+            return Some(Remembered::New(taken));
+        }
+    }
+    // Else one whose attempt is done: what is late about it is missed.
     let found = to_take(bucket, attempt.seen_ns);
     if is_done(found.was, found.time(), attempt.seen_ns)
         && let Some(taken) = give(found, attempt)

@@ -1,6 +1,6 @@
 //! The table of seen attempts (`watch/bucket.rs`).
 
-use monitor_common::{Bucket, Counter, SlotState, SlotTime, SlotWord, is_done, may_be_far, tick};
+use monitor_common::{Bucket, Counter, SLOTS, SlotState, SlotTime, SlotWord, first_look, is_done, may_be_far, tick};
 
 /// Where a slot is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,9 @@ impl Table {
     pub(super) fn remember(&mut self, hash: u64, seq: u32, now_ns: u64) -> Remembered {
         let word = SlotWord::new(hash, seq, SlotState::Pending);
         let bucket = self.near(hash);
-        let place = self.to_take(bucket, now_ns);
+        let looks = (0..SLOTS).map(|turn| Place { bucket, slot: first_look(seq, turn) });
+        let spare = looks.into_iter().find(|place| self.word(*place).is_spare());
+        let place = spare.unwrap_or_else(|| self.to_take(bucket, now_ns));
         if is_done(self.word(place), self.time(place), now_ns) {
             self.give(place, word, now_ns);
             return Remembered::New(place);
