@@ -146,14 +146,11 @@ impl<'a> Translator<'a> {
                 }
             }
             Change::Withdraw { outage, instead, client, attempts, mask } => {
-                let mut lists = Vec::new();
-                for own in std::iter::once(outage).chain(instead) {
-                    lists.extend(self.alias(*own)?.map(|alias| alias.outage));
-                }
-                let mut lists = lists.into_iter();
+                let lists = std::iter::once(outage).chain(instead).map(|own| self.alias(*own));
+                let lists: Vec<_> = lists.collect::<Result<_, _>>()?;
+                let mut lists = lists.into_iter().flatten().map(|alias| alias.outage);
                 if let Some(outage) = lists.next() {
-                    let (client, attempts, mask) = (*client, *attempts, *mask);
-                    let instead = lists.collect();
+                    let (instead, client, attempts, mask) = (lists.collect(), *client, *attempts, *mask);
                     self.changes.push(Change::Withdraw { outage, instead, client, attempts, mask });
                 }
             }
@@ -167,20 +164,24 @@ impl<'a> Translator<'a> {
             // Whoever has closed it has said so.
             Change::EndedElsewhere { outage, .. } => self.knows_end(*outage)?,
             Change::Discard { outage, at } => {
-                match self.open_alias(*outage)? {
-                    // Who gets through here after all is to be taken off the others' list.
-                    Some(common) if self.others_have(common)? => self.knows_end(*outage)?,
-                    Some(common) => {
-                        self.changes.push(Change::Discard { outage: common, at: *at });
-                        self.ended.insert(common, Some((*at, false)));
-                        self.forget(*outage)?;
-                    }
-                    None => self.knows_end(*outage)?,
-                }
+                self.discard(*outage, *at)?;
             }
             Change::Purge { older_than } => self.changes.push(Change::Purge { older_than: *older_than }),
         }
         Ok(())
+    }
+
+    /// A suspicion that was none here.
+    fn discard(&mut self, own: OutageId, at: UnixMs) -> Result<(), StoreError> {
+        match self.open_alias(own)? {
+            Some(common) if !self.others_have(common)? => {
+                self.changes.push(Change::Discard { outage: common, at });
+                self.ended.insert(common, Some((at, false)));
+                self.forget(own)
+            }
+            // Who gets through here after all is to be taken off the others' list.
+            _ => self.knows_end(own),
+        }
     }
 
     fn put(&mut self, word: &Outage) -> Result<(), StoreError> {

@@ -74,74 +74,81 @@ impl Outside {
 
     pub(super) fn carry_out(&mut self, actions: &Actions, rules: &Rules) -> Result<(), TestCaseError> {
         for change in &actions.changes {
-            match change {
-                Change::Put(outage) => {
-                    prop_assert!(!self.ended.contains(&outage.id), "an ended outage is changed: {outage:?}");
-                    self.next = self.next.max(outage.id.0 + 1);
-                    self.outages.insert(outage.id, *outage);
-                }
-                Change::Wait { outage, client, .. } => {
-                    let there = self.outages.contains_key(outage) || self.late.contains_key(outage);
-                    prop_assert!(there, "a list without an outage");
-                    self.waiting.insert((*outage, *client));
-                }
-                Change::Withdraw { outage, instead, .. } => {
-                    prop_assert!(std::iter::once(outage).chain(instead).all(|id| self.has_list(*id)));
-                }
-                Change::Connected { outage, .. } => prop_assert!(self.has_list(*outage)),
-                Change::Settle { closing, last } => {
-                    for id in &closing.outages {
-                        prop_assert!(
-                            self.late.contains_key(id) || self.discarded.contains(id),
-                            "told after its end: {id}"
-                        );
-                        if *last {
-                            self.discarded.remove(id);
-                            self.late.remove(id);
-                            self.waiting.retain(|(outage, _)| outage != id);
-                        }
+            self.change(change, rules)?;
+        }
+        for mark in &actions.marks {
+            self.mark(mark)?;
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, change: &Change, rules: &Rules) -> Result<(), TestCaseError> {
+        match change {
+            Change::Put(outage) => {
+                prop_assert!(!self.ended.contains(&outage.id), "an ended outage is changed: {outage:?}");
+                self.next = self.next.max(outage.id.0 + 1);
+                self.outages.insert(outage.id, *outage);
+            }
+            Change::Wait { outage, client, .. } => {
+                let there = self.outages.contains_key(outage) || self.late.contains_key(outage);
+                prop_assert!(there, "a list without an outage");
+                self.waiting.insert((*outage, *client));
+            }
+            Change::Withdraw { outage, instead, .. } => {
+                prop_assert!(std::iter::once(outage).chain(instead).all(|id| self.has_list(*id)));
+            }
+            Change::Connected { outage, .. } => prop_assert!(self.has_list(*outage)),
+            Change::Settle { closing, last } => {
+                for id in &closing.outages {
+                    prop_assert!(self.late.contains_key(id) || self.discarded.contains(id), "told after its end: {id}");
+                    if *last {
+                        self.discarded.remove(id);
+                        self.late.remove(id);
+                        self.waiting.retain(|(outage, _)| outage != id);
                     }
                 }
-                Change::Close(closing) => {
-                    prop_assert!(!closing.outages.is_empty() && closing.outages.is_sorted());
-                    for id in &closing.outages {
-                        let outage = self.outages.remove(id);
-                        let outage = outage.ok_or_else(|| TestCaseError::fail("closed twice, or never there"))?;
-                        prop_assert!(outage.phase != Phase::Suspected, "a suspicion is told");
-                        let confirmed = outage.failures >= u64::from(rules.min_failures);
-                        prop_assert!(confirmed || self.elsewhere.contains(&outage.service));
-                        let arp = matches!(closing.evidence, Recovery::Arp | Recovery::NeighbourAdvertisement);
-                        prop_assert!(!arp || outage.level == Level::Host, "ARP ends an outage of a service");
-                        let span = Span { until: Some(closing.until), ..outage.span };
-                        self.late.insert(*id, Outage { span, ..outage });
-                        self.ended.insert(*id);
-                    }
-                }
-                Change::Discard { outage, .. } => {
-                    prop_assert!(self.outages.remove(outage).is_some());
-                    self.end(*outage);
-                    if rules.ask.is_some() {
-                        self.discarded.insert(*outage);
-                    }
-                }
-                Change::EndedElsewhere { outage: id, until, .. } => {
+            }
+            Change::Close(closing) => {
+                prop_assert!(!closing.outages.is_empty() && closing.outages.is_sorted());
+                for id in &closing.outages {
                     let outage = self.outages.remove(id);
-                    let outage = outage.ok_or_else(|| TestCaseError::fail("ended elsewhere, and never there"))?;
-                    prop_assert!(outage.phase != Phase::Suspected);
-                    let span = Span { until: Some(*until), ..outage.span };
+                    let outage = outage.ok_or_else(|| TestCaseError::fail("closed twice, or never there"))?;
+                    prop_assert!(outage.phase != Phase::Suspected, "a suspicion is told");
+                    let confirmed = outage.failures >= u64::from(rules.min_failures);
+                    prop_assert!(confirmed || self.elsewhere.contains(&outage.service));
+                    let arp = matches!(closing.evidence, Recovery::Arp | Recovery::NeighbourAdvertisement);
+                    prop_assert!(!arp || outage.level == Level::Host, "ARP ends an outage of a service");
+                    let span = Span { until: Some(closing.until), ..outage.span };
                     self.late.insert(*id, Outage { span, ..outage });
                     self.ended.insert(*id);
                 }
-                Change::Purge { .. } => {}
             }
+            Change::Discard { outage, .. } => {
+                prop_assert!(self.outages.remove(outage).is_some());
+                self.end(*outage);
+                if rules.ask.is_some() {
+                    self.discarded.insert(*outage);
+                }
+            }
+            Change::EndedElsewhere { outage: id, until, .. } => {
+                let outage = self.outages.remove(id);
+                let outage = outage.ok_or_else(|| TestCaseError::fail("ended elsewhere, and never there"))?;
+                prop_assert!(outage.phase != Phase::Suspected);
+                let span = Span { until: Some(*until), ..outage.span };
+                self.late.insert(*id, Outage { span, ..outage });
+                self.ended.insert(*id);
+            }
+            Change::Purge { .. } => {}
         }
-        for mark in &actions.marks {
-            match mark {
-                Mark::Failed(service) => prop_assert!(self.failed.insert(*service), "marked twice"),
-                Mark::Recovered(service) | Mark::Ended { service, .. } => drop(self.failed.remove(service)),
-                Mark::HostFailed(host) => prop_assert!(self.hosts.insert(*host), "marked twice"),
-                Mark::HostRecovered(host) => prop_assert!(self.hosts.remove(host), "not marked"),
-            }
+        Ok(())
+    }
+
+    fn mark(&mut self, mark: &Mark) -> Result<(), TestCaseError> {
+        match mark {
+            Mark::Failed(service) => prop_assert!(self.failed.insert(*service), "marked twice"),
+            Mark::Recovered(service) | Mark::Ended { service, .. } => drop(self.failed.remove(service)),
+            Mark::HostFailed(host) => prop_assert!(self.hosts.insert(*host), "marked twice"),
+            Mark::HostRecovered(host) => prop_assert!(self.hosts.remove(host), "not marked"),
         }
         Ok(())
     }
