@@ -22,8 +22,9 @@ pub struct Attempt {
     pub seen_ns: u64,
     /// Where the SYN came in. If it is data ([`Arrival::is_data`]), `seq` is the number that acknowledges it.
     pub arrival: Arrival,
-    /// How often the service had answered when the SYN was seen: [`crate::ServiceState::answers`].
-    pub answers: u32,
+    /// Of a SYN: how many bytes of data it carries. Of data: how often the service had answered when it was seen, by
+    /// [`crate::ServiceState::answers`].
+    pub detail: u32,
     /// Hash of the flow: finds the bucket and the tag again.
     pub hash: u64,
 }

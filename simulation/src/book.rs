@@ -65,7 +65,7 @@ pub(crate) fn seen(seed: u64, attempt: &Attempt, port: u16) -> monitor_common::A
         seq: Random::of(seed, &[u64::from(attempt.id), 77]).next() as u32,
         seen_ns: 0,
         arrival: Arrival::of_syn(1),
-        answers: 0,
+        detail: 0,
         hash: 0,
     }
 }

@@ -84,6 +84,13 @@ impl Segment {
         (self.data_offset >> 4) as u16 * 4
     }
 
+    /// Bytes behind its TCP header; 0 where lengths contradict each other.
+    #[inline(always)]
+    #[must_use]
+    pub const fn data_length(&self) -> u16 {
+        self.bytes.saturating_sub(self.header_length())
+    }
+
     /// Its connection, where the server is this host: the sender of what arrived is the client.
     #[inline(always)]
     #[must_use]
@@ -108,7 +115,7 @@ impl Segment {
                 seq: self.ack.wrapping_sub(1),
                 seen_ns: 0,
                 hash: self.hash,
-                answers: 0,
+                detail: 0,
                 arrival: Arrival::of_syn(self.ifindex),
             }
         } else {
@@ -120,7 +127,7 @@ impl Segment {
                 seq: self.seq,
                 seen_ns: 0,
                 hash: self.hash,
-                answers: 0,
+                detail: self.data_length() as u32,
                 arrival: Arrival::of_syn(self.ifindex),
             }
         }

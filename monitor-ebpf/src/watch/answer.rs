@@ -68,6 +68,8 @@ fn answered(attempt: &mut Attempt, evidence: Evidence) -> bool {
         }
         return false;
     };
+    // It may acknowledge data of the SYN too.
+    attempt.seq = found.was.seq();
     attempt.seen_ns = tick_ns;
     let syn_ns = found.time().latest_ns(tick_ns);
     // A router sees it twice, on its way in and on its way out; and who has given up is not answered any more.

@@ -69,7 +69,7 @@ pub(crate) enum Remembered {
     Again(Found),
 }
 
-/// Hash of an attempt's flow, its four-tuple: 64 bits of which the lower choose the buckets and the upper 27 are the tag.
+/// Hash of an attempt's flow, its four-tuple: 64 bits of which the lower choose the buckets and the upper 15 are the tag.
 /// A guard may have computed it before.
 #[inline(always)]
 pub(crate) fn hash(flow: &Attempt, settings: &Settings) -> u64 {
@@ -161,7 +161,7 @@ fn to_take(bucket: *mut Bucket, now_ns: u64) -> Found {
 /// Gives the slot to this attempt; `None`: another CPU took it in between.
 #[inline(always)]
 fn give(found: Found, attempt: &Attempt) -> Option<Found> {
-    let word = SlotWord::new(attempt.hash, attempt.seq, SlotState::Pending);
+    let word = SlotWord::new(attempt.hash, attempt.seq, SlotState::Pending).with_data(attempt.detail);
     if !found.change(word) {
         return None;
     }

@@ -97,7 +97,7 @@ fn sent(segment: &Segment, length: u32, settings: &Settings, hash: u64, mut foun
     attempt.seen_ns = unsafe { bpf_ktime_get_ns() };
     attempt.hash = hash;
     // SAFETY: a live map value; read whole.
-    attempt.answers = unsafe { (*service).answers };
+    attempt.detail = unsafe { (*service).answers };
     attempt.arrival = Arrival::of_data(segment.ifindex);
     if !ring::enter(&attempt, settings) {
         // No room, so this data is not watched; the client will repeat what is not acknowledged.
@@ -185,7 +185,7 @@ pub(crate) fn expire(entry: &Attempt, settings: &Settings, now_ns: u64) -> Room 
     let standing = report::standing(entry, service);
     // SAFETY: a live map value; read whole.
     let answers = service.map_or(0, |service| unsafe { (*service).answers });
-    if standing == 0 || answers != entry.answers {
+    if standing == 0 || answers != entry.detail {
         found.change(was.idled().slot());
         count(Counter::Isolated);
         return Room::Yes;

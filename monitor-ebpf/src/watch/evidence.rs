@@ -53,6 +53,7 @@ fn matches(attempt: &mut Attempt, evidence: Evidence) -> bool {
     let now = unsafe { bpf_ktime_get_ns() };
     attempt.hash = bucket::hash(attempt, settings);
     let Some(mut found) = bucket::find(attempt, settings, now) else { return false };
+    attempt.seq = found.was.seq();
     let gave_up = evidence == Evidence::GaveUp;
     // An RST after the handshake ends a connection that was there, unless the client never wanted it any more.
     let is_answered = found.was.is(SlotState::Answered) || found.was.is_unsaid_answer();

@@ -54,7 +54,7 @@ fn host_spoke(low: u64, high: u64, evidence: Evidence, ifindex: u32) {
         seq: 0,
         seen_ns: now,
         hash: 0,
-        answers: 0,
+        detail: 0,
         arrival: Arrival::of_syn(ifindex),
     };
     let word = Word { latest_ns: now, at_ns: now, kind: EventKind::HostSeen, evidence, attempts: 0, standing: 0 };

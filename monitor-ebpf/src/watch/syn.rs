@@ -18,7 +18,6 @@ use crate::state::{
 /// What is known of the service that a SYN asks for.
 struct Wanted {
     standing: u32,
-    answers: u32,
     /// Whether it is marked failed.
     failed: bool,
 }
@@ -48,7 +47,6 @@ fn remember(attempt: &mut Attempt, wanted: &Wanted) {
     // SAFETY: no arguments.
     attempt.seen_ns = unsafe { bpf_ktime_get_ns() };
     attempt.hash = bucket::hash(attempt, settings);
-    attempt.answers = wanted.answers;
     let Some(remembered) = bucket::remember(attempt, settings) else { return };
     match remembered {
         Remembered::New(mut found) => {
@@ -123,12 +121,12 @@ fn wanted(attempt: &Attempt) -> Option<Wanted> {
     if let Some(service) = RB_SERVICES.get_ptr(&key) {
         // SAFETY: a live map value; its fields are read one by one, each whole.
         let service = unsafe { &*service };
-        return Some(Wanted { standing: service.flags, answers: service.answers, failed: service.failed_ns != 0 });
+        return Some(Wanted { standing: service.flags, failed: service.failed_ns != 0 });
     }
     let rule = RB_WATCH.get(&Key::new(Addr::BITS, attempt.server))?;
     let listed = rule.lists(attempt.server_port);
     if !listed && rule.learn == 0 {
         return None;
     }
-    Some(Wanted { standing: if listed { ServiceFlags::LISTED } else { 0 }, answers: 0, failed: false })
+    Some(Wanted { standing: if listed { ServiceFlags::LISTED } else { 0 }, failed: false })
 }

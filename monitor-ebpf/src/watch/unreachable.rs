@@ -70,7 +70,7 @@ fn quoted(frame: &Frame, (client, server): (Addr, Addr), at: usize, evidence: Ev
         seq: tcp.seq.get(),
         seen_ns: 0,
         hash: 0,
-        answers: 0,
+        detail: 0,
         arrival: Arrival::of_syn(ifindex),
     };
     if evidence::take(&mut attempt, evidence) {

@@ -25,6 +25,6 @@ impl Kernel {
         } else {
             0
         };
-        Ok(word == SlotWord::new(hash, question.seq, SlotState::Pending).0)
+        Ok(SlotWord(word).may_answer(SlotWord::new(hash, question.seq, SlotState::Pending)))
     }
 }

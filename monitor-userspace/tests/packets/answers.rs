@@ -254,6 +254,40 @@ async fn odd_flags_are_nothing() {
     assert_eq!(bed.count(Counter::Attempts), 1);
 }
 
+// proves: F-1 F-3a
+#[tokio::test]
+async fn what_acknowledges_data_of_a_syn_is_its_answer_or_its_refusal() {
+    for v6 in [false, true] {
+        let plain = if v6 { Tcp::syn("2001:db8:1::1", 4000, "2001:db8:2::7", 80, 1000) } else { syn() };
+        let syn = Tcp { payload: 5, ..plain };
+        let reply = |flags, ack: u32| Tcp { ack: syn.seq.wrapping_add(ack), payload: 0, ..syn.answer(flags) };
+        // All of it, a part of it, none of it; and what was never sent.
+        for (ack, is_answer) in [(6, true), (3, true), (1, true), (0, false), (7, false)] {
+            let mut bed = Bed::new();
+            bed.arrives(&syn.bytes());
+            bed.arrives(&reply(SYN | ACK, ack).bytes());
+            assert_eq!(
+                (bed.count(Counter::Answers), bed.events().len()),
+                (u64::from(is_answer), usize::from(is_answer))
+            );
+            // The client's own repetition has no data.
+            bed.arrives(&Tcp { payload: 0, ..syn.clone() }.bytes());
+            assert_eq!(bed.count(Counter::Retransmits), 1, "{ack}");
+        }
+        for (ack, is_refusal) in [(6, 1), (1, 1), (7, 0)] {
+            let bed = Bed::new();
+            bed.arrives(&syn.bytes());
+            bed.arrives(&reply(RST | ACK, ack).bytes());
+            assert_eq!(bed.count(Counter::Refusals), is_refusal, "{ack}");
+        }
+        // Without data, only its own number acknowledges a SYN.
+        let bed = Bed::new();
+        bed.arrives(&Tcp { payload: 0, ..syn.clone() }.bytes());
+        bed.arrives(&reply(SYN | ACK, 6).bytes());
+        assert_eq!(bed.count(Counter::Answers), 0);
+    }
+}
+
 /// What this gateway says when another one asks.
 fn hear(kernel: &Kernel, question: &Question) -> Option<UnixMs> {
     let state = kernel.service(question.service).unwrap().unwrap_or_default();

@@ -27,6 +27,7 @@ impl DataPath {
             self.keep_unmatched(attempt);
             return false;
         };
+        attempt.seq = found.was.seq();
         attempt.seen_ns = tick_ns;
         let syn_ns = self.table.time(found.place).latest_ns(tick_ns);
         if !found.was.awaits_answer() {

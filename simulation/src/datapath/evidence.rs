@@ -32,6 +32,7 @@ impl DataPath {
     fn matches(&mut self, cpu: u32, mut attempt: Attempt, evidence: Evidence, now_ns: u64) -> bool {
         attempt.hash = self.hash(&attempt);
         let Some(mut found) = self.find(&attempt, now_ns) else { return false };
+        attempt.seq = found.was.seq();
         let gave_up = evidence == Evidence::GaveUp;
         let is_answered = found.was.is(SlotState::Answered) || found.was.is_unsaid_answer();
         if is_answered != gave_up || found.was.is(SlotState::Quick) {

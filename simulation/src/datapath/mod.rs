@@ -174,7 +174,7 @@ impl DataPath {
     #[must_use]
     pub fn has_unmatched(&self, attempt: &Attempt) -> bool {
         let place = unmatched_place(self.hash(attempt), self.sizes.deadlines - 1);
-        self.unmatched.get(&place) == Some(&self.word_of(attempt).0)
+        self.unmatched.get(&place).is_some_and(|word| SlotWord(*word).may_answer(self.word_of(attempt)))
     }
 
     fn keep_unmatched(&mut self, attempt: &Attempt) {

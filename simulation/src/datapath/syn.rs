@@ -11,7 +11,6 @@ use super::{
 /// What is known of the service that a SYN asks for.
 struct Wanted {
     standing: u32,
-    answers: u32,
     failed: bool,
 }
 
@@ -21,7 +20,6 @@ impl DataPath {
         let Some(wanted) = self.wanted(&attempt) else { return false };
         attempt.seen_ns = now_ns;
         attempt.hash = self.hash(&attempt);
-        attempt.answers = wanted.answers;
         match self.find(&attempt, now_ns) {
             Some(found) => self.seen_again(cpu, &attempt, &wanted, found),
             None => self.seen_first(cpu, &attempt, &wanted),
@@ -30,7 +28,7 @@ impl DataPath {
     }
 
     fn seen_first(&mut self, cpu: u32, attempt: &Attempt, wanted: &Wanted) {
-        let place = match self.table.remember(attempt.hash, attempt.seq, attempt.seen_ns) {
+        let place = match self.table.remember(attempt) {
             Remembered::New(place) => place,
             Remembered::Instead(place, lost, was) => {
                 self.count(lost);
@@ -99,12 +97,12 @@ impl DataPath {
 
     fn wanted(&self, attempt: &Attempt) -> Option<Wanted> {
         if let Some(service) = self.service_of(attempt) {
-            return Some(Wanted { standing: service.flags, answers: service.answers, failed: service.failed_ns != 0 });
+            return Some(Wanted { standing: service.flags, failed: service.failed_ns != 0 });
         }
         let listed = self.lists(attempt.server, attempt.server_port);
         if !listed && !self.watched.learn {
             return None;
         }
-        Some(Wanted { standing: if listed { ServiceFlags::LISTED } else { 0 }, answers: 0, failed: false })
+        Some(Wanted { standing: if listed { ServiceFlags::LISTED } else { 0 }, failed: false })
     }
 }

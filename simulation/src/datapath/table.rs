@@ -1,6 +1,8 @@
 //! The table of seen attempts (`watch/bucket.rs`).
 
-use monitor_common::{Bucket, Counter, SLOTS, SlotState, SlotTime, SlotWord, first_look, is_done, may_be_far, tick};
+use monitor_common::{
+    Attempt, Bucket, Counter, SLOTS, SlotState, SlotTime, SlotWord, first_look, is_done, may_be_far, tick,
+};
 
 /// Where a slot is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +76,9 @@ impl Table {
     }
 
     /// Takes a slot for an attempt that has none.
-    pub(super) fn remember(&mut self, hash: u64, seq: u32, now_ns: u64) -> Remembered {
-        let word = SlotWord::new(hash, seq, SlotState::Pending);
+    pub(super) fn remember(&mut self, attempt: &Attempt) -> Remembered {
+        let Attempt { hash, seq, seen_ns: now_ns, .. } = *attempt;
+        let word = SlotWord::new(hash, seq, SlotState::Pending).with_data(attempt.detail);
         let bucket = self.near(hash);
         let looks = (0..SLOTS).map(|turn| Place { bucket, slot: first_look(seq, turn) });
         let spare = looks.into_iter().find(|place| self.word(*place).is_spare());
