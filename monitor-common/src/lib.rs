@@ -125,6 +125,10 @@ pub mod program {
     pub const INGRESS: &str = "rb_ingress";
     /// TC egress: what this host itself sends.
     pub const EGRESS: &str = "rb_egress";
+    /// XDP: what arrives on an interface without a link-layer header.
+    pub const INGRESS_IP: &str = "rb_ingress_ip";
+    /// TC egress: what leaves by such an interface.
+    pub const EGRESS_IP: &str = "rb_egress_ip";
     /// TC ingress: gives connections to failed services to the page; attached only when that is configured.
     pub const STAND_IN: &str = "rb_standin";
     /// Arms the timer of [`super::map::TIMER`]; run once, never attached.

@@ -8,7 +8,8 @@ use aya_ebpf::{
 };
 use monitor_common::Counter;
 use monitor_ebpf::parse::{
-    Arp, Direction, EtherType, Frame, Icmp, IcmpType, Ipv4, Ipv6, Payload, Protocol, Segment, Tcp, TcpFlags, ethertype,
+    Arp, Direction, EtherType, Frame, Icmp, IcmpType, Ipv4, Ipv6, Payload, Protocol, Segment, Tcp, TcpFlags, carried,
+    ip_version,
 };
 
 use crate::{
@@ -47,10 +48,44 @@ pub(crate) fn leaves(ctx: &TcContext) -> i32 {
     TC_ACT_UNSPEC
 }
 
+/// The same as [`arrives`] for an interface without a link-layer header. Everything goes on: what is held or refused there
+/// would need one.
+#[inline(always)]
+pub(crate) fn packet_arrives(ctx: &XdpContext) -> u32 {
+    packet(&Frame::from(ctx), Direction::Ingress, ctx.ingress_ifindex() as u32);
+    xdp_action::XDP_PASS
+}
+
+/// The same as [`leaves`] for such an interface.
+#[inline(always)]
+pub(crate) fn packet_leaves(ctx: &TcContext) -> i32 {
+    // SAFETY: the context is valid for the whole run of the program.
+    let ifindex = unsafe { (*ctx.skb.skb).ifindex };
+    if !sent_for_server(ctx) {
+        packet(&Frame::from(ctx), Direction::Egress, ifindex);
+    }
+    TC_ACT_UNSPEC
+}
+
+/// Looks at an IP packet that has nothing before it.
+#[inline(always)]
+fn packet(frame: &Frame, direction: Direction, ifindex: u32) {
+    let mut segment = MaybeUninit::uninit();
+    let segment = match ip_version(frame) {
+        Some(4) => ipv4(frame, 0, direction, ifindex, &mut segment),
+        Some(6) => ipv6(frame, 0, direction, ifindex, &mut segment),
+        _ => None,
+    };
+    if let Some(segment) = segment {
+        segment.guard = 0;
+        verdict(segment);
+    }
+}
+
 /// Looks at one frame. All but SYNs to a guarded port go on.
 #[inline(always)]
 pub(crate) fn decide(frame: &Frame, direction: Direction, ifindex: u32) -> Verdict {
-    let Some((ethertype, offset)) = ethertype(frame) else { return Verdict::Pass };
+    let Some((ethertype, offset)) = carried(frame) else { return Verdict::Pass };
     let mut segment = MaybeUninit::uninit();
     let segment = match ethertype {
         EtherType::IPV4 => ipv4(frame, offset, direction, ifindex, &mut segment),

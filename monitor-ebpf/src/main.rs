@@ -48,6 +48,18 @@ pub fn rb_egress(ctx: TcContext) -> i32 {
     decide::leaves(&ctx)
 }
 
+/// What arrives on an interface whose frames have no link-layer header: a tunnel, PPP.
+#[xdp(frags)]
+pub fn rb_ingress_ip(ctx: XdpContext) -> u32 {
+    decide::packet_arrives(&ctx)
+}
+
+/// What leaves by such an interface.
+#[classifier]
+pub fn rb_egress_ip(ctx: TcContext) -> i32 {
+    decide::packet_leaves(&ctx)
+}
+
 /// Gives connections to failed services to the page; see [`standin::steer`].
 #[classifier]
 pub fn rb_standin(ctx: TcContext) -> i32 {

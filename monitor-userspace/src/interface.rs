@@ -19,6 +19,13 @@ pub(crate) fn mac(interface: &str) -> io::Result<[u8; 6]> {
     Ok(mac)
 }
 
+/// What kind of link layer an interface has: a number of the kernel's `if_arp.h`.
+pub(crate) fn link_layer(interface: &str) -> io::Result<u16> {
+    let request = ask(interface, libc::SIOCGIFHWADDR)?;
+    // SAFETY: the kernel has filled in the hardware address.
+    Ok(unsafe { request.ifr_ifru.ifru_hwaddr.sa_family })
+}
+
 /// Whether an interface is up and has a link.
 pub(crate) fn has_link(interface: &str) -> bool {
     let wanted = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;

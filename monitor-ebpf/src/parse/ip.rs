@@ -144,6 +144,13 @@ impl Ipv4 {
     }
 }
 
+/// The version of an IP packet with nothing before it; both versions have as many bytes as a header of version 4.
+#[inline(always)]
+#[must_use]
+pub fn ip_version(frame: &Frame) -> Option<u8> {
+    frame.at::<Ipv4>(0).map(|ip| ip.version_ihl >> 4)
+}
+
 impl Ipv6 {
     /// [`Ipv6::version_class`] of version 6, with no traffic class.
     pub const VERSION_WITHOUT_CLASS: u8 = 0x60;

@@ -109,6 +109,9 @@ fn problems(context: &ControlContext, core: &CoreState, outbox: &OutboxCounts) -
         let ago = wall_clock::lasting(UnixMs::now().since(lost));
         problems.push(format!("something was lost {ago} ago: the list of losses says what, docs/operating.md why"));
     }
+    for unwatched in &core.unwatched {
+        problems.push(format!("{} is not watched: {}", unwatched.name, unwatched.reason));
+    }
     if context.gateway().is_some() && core.interfaces.is_empty() {
         problems.push("no interface is watched".to_owned());
     }

@@ -153,7 +153,7 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
                     self.take_requests(message, &mut turn).await;
                 }
                 () = sleep(until_deadline) => {}
-                _ = second.tick() => self.every_second(&mut turn),
+                _ = second.tick() => self.every_second(&mut turn).await,
             }
             self.take_rest(&mut turn);
             turn.actions.append(self.machine.tick(&self.now()));

@@ -3,13 +3,15 @@
 use monitor_common::Counter;
 use monitor_core::{domain::UnixMs, outage::Tally};
 
-use crate::kernel::Attached;
+use crate::kernel::{Attached, Unwatched};
 
 /// A copy of the core's numbers, at most a second old.
 #[derive(Clone, Debug, Default)]
 pub struct State {
     /// Watched interfaces.
     pub interfaces: Vec<Attached>,
+    /// Interfaces that are to be watched, and are not.
+    pub unwatched: Vec<Unwatched>,
     /// Kernel counters, summed over the CPUs.
     pub counters: Vec<(Counter, u64)>,
     /// When something was last counted as lost since the start.

@@ -22,8 +22,9 @@ const HELD_LONGER: Duration = Duration::from_secs(1);
 const KEEP_SECONDS: u64 = 3600;
 
 impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
-    pub(super) fn every_second(&mut self, turn: &mut Turn) {
+    pub(super) async fn every_second(&mut self, turn: &mut Turn) {
         self.seconds += 1;
+        self.kernel.tend().await;
         self.offset = self.clock.offset();
         self.kernel.flush_log();
         if self.seconds.is_multiple_of(SWEEP_SECONDS) {
@@ -103,6 +104,7 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
         self.look_for_waiting_reports();
         self.wiring.state.send_modify(|state| {
             state.interfaces = self.kernel.attached().to_vec();
+            state.unwatched = self.kernel.unwatched().to_vec();
             // The first look says what was lost before.
             if !state.counters.is_empty() && losses(&counters) > losses(&state.counters) {
                 state.lost = Some(self.clock.wall());

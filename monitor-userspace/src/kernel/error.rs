@@ -61,6 +61,16 @@ pub enum KernelError {
         /// The occupant's id.
         id: u32,
     },
+    /// Its frames are neither Ethernet nor IP packets.
+    #[error(
+        "{interface} is of a kind whose packets cannot be read (link type {kind}): leave it out of watch.interfaces, and watch the interface by which clients' packets come as Ethernet frames or IP packets"
+    )]
+    LinkLayer {
+        /// Which.
+        interface: String,
+        /// By the kernel's `if_arp.h`.
+        kind: u16,
+    },
     /// The driver or the kernel said no to attaching.
     #[error("cannot attach to {interface} ({how}): {reason}")]
     Attach {

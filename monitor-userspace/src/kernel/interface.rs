@@ -8,6 +8,7 @@ use nix::net::if_::{if_nameindex, if_nametoindex};
 use rtnetlink::packet_route::link::{LinkAttribute, LinkXdp};
 
 use super::error::KernelError;
+use crate::interface;
 
 /// Names of this network namespace's interfaces.
 #[must_use]
@@ -56,6 +57,46 @@ fn default_v6(table: &str) -> impl Iterator<Item = &str> {
 pub(super) fn index(name: &str) -> Result<u32, KernelError> {
     if_nametoindex(name)
         .map_err(|_| KernelError::UnknownInterface { name: name.to_owned(), present: existing_interfaces().join(", ") })
+}
+
+/// What a frame of an interface begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LinkLayer {
+    /// An Ethernet header.
+    Ethernet,
+    /// The IP packet itself: WireGuard and other tunnels, PPP.
+    None,
+}
+
+impl LinkLayer {
+    /// Of this interface, or why its frames cannot be read.
+    pub(super) fn of(name: &str) -> Result<Self, KernelError> {
+        // Not all of these are in libc; if_arp.h has them.
+        const RAW_IP: u16 = 519;
+        const IP6_GRE: u16 = 823;
+        let kind = interface::link_layer(name).map_err(|source| KernelError::Attach {
+            interface: name.to_owned(),
+            how: "its kind",
+            reason: source.to_string(),
+        })?;
+        match kind {
+            libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK => Ok(Self::Ethernet),
+            libc::ARPHRD_NONE
+            | libc::ARPHRD_PPP
+            | libc::ARPHRD_TUNNEL
+            | libc::ARPHRD_TUNNEL6
+            | libc::ARPHRD_SIT
+            | libc::ARPHRD_IPGRE
+            | RAW_IP
+            | IP6_GRE => Ok(Self::None),
+            _ => Err(KernelError::LinkLayer { interface: name.to_owned(), kind }),
+        }
+    }
+}
+
+/// Whether frames of this interface are Ethernet or IP packets.
+pub fn can_be_read(name: &str) -> Result<(), KernelError> {
+    LinkLayer::of(name).map(drop)
 }
 
 /// The id of the XDP program on an interface, if there is one.

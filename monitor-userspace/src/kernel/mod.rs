@@ -24,6 +24,7 @@ mod services;
 mod standin;
 mod table;
 mod tc;
+mod tend;
 mod test_run;
 mod trial;
 mod unmatched;
@@ -44,13 +45,13 @@ use monitor_core::{
 };
 
 pub use self::{
-    attach::{Attached, XdpMode, occupant},
+    attach::{Attached, Unwatched, XdpMode, occupant},
     bpffs::look_at_pin_dir,
     error::KernelError,
     events::Events,
     gate::{Claimed, Gate, stop_sharing},
     guards::{GuardReport, Guards, HeldFrame},
-    interface::{default_route_interfaces, existing_interfaces, interfaces},
+    interface::{can_be_read, default_route_interfaces, existing_interfaces, interfaces},
     local::local_addresses,
     port::{EventSource, KernelPort},
     services::surplus,
@@ -69,7 +70,9 @@ pub struct Kernel {
     stand_in: Option<standin::Steerer>,
     /// Held as long as the pins are used; `None` where nothing is pinned.
     lock: Option<PinLock>,
-    attached: Vec<Attached>,
+    attachments: attach::Attachments,
+    /// What is to be watched, and how; `None`: nothing was attached yet.
+    wanted: Option<(Watch, Vec<String>)>,
     watched: Vec<WatchEntry>,
 }
 
@@ -88,8 +91,22 @@ impl Kernel {
 
     /// Attaches the programs to `interfaces`, and detaches whatever an earlier daemon attached to others.
     pub async fn attach(&mut self, watch: &Watch, interfaces: &[String]) -> Result<(), KernelError> {
-        self.attached = attach::attach(&mut self.ebpf, watch, interfaces).await?;
+        self.attachments = attach::attach(&mut self.ebpf, watch, interfaces).await?;
+        self.wanted = Some((watch.clone(), interfaces.to_vec()));
         Ok(())
+    }
+
+    /// Looks whether the programs are where they are to be, and puts them there. To be called each second.
+    pub async fn tend(&mut self) {
+        let Some((watch, interfaces)) = self.wanted.take() else { return };
+        let changed = tend::tend(&mut self.ebpf, &watch, &interfaces, &mut self.attachments).await;
+        if changed
+            && self.stand_in.is_some()
+            && let Err(error) = self.attach_stand_in(&watch, &interfaces)
+        {
+            tracing::error!(%error, "the stand-in page is not shown everywhere");
+        }
+        self.wanted = Some((watch, interfaces));
     }
 
     /// From here on the program of the stand-in page is put on these interfaces while a service is failed that has the
@@ -152,8 +169,15 @@ impl Kernel {
         object::configure(&mut ebpf, watch)?;
         let events = Events::new(&mut ebpf)?;
         let log = Log::new(&mut ebpf)?;
-        let mut kernel =
-            Self { ebpf, log, lock: None, attached: Vec::new(), stand_in: None, watched: watch.servers.clone() };
+        let mut kernel = Self {
+            ebpf,
+            log,
+            lock: None,
+            attachments: attach::Attachments::default(),
+            wanted: None,
+            stand_in: None,
+            watched: watch.servers.clone(),
+        };
         kernel.put_watch_list(watch)?;
         Ok((kernel, events))
     }
@@ -171,7 +195,13 @@ impl Kernel {
     /// Where the programs are attached, and how.
     #[must_use]
     pub fn attached(&self) -> &[Attached] {
-        &self.attached
+        &self.attachments.attached
+    }
+
+    /// Which interfaces are to be watched and are not, and why.
+    #[must_use]
+    pub fn unwatched(&self) -> &[Unwatched] {
+        &self.attachments.unwatched
     }
 
     /// Which set of maps this is: the seed of their hashes, which is drawn when they are made.
@@ -221,7 +251,8 @@ pub fn remove_stand_in(pin_dir: &Path) -> Result<(), KernelError> {
 }
 
 /// Detaches everything and removes all pins. Returns what was removed.
-pub fn cleanup(pin_dir: &Path) -> Result<Vec<String>, KernelError> {
+pub fn cleanup(pin_dir: &Path, force: bool) -> Result<Vec<String>, KernelError> {
+    let _no_daemon = if force || !pin_dir.exists() { None } else { Some(PinLock::take(pin_dir)?) };
     let mut removed = gate::cleanup(pin_dir)?;
     removed.append(&mut pins::remove_all(pin_dir)?);
     Ok(removed)

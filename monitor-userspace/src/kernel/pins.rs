@@ -13,13 +13,17 @@ use super::{error::KernelError, tc};
 /// Begin of the name of the folder that stands for the filter that watches egress.
 const EGRESS_FILTER: &str = "filter_egress_";
 
+/// Of the one where there is no link-layer header.
+const EGRESS_IP_FILTER: &str = "filter_rb_egress_ip_";
+
 /// Of the one that stands for the filter of the stand-in page.
 const STAND_IN_FILTER: &str = "filter_rb_standin_";
 
 /// Begins of the names of all folders that stand for filters, which are followed by the interface's index, and the filters.
-const FILTERS: [(&str, TcAttachType, &str); 4] = [
+const FILTERS: [(&str, TcAttachType, &str); 5] = [
     (STAND_IN_FILTER, TcAttachType::Ingress, program::STAND_IN),
     (EGRESS_FILTER, TcAttachType::Egress, program::EGRESS),
+    (EGRESS_IP_FILTER, TcAttachType::Egress, program::EGRESS_IP),
     ("filter_rb_gate_in_", TcAttachType::Ingress, program::GATE_IN),
     ("filter_rb_gate_out_", TcAttachType::Egress, program::GATE_OUT),
 ];
@@ -41,8 +45,9 @@ pub(super) fn egress_path(pin_dir: &Path, ifindex: u32) -> PathBuf {
 
 /// The folder that says that our filter is on an interface, where TC egress is no link. A BPF file system holds pins and
 /// folders, nothing else.
-pub(super) fn filter_path(pin_dir: &Path, ifindex: u32) -> PathBuf {
-    pin_dir.join(format!("{EGRESS_FILTER}{ifindex}"))
+pub(super) fn filter_path(pin_dir: &Path, program: &str, ifindex: u32) -> PathBuf {
+    let begin = if program == program::EGRESS { EGRESS_FILTER } else { EGRESS_IP_FILTER };
+    pin_dir.join(format!("{begin}{ifindex}"))
 }
 
 /// The same for the stand-in page's filter.
@@ -72,7 +77,7 @@ pub(super) fn remember_filter(path: &Path) -> Result<(), KernelError> {
 /// Whether the pin stands for a program on an interface.
 pub(super) fn is_attachment(pin: &Path) -> bool {
     let name = pin.file_name().unwrap_or_default().to_string_lossy();
-    ["link_xdp_", "link_egress_", EGRESS_FILTER].iter().any(|kind| name.starts_with(kind))
+    ["link_xdp_", "link_egress_", EGRESS_FILTER, EGRESS_IP_FILTER].iter().any(|kind| name.starts_with(kind))
 }
 
 /// Every pin of ours in the folder: links first, so that nothing runs on maps that are gone.

@@ -9,7 +9,7 @@ use monitor_core::{
     outage::{Mark, Question},
 };
 
-use super::{Attached, Events, Kernel, KernelError, local_addresses};
+use super::{Attached, Events, Kernel, KernelError, Unwatched, local_addresses};
 
 /// The programs and their maps.
 pub trait KernelPort {
@@ -45,6 +45,12 @@ pub trait KernelPort {
 
     /// Where the programs are attached, and how.
     fn attached(&self) -> &[Attached];
+
+    /// Which interfaces are to be watched and are not.
+    fn unwatched(&self) -> &[Unwatched];
+
+    /// Puts the programs where they are to be. To be called each second.
+    fn tend(&mut self) -> impl Future<Output = ()> + Send;
 
     /// Whether this host has the address.
     fn is_local(&self, addr: IpAddr) -> bool;
@@ -119,6 +125,14 @@ impl KernelPort for Kernel {
 
     fn counters(&self) -> Result<Vec<(Counter, u64)>, KernelError> {
         Self::counters(self)
+    }
+
+    fn unwatched(&self) -> &[Unwatched] {
+        Self::unwatched(self)
+    }
+
+    async fn tend(&mut self) {
+        Self::tend(self).await;
     }
 
     fn attached(&self) -> &[Attached] {

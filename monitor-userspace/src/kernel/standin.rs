@@ -20,7 +20,8 @@ use monitor_core::domain::{ClientNet, MonotonicNs, Service};
 
 use super::{
     error::KernelError,
-    interface, pins,
+    interface::{self, LinkLayer},
+    pins,
     tc::{self, FilterPlace},
     watch_list,
 };
@@ -162,7 +163,15 @@ impl Steerer {
 
     /// Takes these interfaces from here on. The program is put on each, so that what cannot be is known at once.
     pub(super) fn configure(&mut self, ebpf: &mut Ebpf, interfaces: &[String]) -> Result<(), KernelError> {
-        self.interfaces = interfaces.to_vec();
+        // The page is for browsers in a network; a frame that is answered in the server's name has a link-layer header.
+        let has_header = |name: &&String| !LinkLayer::of(name).is_ok_and(|layer| layer == LinkLayer::None);
+        self.interfaces = interfaces.iter().filter(has_header).cloned().collect();
+        for name in interfaces.iter().filter(|name| !has_header(name)) {
+            tracing::warn!(
+                interface = name,
+                "the stand-in page is not shown by this interface: it has no link-layer header"
+            );
+        }
         self.attach(ebpf, &self.interfaces.clone())?;
         let kept: Vec<_> = self.links.keys().map(|(_, index)| pins::stand_in_path(&self.pin_dir, *index)).collect();
         pins::remove_stand_in(&self.pin_dir, &kept)?;

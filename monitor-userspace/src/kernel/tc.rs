@@ -126,6 +126,19 @@ pub(super) fn attach_for_now(
     first(program, place).map_err(|error| place.refused(program_reason(&error)))
 }
 
+/// Whether the program still runs as it was attached. What cannot be asked is taken to be there.
+pub(super) async fn is_there(program: &SchedClassifier, mode: TcMode, place: &FilterPlace<'_>) -> bool {
+    match mode {
+        TcMode::Off => true,
+        TcMode::Tcx => {
+            let Ok(ours) = program.info() else { return true };
+            SchedClassifier::query_tcx(place.interface, place.side)
+                .map_or(true, |(_, there)| there.iter().any(|info| info.id() == ours.id()))
+        }
+        TcMode::Clsact => find(place).await.map_or(true, |found| found.is_some()),
+    }
+}
+
 /// Makes the program a filter, in the place of an earlier daemon's or before those of others.
 async fn filter(program: &mut SchedClassifier, place: &FilterPlace<'_>) -> Result<SchedClassifierLinkId, KernelError> {
     add_clsact(place)?;

@@ -14,6 +14,10 @@ pub enum TrialProgram {
     Ingress,
     /// TC on egress.
     Egress,
+    /// XDP on ingress of an interface without a link-layer header.
+    IngressIp,
+    /// TC on egress of such an interface.
+    EgressIp,
     /// The program that only passes.
     Pass,
     /// A new SYN; the frame's source address counts the flows.
@@ -76,6 +80,8 @@ impl Kernel {
         let name = match tried {
             TrialProgram::Ingress => program::INGRESS,
             TrialProgram::Egress => program::EGRESS,
+            TrialProgram::IngressIp => program::INGRESS_IP,
+            TrialProgram::EgressIp => program::EGRESS_IP,
             TrialProgram::Pass => program::PASS,
             TrialProgram::NewSyn => program::NEW_SYN,
             TrialProgram::Pair => program::PAIR,
@@ -85,11 +91,15 @@ impl Kernel {
         let options = TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::default() };
         let program = self.ebpf.program(name).ok_or(KernelError::ProgramMissing(name))?;
         let result = match tried {
-            TrialProgram::Ingress | TrialProgram::Pass | TrialProgram::NewSyn | TrialProgram::Pair => {
+            TrialProgram::Ingress
+            | TrialProgram::IngressIp
+            | TrialProgram::Pass
+            | TrialProgram::NewSyn
+            | TrialProgram::Pair => {
                 let xdp: &Xdp = program.try_into().map_err(|source| KernelError::program(name, source))?;
                 xdp.test_run(options)
             }
-            TrialProgram::Egress | TrialProgram::StandIn | TrialProgram::Look => {
+            TrialProgram::Egress | TrialProgram::EgressIp | TrialProgram::StandIn | TrialProgram::Look => {
                 let classifier: &SchedClassifier =
                     program.try_into().map_err(|source| KernelError::program(name, source))?;
                 classifier.test_run(options)

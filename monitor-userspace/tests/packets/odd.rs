@@ -89,8 +89,8 @@ fn tags(syn: &Tcp) -> Vec<Capture> {
     let tagged = |tags: &[u16]| Tcp { tags: tags.to_vec(), ..syn.clone() }.bytes();
     let deep = [0x8100; 8];
     vec![
-        capture("tags", [tagged(&[0x8100]), tagged(&[0x88a8, 0x8100]), tagged(&[0x8100, 0x8100])]),
-        capture("too many tags", [tagged(&deep[..3]), tagged(&deep)]),
+        capture("tags", [tagged(&[0x8100]), tagged(&[0x88a8, 0x8100]), tagged(&[0x8100, 0x8100]), tagged(&deep[..3])]),
+        capture("too many tags", [tagged(&deep[..4]), tagged(&deep)]),
         capture("unknown tag", [tagged(&[0x9100]), tagged(&[0x0026])]),
         capture("cut tag", [tagged(&deep[..1])[..15].to_vec(), tagged(&deep[..2])[..20].to_vec()]),
     ]

@@ -39,7 +39,7 @@ pub(crate) enum Seen {
 /// Reads a frame. `acks`: whether ACKs are looked at (`watch.client_ack`).
 pub(crate) fn read(frame: &[u8], way: Way, acks: bool) -> Seen {
     let mut rest = frame.get(12..).unwrap_or_default();
-    for _ in 0..2 {
+    for _ in 0..3 {
         if let [0x81, 0x00, _, _, inner @ ..] | [0x88, 0xa8, _, _, inner @ ..] = rest {
             rest = inner;
         }
@@ -47,6 +47,9 @@ pub(crate) fn read(frame: &[u8], way: Way, acks: bool) -> Seen {
     match rest {
         [0x08, 0x00, packet @ ..] => ipv4(packet, way, acks),
         [0x86, 0xdd, packet @ ..] => ipv6(packet, way, acks),
+        // A PPPoE session (RFC 2516 section 4): version and type, code, session, length, and PPP's protocol.
+        [0x88, 0x64, 0x11, 0, _, _, _, _, 0x00, 0x21, packet @ ..] => ipv4(packet, way, acks),
+        [0x88, 0x64, 0x11, 0, _, _, _, _, 0x00, 0x57, packet @ ..] => ipv6(packet, way, acks),
         _ => Seen::Nothing,
     }
 }

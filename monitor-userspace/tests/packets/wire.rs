@@ -1,6 +1,7 @@
 //! What stands between Ethernet and TCP: VLAN tags, IP options, extension headers, fragments.
 
 use monitor_common::Counter;
+use ringback::kernel::TrialProgram;
 
 use crate::{
     Bed,
@@ -25,12 +26,53 @@ fn seen(syn: &Tcp) -> (u64, u64) {
 
 // proves: G-6
 #[tokio::test]
-async fn vlan_and_qinq_tags_are_looked_behind_and_three_are_not() {
+async fn up_to_three_vlan_tags_are_looked_behind() {
     for ip in [v4(), v6()] {
-        for tags in [vec![], vec![0x8100], vec![0x88a8, 0x8100], vec![0x8100, 0x8100]] {
+        for tags in [vec![], vec![0x8100], vec![0x88a8, 0x8100], vec![0x8100, 0x8100], vec![0x88a8, 0x8100, 0x8100]] {
             assert_eq!(seen(&Tcp { tags: tags.clone(), ..ip.clone() }), (1, 1), "{tags:x?}");
         }
-        assert_eq!(seen(&Tcp { tags: vec![0x8100; 3], ..ip }), (0, 0));
+        assert_eq!(seen(&Tcp { tags: vec![0x8100; 4], ..ip }), (0, 0));
+    }
+}
+
+/// The packet in a frame of a PPPoE session, behind VLAN tags if there are any.
+fn in_session(tcp: &Tcp, code: u8) -> Vec<u8> {
+    let frame = tcp.bytes();
+    let packet = tcp.packet();
+    let length = u16::try_from(packet.len() + 2).unwrap().to_be_bytes();
+    let protocol = if tcp.src.is_ipv4() { [0x00, 0x21] } else { [0x00, 0x57] };
+    let before = &frame[..frame.len() - packet.len() - 2];
+    [before, &[0x88, 0x64, 0x11, code, 0, 7], &length, &protocol, &packet].concat()
+}
+
+#[tokio::test]
+async fn pppoe_sessions_are_looked_into_and_their_discovery_is_not() {
+    for ip in [v4(), v6()] {
+        for (tags, code, seen) in
+            [(vec![], 0, 1), (vec![0x8100], 0, 1), (vec![0x88a8, 0x8100, 0x8100], 0, 1), (vec![], 9, 0)]
+        {
+            let syn = Tcp { tags, ..ip.clone() };
+            let bed = Bed::new();
+            bed.arrives(&in_session(&syn, code));
+            bed.leaves(&in_session(&syn.answer(SYN | ACK), code));
+            assert_eq!((bed.count(Counter::Attempts), bed.count(Counter::Answers)), (seen, seen), "{syn:?}");
+            assert_eq!(bed.count(Counter::Malformed), 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_packet_without_a_link_layer_header_is_read_by_its_version() {
+    for ip in [v4(), v6()] {
+        let bed = Bed::new();
+        let trial = |program, packet: &[u8]| bed.kernel.trial(program, packet, 1).unwrap().verdict;
+        assert_eq!(trial(TrialProgram::IngressIp, &ip.packet()), 2, "XDP_PASS");
+        assert_eq!(trial(TrialProgram::EgressIp, &ip.answer(SYN | ACK).packet()), u32::MAX, "TC_ACT_UNSPEC");
+        assert_eq!((bed.count(Counter::Attempts), bed.count(Counter::Answers)), (1, 1));
+        // The same bytes are no Ethernet frame, and Ethernet frames are no such packets.
+        bed.arrives(&Tcp { sport: 4001, ..ip.clone() }.packet());
+        assert_eq!(trial(TrialProgram::IngressIp, &Tcp { sport: 4002, ..ip }.bytes()), 2);
+        assert_eq!(bed.count(Counter::Attempts), 1);
     }
 }
 

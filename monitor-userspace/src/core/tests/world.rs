@@ -16,7 +16,7 @@ use monitor_core::{
 use monitor_store::Store;
 use tokio::sync::Notify;
 
-use crate::kernel::{Attached, EventSource, KernelError, KernelPort};
+use crate::kernel::{Attached, EventSource, KernelError, KernelPort, Unwatched};
 
 /// The wall clock at the kernel's zero.
 pub(super) const BOOT: UnixMs = UnixMs(1_700_000_000_000);
@@ -246,6 +246,12 @@ impl KernelPort for World {
     fn counters(&self) -> Result<Vec<(Counter, u64)>, KernelError> {
         Ok(Vec::new())
     }
+
+    fn unwatched(&self) -> &[Unwatched] {
+        &[]
+    }
+
+    async fn tend(&mut self) {}
 
     fn attached(&self) -> &[Attached] {
         &[]

@@ -37,6 +37,13 @@ pub(super) async fn look(config: &Config, is_running: bool, mistakes: &mut Mista
     let mut seen = BTreeSet::new();
     let wanted = wanted.into_iter().filter(|name| seen.insert(name.clone()));
     let found: Vec<_> = wanted.filter(|name| is_there(key(), name)).collect();
+    for name in &found {
+        if let Err(KernelError::LinkLayer { interface, kind }) = kernel::can_be_read(name) {
+            let reason = format!("{interface} is of a kind whose packets cannot be read (link type {kind})");
+            let remedy = "name the interface by which clients' packets come as Ethernet frames or IP packets";
+            mistakes.add(Mistake::new(key(), reason, remedy));
+        }
+    }
     for name in found.iter().filter(|_| !is_running) {
         if let Some(KernelError::Occupied { interface, name, id }) = kernel::occupant(&config.watch.pin_dir, name).await
         {

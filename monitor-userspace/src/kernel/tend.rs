@@ -1,0 +1,55 @@
+//! Interfaces come and go, and programs are taken off them: what is to be watched is looked at again and again, and put
+//! right. What cannot be is said.
+
+use aya::Ebpf;
+use monitor_core::config::Watch;
+
+use super::{
+    attach::{self, Attachments, Unwatched, XdpMode},
+    interface,
+};
+
+/// Looks at every interface that is to be watched, and attaches to those where the programs are missing. Returns whether
+/// anything has changed.
+pub(super) async fn tend(ebpf: &mut Ebpf, watch: &Watch, interfaces: &[String], now: &mut Attachments) -> bool {
+    let mut next = Attachments::default();
+    for name in interfaces {
+        let known = now.attached.iter().find(|attached| attached.name == *name);
+        if let Some(attached) = known {
+            match attach::what_is_missing(ebpf, attached).await {
+                None => {
+                    next.attached.push(attached.clone());
+                    continue;
+                }
+                Some(reason) => tracing::warn!(interface = name, reason, "not watched any more"),
+            }
+        }
+        if !interface::existing_interfaces().contains(name) {
+            next.unwatched.push(Unwatched { name: name.clone(), reason: "there is no such interface".to_owned() });
+            continue;
+        }
+        match attach::attach_one(ebpf, watch, name).await {
+            Ok(mut attached) => {
+                // What was still there is as it was.
+                if let Some(known) = known.filter(|known| known.ifindex == attached.ifindex)
+                    && attached.mode == XdpMode::Kept
+                {
+                    attached.mode = known.mode;
+                }
+                next.attached.push(attached);
+            }
+            Err(error) => next.unwatched.push(Unwatched { name: name.clone(), reason: error.to_string() }),
+        }
+    }
+    if next == *now {
+        return false;
+    }
+    for unwatched in next.unwatched.iter().filter(|unwatched| !now.unwatched.contains(unwatched)) {
+        tracing::error!(interface = unwatched.name, reason = unwatched.reason, "not watched");
+    }
+    *now = next;
+    if let Err(error) = attach::remove_others(watch, &now.attached) {
+        tracing::error!(%error, "pins of interfaces that are gone stay");
+    }
+    true
+}
