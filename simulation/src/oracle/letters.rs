@@ -17,6 +17,9 @@ use crate::{
 /// An answer's time may be a clock tick early.
 const TICK: u64 = 40 * MS;
 
+/// How long a word may wait for a store that takes no changes.
+const MINUTE: u64 = 60 * SECOND;
+
 /// One client that was told of one outage.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Told {
@@ -161,7 +164,9 @@ fn too_early(passage: &Passage<'_>, told: &Told, report: &mut Report) {
     let said = passage.world.said_back.iter();
     // The wall clock may have stepped meanwhile: what is said is known by it alone.
     let steps = !passage.world.plan.clock_steps.is_empty();
-    let was_said = said.into_iter().any(|(at, service)| *service == told.service && (near(*at) || steps));
+    // An operator's word counts when it is taken.
+    let taken = |at: u64| at <= told.until + TICK && told.until <= at + MINUTE;
+    let was_said = said.into_iter().any(|(at, service)| *service == told.service && (taken(*at) || steps));
     if !answered && !was_said {
         report.mistake(Slip::TooEarly, told.name());
     }

@@ -1,6 +1,7 @@
 //! Why a mistake is none of the product: what it says that it cannot do.
 
 use monitor_common::{Counter, trying_until_ns};
+use monitor_core::domain::AttemptMask;
 
 use super::{
     Fate, Limit, Passage,
@@ -36,6 +37,10 @@ pub(super) fn of_missed(passage: &Passage<'_>, fate: &Fate, why: Certain) -> Opt
         (
             is_full(passage) && (why != Certain::Said || !passed.answers.is_empty()),
             "missed: the ring buffer was full when it failed, and it was judged by what came later",
+        ),
+        (
+            looks_like_others(passage, fate),
+            "missed: another attempt of its client got through, and was taken for it: their marks are alike",
         ),
         (
             scenario.settle > 0 && world.plan.clock_steps.iter().any(|(_, by)| *by < 0),
@@ -95,6 +100,19 @@ fn was_not_heard(passage: &Passage<'_>, fate: &Fate) -> bool {
     let dead = |at: u64| plan.kills.iter().any(|kill| kill.at <= at && at <= kill.at + kill.dead_for + ASKING);
     let stuck = |at: u64| plan.troubles.iter().any(|trouble| trouble.from <= at && at <= trouble.until + ASKING);
     plan.gateways > 1 && passed.answers.iter().any(|at| dead(*at) || stuck(*at))
+}
+
+/// Whether an attempt of the same client that got through cannot be told from the others in a waiting list.
+fn looks_like_others(passage: &Passage<'_>, fate: &Fate) -> bool {
+    let mask = |other: &Fate| {
+        let seen = &passage.world.flows[other.flow].seen;
+        AttemptMask::of(seen.client_port, seen.seq)
+    };
+    let own = || passage.fates.iter().filter(|other| (other.client, other.service) == (fate.client, fate.service));
+    own().filter(|other| !passage.world.flows[other.flow].passed.answers.is_empty()).any(|answered| {
+        let others = own().filter(|other| other.flow != answered.flow).map(mask);
+        others.fold(AttemptMask::NONE, AttemptMask::and).has(mask(answered))
+    })
 }
 
 /// Whoever goes to sleep, or whose last packets are lost, says nothing of it.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Machine, index::Tracked};
+use super::{Machine, index::Tracked, recovery::ROUNDING};
 use crate::{
     domain::{AttemptMask, ClientAddr, Moment, OutageId, Service, UnixMs},
     outage::{Actions, Change, Outage, Phase, Recovery, Span},
@@ -101,7 +101,7 @@ impl Machine {
         self.put(tracked);
         actions.changes.push(Change::Withdraw { outage: id, instead: Vec::new(), client, attempts, mask });
         if phase == Phase::Open && was_well {
-            self.recovered(now, vec![id], Recovery::Answered, (well, now.offset.kernel(well)), actions);
+            self.recovered(now, vec![id], Recovery::Answered, (well, now.offset.kernel(well) + ROUNDING), actions);
         }
     }
 }

@@ -261,3 +261,41 @@ fn a_settling_outage_is_read_back_as_it_was_written() {
         assert_eq!(plain(read), plain(change), "{kept}");
     }
 }
+
+// proves: F-12
+#[test]
+fn an_answer_from_before_the_latest_failure_ends_nothing() {
+    let mut machine = machine(Rules::default());
+    report(&mut machine, ms(100), attempt(Failure::Refused, web(), 1, ms(100)));
+    // Its program was interrupted, or it waited for room in the ring buffer.
+    let late = answer(&mut machine, client(9), ms(90), ms(99), 0);
+    assert!(closings(&late).is_empty(), "{late:?}");
+    let back = answer(&mut machine, client(9), ms(150), ms(200), 0);
+    assert_eq!(closings(&back)[0].outages, [OutageId(1)]);
+}
+
+// proves: F-3a
+#[test]
+fn a_silence_that_ended_just_after_the_present_outage_began_is_one_of_its_own() {
+    let mut machine = machine(Rules::default());
+    let known = AnswersSeen { last: Some(kernel(ms(5000))), count: 5, ..ANSWERS };
+    report(
+        &mut machine,
+        ms(5100),
+        FailedAttempt { answers: Some(known), ..attempt(Failure::Refused, web(), 1, ms(5020)) },
+    );
+    let silence = Some(Silence { from: kernel(ms(1000)), to: kernel(ms(5050)) });
+    let answers = Some(AnswersSeen { silence, ..known });
+    let late = report(&mut machine, ms(5200), FailedAttempt { answers, ..silent(2, ms(2000), ms(5500)) });
+    assert_eq!(waits_in(&late), [(OutageId(2), client(2), 1)]);
+    assert_eq!(closings(&late)[0].outages, [OutageId(2)]);
+    assert_eq!(machine.outages().count(), 1, "the present one goes on");
+}
+
+#[test]
+fn a_client_without_patience_for_one_answer_has_seen_no_failure() {
+    let mut machine = machine(Rules::default());
+    let answers = Some(AnswersSeen { last: Some(kernel(ms(0))), count: 5, ..ANSWERS });
+    report(&mut machine, ms(3000), FailedAttempt { answers, ..attempt(Failure::GaveUp, web(), 1, ms(0)) });
+    assert_eq!((machine.outages().count(), machine.tally().isolated), (0, 1));
+}

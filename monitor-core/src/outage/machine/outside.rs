@@ -178,13 +178,20 @@ pub(super) fn may_wait(attempt: &FailedAttempt, rules: &Rules, outside: &Outside
         return held;
     }
     let answers = attempt.answers.unwrap_or(AnswersSeen { last: None, count: 0, on_path: false, silence: None });
-    let isolated = evidence.is_silence() && answers.last.is_some_and(|answer| step(answer.0) > step(seen.0));
+    let answered_later = |answer: MonotonicNs| match evidence {
+        // Its own answer counts too: the client had no patience.
+        Failure::GaveUp => step(answer.0) >= step(seen.0),
+        _ => step(answer.0) > step(seen.0),
+    };
+    let isolated = evidence.is_silence() && answers.last.is_some_and(answered_later);
+    // Nobody was answered since its SYN: whatever began after that is the same outage.
+    let silent_since = answers.last.is_some_and(|answer| step(answer.0) <= step(seen.0));
     let nothing_new = attempt.attempts == 0 && !held;
     let blind = evidence.is_silence() && !answers.on_path;
     match current {
         Some(outage) if held && outage.phase != Phase::Suspected => true,
         Some(outage) if outage.phase == Phase::Open && !evidence.is_silence() && !nothing_new => true,
-        Some(outage) => !nothing_new && !isolated && (held || outage.span.is_over_before(seen)),
+        Some(outage) => !nothing_new && !isolated && (held || silent_since || outage.span.is_over_before(seen)),
         None => !nothing_new && !isolated && !blind && attempt.standing != Standing::Unknown,
     }
 }

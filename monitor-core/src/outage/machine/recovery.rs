@@ -12,6 +12,17 @@ use crate::{
 /// most of those take that were trying when it came.
 const GETTING_THROUGH: Duration = Duration::from_secs(10);
 
+/// Evidence that is older than the latest failure by this much was not late: the wall clock has stepped.
+const LATE: Duration = Duration::from_secs(60);
+
+/// Wall-clock times are known to a millisecond.
+pub(super) const ROUNDING: Duration = Duration::from_millis(1);
+
+/// Whether evidence of recovery is from before the latest failure, and was only taken after it: it ends nothing.
+fn is_older(at: MonotonicNs, failed: MonotonicNs) -> bool {
+    at < failed && failed < at + LATE
+}
+
 impl Machine {
     /// F-12.
     pub(super) fn answered(
@@ -26,9 +37,8 @@ impl Machine {
         if let Some(attempt) = attempt {
             self.got_through(service, attempt, at, actions);
         }
-        // An answer from before the outage, or from before the latest failure in it, is reported late: it ends nothing.
-        let is_older = |outage: &Outage| outage.span.latest.is_some_and(|latest| at.1 < latest.seen);
-        match current.filter(|outage| outage.span.from <= at.1 && !is_older(outage)) {
+        // An answer from before the outage, which comes late from another CPU, ends nothing.
+        match current.filter(|outage| outage.span.from <= at.1) {
             Some(outage) => self.recovered(now, vec![outage.id], Recovery::Answered, at, actions),
             None => self.tally.not_failed += 1,
         }
@@ -139,20 +149,33 @@ impl Machine {
         at: (UnixMs, MonotonicNs),
         actions: &mut Actions,
     ) {
-        let mut over = Vec::new();
-        for id in &ids {
-            match self.index.get(*id).map(|tracked| tracked.outage.phase) {
+        let at = if evidence == Recovery::Signal { self.not_before_failures(now, &ids, at) } else { at };
+        // The kernel dates answers exactly, and everything else comes by the wall clock.
+        let rounding = if evidence == Recovery::Answered { Duration::ZERO } else { ROUNDING };
+        let (mut over, mut concerned) = (Vec::new(), false);
+        for id in ids {
+            let Some(Outage { phase, span, .. }) = self.index.get(id).map(|tracked| tracked.outage) else { continue };
+            if span.latest.is_some_and(|latest| is_older(at.1 + rounding, latest.seen)) {
+                continue;
+            }
+            concerned = true;
+            match phase {
                 // Never confirmed: nothing was wrong.
-                Some(Phase::Suspected) => self.discard(now, *id, at.0, actions),
-                Some(Phase::Open) if self.rules.settle.is_zero() => over.push(*id),
-                Some(Phase::Open) => self.settle(*id, evidence, at, actions),
-                Some(Phase::Settling { .. }) | None => {}
+                Phase::Suspected => self.discard(now, id, at.0, actions),
+                Phase::Open if self.rules.settle.is_zero() => over.push(id),
+                Phase::Open => self.settle(id, evidence, at, actions),
+                Phase::Settling { .. } => {}
             }
         }
-        if ids.is_empty() {
-            self.tally.not_failed += 1;
-        }
+        self.tally.not_failed += u64::from(!concerned);
         self.close(now, over, evidence, at, actions);
+    }
+
+    /// An operator's word counts when it is taken: what failed a moment before that is behind it.
+    fn not_before_failures(&self, now: &Moment, ids: &[OutageId], at: (UnixMs, MonotonicNs)) -> (UnixMs, MonotonicNs) {
+        let latest =
+            ids.iter().filter_map(|id| self.index.get(*id)?.outage.span.latest).map(|latest| latest.seen).max();
+        latest.filter(|seen| is_older(at.1, *seen)).map_or(at, |seen| (now.offset.unix(seen), seen))
     }
 
     /// Rule 8: not told before it has stayed up for a while.
