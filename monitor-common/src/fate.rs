@@ -32,8 +32,14 @@ pub const fn judge(word: SlotWord, first_ns: u64, service: &ServiceState) -> Jud
     }
     // As exact as the times of attempts are kept.
     let silent = step(service.answered_syn_ns) <= step(first_ns);
-    let in_silence = service.silent_from_ns < first_ns && first_ns < service.silent_to_ns;
-    if silent || in_silence { Judgement::Failed } else { Judgement::Isolated }
+    if silent || in_silence(first_ns, service) { Judgement::Failed } else { Judgement::Isolated }
+}
+
+/// Whether the service answered nobody around the first SYN of an attempt, in the latest silence that is known.
+#[inline(always)]
+#[must_use]
+pub const fn in_silence(first_ns: u64, service: &ServiceState) -> bool {
+    service.silent_from_ns < first_ns && first_ns < service.silent_to_ns
 }
 
 /// Whether the attempt's service is failed, or was when the attempt was made: also one that never answered here may be, as

@@ -31,7 +31,9 @@ pub use attempt::{Attempt, Cursor};
 pub use bucket::{Bucket, NEAR_BUCKETS, SLOTS, far, first_look, may_be_far, near, tick, unmatched_place};
 pub use counter::Counter;
 pub use event::{Event, EventKind, Evidence};
-pub use fate::{Judgement, LATE_ANSWER_NS, SILENCE_NS, is_failed, is_late, is_reported, judge, note_answer};
+pub use fate::{
+    Judgement, LATE_ANSWER_NS, SILENCE_NS, in_silence, is_failed, is_late, is_reported, judge, note_answer,
+};
 pub use flow::FlowWord;
 pub use flow_hash::flow_hash;
 pub use gate::{Claims, GATE_ENTRIES, GateState};

@@ -1,7 +1,7 @@
 //! Evidence that comes by itself: an RST of the server, ICMP, an RST of a client that had given up.
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
-use monitor_common::{Attempt, Counter, EventKind, Evidence, Settings, SlotState, is_failed};
+use monitor_common::{Attempt, Counter, EventKind, Evidence, Settings, SlotState, in_silence, is_failed};
 
 use super::{
     bucket::{self, Found},
@@ -82,8 +82,10 @@ fn matches(attempt: &mut Attempt, evidence: Evidence) -> bool {
 #[inline(always)]
 fn say(attempt: &mut Attempt, evidence: Evidence, (standing, now): (u32, u64), found: &mut Found, settings: &Settings) {
     let was = found.was;
-    let deadline = found.time().first_ns(now) + settings.syn_timeout_ns;
-    if evidence == Evidence::GaveUp && now < deadline {
+    let first_ns = found.time().first_ns(now);
+    // SAFETY: a live map value; each field is read whole.
+    let is_known = report::service(attempt).is_some_and(|service| in_silence(first_ns, unsafe { &*service }));
+    if evidence == Evidence::GaveUp && !is_known && now < first_ns + settings.syn_timeout_ns {
         // Whether nobody was answered meanwhile is known when those who tried before are through: the timer says it then.
         if found.turn(SlotState::unsaid(evidence)) {
             found.seen_again(now);

@@ -1,6 +1,6 @@
 //! Evidence that comes by itself (`watch/evidence.rs`).
 
-use monitor_common::{Attempt, Counter, EventKind, Evidence, SlotState, is_failed};
+use monitor_common::{Attempt, Counter, EventKind, Evidence, SlotState, in_silence, is_failed};
 
 use super::{
     DataPath, Found,
@@ -64,8 +64,9 @@ impl DataPath {
         found: &mut Found,
     ) {
         let was = found.was;
-        let deadline = self.table.time(found.place).first_ns(now_ns) + self.syn_timeout_ns;
-        if evidence == Evidence::GaveUp && now_ns < deadline {
+        let first_ns = self.table.time(found.place).first_ns(now_ns);
+        let is_known = self.service_of(&attempt).is_some_and(|service| in_silence(first_ns, service));
+        if evidence == Evidence::GaveUp && !is_known && now_ns < first_ns + self.syn_timeout_ns {
             self.turn(found, SlotState::unsaid(evidence));
             return self.table.seen_again(found.place, now_ns);
         }

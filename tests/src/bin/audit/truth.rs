@@ -121,6 +121,12 @@ impl<'a> Truth<'a> {
         (from, answers.get(gap.number).map_or(Ns::MAX, |(at, _)| *at))
     }
 
+    /// The latest SYN that was answered before a gap; 0: none. Whoever tried after it has tried in what the gap belongs to.
+    pub(crate) fn latest_syn(&self, gap: Gap) -> Ns {
+        let answers = self.answers.get(&gap.service).map_or(&[][..], Vec::as_slice);
+        answers.iter().take(gap.number).map(|(_, syn)| *syn).max().unwrap_or(0)
+    }
+
     /// The faults that were in force in a gap.
     pub(crate) fn faults(&self, gap: Gap) -> impl Iterator<Item = &'a Window> {
         let (from, to) = self.bounds(gap);

@@ -175,9 +175,10 @@ fn wrong(truth: &Truth<'_>, covers: &BTreeMap<i64, Cover>, letters: &[Letter], v
         let end = failed.entry((attempt.client.ip(), one.gap)).or_default();
         *end = attempt.end.max(*end);
     }
-    // An attempt that began before the outage and failed in it is reason enough to tell.
+    // An attempt that began before the outage and failed in it is reason enough to tell. An outage begins with the latest
+    // SYN that was answered, not with its answer.
     let failed_in = |client: IpAddr, first: Gap, last: Gap| {
-        let begin = truth.bounds(first).0;
+        let begin = truth.latest_syn(first);
         failed.range((client, first)..=(client, last)).next().is_some()
             || failed.range((client, Gap { number: 0, ..first })..(client, first)).any(|(_, end)| *end > begin)
     };
