@@ -139,7 +139,9 @@ fn is_asked_about(passage: &Passage<'_>, fate: &Fate) -> bool {
 fn got_through(passage: &Passage<'_>, fate: &Fate) -> bool {
     passage.fates.iter().any(|other| {
         let same = (other.client, other.service) == (fate.client, fate.service);
-        same && !other.failed() && other.latest + SECOND >= fate.first
+        let passed = &passage.world.flows[other.flow].passed;
+        let latest = passed.answers.iter().max().copied().unwrap_or(0).max(other.latest);
+        same && !other.failed() && latest + SECOND >= fate.first
     })
 }
 
