@@ -25,7 +25,10 @@ pub(super) fn of_missed(passage: &Passage<'_>, fate: &Fate, why: Certain) -> Opt
     let limits = [
         (passed.is_forgotten, "missed: the kernel had forgotten the attempt, and counted that"),
         (vanished(passage, fate), "missed: its answer passed, and the client never said that it was gone"),
-        (scenario.skip_connected && got_through(passage, fate), "not told: it got through by itself"),
+        (
+            scenario.skip_connected && got_through(passage, fate),
+            "not told: it got through by itself, or was answered at least",
+        ),
         (
             scenario.skip_connected && is_lost_of(passage, fate),
             "not told: it seemed to get through, and a report was lost",
@@ -141,7 +144,8 @@ fn got_through(passage: &Passage<'_>, fate: &Fate) -> bool {
         let same = (other.client, other.service) == (fate.client, fate.service);
         let passed = &passage.world.flows[other.flow].passed;
         let latest = passed.answers.iter().max().copied().unwrap_or(0).max(other.latest);
-        same && !other.failed() && latest + SECOND >= fate.first
+        // An answer counts, also if its client had given up by then.
+        same && !passed.answers.is_empty() && latest + SECOND >= fate.first
     })
 }
 
