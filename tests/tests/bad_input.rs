@@ -29,7 +29,6 @@ fn each_mistake_gets_a_line_that_says_what_where_and_what_to_do() -> Result<()> 
     fs::write(lab.folder().join("junk.db"), "this is not a database, but it is long enough to look at")?;
     let pins = daemon.pin_dir().display();
     for (config, status, words) in [
-        (own("watch.interfaces = ['eth9']"), 1, "there is no interface `eth9`: this host has lo"),
         (own("watch.interfaces = ['client1']"), 1, "client1 already has an XDP program: `rb_ingress` (id "),
         (own("watch.interface = ['client1']"), 2, "there is no key `interface` here; did you mean `interfaces`?"),
         (own("watch.syn_timeout = 'soon'"), 2, "`soon` is not a duration: write 500ms, 3s, 10m or 24h"),
