@@ -202,9 +202,10 @@ fn bpftool_prints_the_pinned_maps_with_field_names() -> Result<()> {
     let _nginx = HttpServer::start(server, 80)?;
     let daemon = Daemon::start(lab.gateway(), config())?;
     learn(&daemon, client, server.service_v4(80))?;
+    let layout = format!("\"layout\": {}", monitor_common::LAYOUT);
     for (map, fields) in [
         ("RB_SERVICES", ["\"addr\"", "\"port\": 80", "\"last_answer_ns\""].as_slice()),
-        ("RB_SETTINGS", &["\"syn_timeout_ns\": 500000000", "\"layout\": 6"]),
+        ("RB_SETTINGS", &["\"syn_timeout_ns\": 500000000", &layout]),
         ("RB_CURSORS", &["\"head\"", "\"tail\""]),
     ] {
         let mut bpftool = lab.gateway().command("bpftool");
