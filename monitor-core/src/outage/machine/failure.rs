@@ -273,7 +273,7 @@ impl Machine {
         self.index.mark(&tracked.outage, &mut actions.marks);
         actions.race_checks.push(tracked.outage.service);
         tracked.probing = Probing::first(&self.rules, now.wall);
-        tracked.marked = now.known;
+        tracked.marked = now.offset.kernel(now.wall);
     }
 }
 

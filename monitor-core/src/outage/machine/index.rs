@@ -21,7 +21,7 @@ pub(super) struct Tracked {
     pub(super) unknown: u64,
     /// Until when other gateways are asked whether they saw an answer.
     pub(super) asking: Option<UnixMs>,
-    /// Up to when all was known when its mark was asked for: later SYNs are reported as they pass.
+    /// When its mark was asked for, by the kernel's clock: later SYNs are reported as they pass.
     pub(super) marked: MonotonicNs,
     /// When to probe, if at all.
     pub(super) probing: Option<Probing>,
