@@ -94,7 +94,7 @@ impl Machine {
             let mut tracked = Tracked::new(outage);
             if outage.phase == Phase::Open {
                 machine.index.mark(&outage, &mut actions.marks);
-                tracked.marked = now.offset.kernel(now.wall);
+                tracked.marked = now.offset.kernel(now.wall) + recovery::ROUNDING;
                 actions.race_checks.push(outage.service);
                 tracked.probing = probing::Probing::first(&machine.rules, UnixMs::default());
             }

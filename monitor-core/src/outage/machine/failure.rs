@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use monitor_common::step;
 
-use super::{Machine, index::Tracked, probing::Probing};
+use super::{Machine, index::Tracked, probing::Probing, recovery::ROUNDING};
 use crate::{
     domain::{Moment, MonotonicNs, OutageId, UnixMs},
     outage::{
@@ -273,7 +273,7 @@ impl Machine {
         self.index.mark(&tracked.outage, &mut actions.marks);
         actions.race_checks.push(tracked.outage.service);
         tracked.probing = Probing::first(&self.rules, now.wall);
-        tracked.marked = now.offset.kernel(now.wall);
+        tracked.marked = now.offset.kernel(now.wall) + ROUNDING;
     }
 }
 
