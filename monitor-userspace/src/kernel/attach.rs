@@ -134,7 +134,10 @@ pub(super) async fn what_is_missing(ebpf: &Ebpf, attached: &Attached) -> Option<
         Ok(now) if now != *ifindex => return Some("it was made again".to_owned()),
         Ok(_) => {}
     }
-    let layer = LinkLayer::of(name).ok()?;
+    let layer = match LinkLayer::of(name) {
+        Ok(layer) => layer,
+        Err(error) => return Some(error.to_string()),
+    };
     let xdp = ebpf.program(ingress_program(layer)).and_then(|program| <&Xdp>::try_from(program).ok());
     let ours = xdp.and_then(|program| program.info().ok()).map(|info| info.id());
     if interface::xdp_program(*ifindex).await != ours {
@@ -150,7 +153,8 @@ pub(super) async fn what_is_missing(ebpf: &Ebpf, attached: &Attached) -> Option<
         link: PathBuf::new(),
         filter: PathBuf::new(),
     };
-    let program = ebpf.program(wanted).and_then(|program| <&SchedClassifier>::try_from(program).ok())?;
+    let program = ebpf.program(wanted).and_then(|program| <&SchedClassifier>::try_from(program).ok());
+    let Some(program) = program else { return Some("its TC program is not loaded".to_owned()) };
     (!tc::is_there(program, *tc, &place).await).then(|| "its TC program was taken off".to_owned())
 }
 
