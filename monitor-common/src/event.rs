@@ -70,9 +70,9 @@ pub struct Event {
     pub at_ns: u64,
     /// The latest SYN that the service answered; 0: none.
     pub answered_syn_ns: u64,
-    /// [`crate::ServiceState::silent_from_ns`].
+    /// The service's silence in which the SYN was first seen: [`crate::SilentSpan::from_ns`], and …
     pub silent_from_ns: u64,
-    /// [`crate::ServiceState::silent_to_ns`].
+    /// … [`crate::SilentSpan::to_ns`].
     pub silent_to_ns: u64,
     /// Source port of the attempt.
     pub client_port: u16,

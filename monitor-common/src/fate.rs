@@ -2,7 +2,7 @@
 //!
 //! The programs decide by these functions, and so does the simulated kernel.
 
-use crate::{ServiceState, SlotState, SlotTime, SlotWord, step};
+use crate::{ServiceState, SilentSpan, SlotState, SlotTime, SlotWord, step};
 
 /// Between two answers of a service, a pause of more than this may have been a failure; a shorter one is the loss of single
 /// packets, which their repetition after a second mends.
@@ -35,11 +35,11 @@ pub const fn judge(word: SlotWord, first_ns: u64, service: &ServiceState) -> Jud
     if silent || in_silence(first_ns, service) { Judgement::Failed } else { Judgement::Isolated }
 }
 
-/// Whether the service answered nobody around the first SYN of an attempt, in the latest silence that is known.
+/// Whether the service answered nobody around the first SYN of an attempt, in a silence that is remembered.
 #[inline(always)]
 #[must_use]
 pub const fn in_silence(first_ns: u64, service: &ServiceState) -> bool {
-    service.silent_from_ns < first_ns && first_ns < service.silent_to_ns
+    service.silence_at(first_ns).to_ns != 0
 }
 
 /// Whether the attempt's service is failed, or was when the attempt was made: also one that never answered here may be, as
@@ -57,8 +57,7 @@ pub const fn note_answer(service: &mut ServiceState, syn_ns: u64, now_ns: u64) {
     // Answers do not come in the order of their SYNs, and clocks are not read in the order of answers.
     if now_ns > service.last_answer_ns {
         if now_ns - service.last_answer_ns > SILENCE_NS {
-            service.silent_from_ns = service.answered_syn_ns;
-            service.silent_to_ns = now_ns;
+            service.add_silence(SilentSpan { from_ns: service.answered_syn_ns, to_ns: now_ns });
         }
         service.last_answer_ns = now_ns;
     }
@@ -109,6 +108,11 @@ mod tests {
         service
     }
 
+    fn silences(service: &ServiceState) -> Vec<(u64, u64)> {
+        let spans = service.silences.iter().rev().map(|span| (span.from_ns, span.to_ns));
+        spans.skip_while(|(_, to)| *to == 0).collect()
+    }
+
     // proves: F-3a
     #[test]
     fn rule_2_an_answer_to_others_proves_something_of_the_time_of_their_syns_only() {
@@ -126,6 +130,18 @@ mod tests {
         assert_eq!(judge(PENDING, at(0) - SECOND / 20, &silent), Judgement::Failed);
         let busy = answered(&[before, (0..60).map(at).collect()].concat());
         assert_eq!(judge(PENDING, at(1), &busy), Judgement::Isolated);
+    }
+
+    #[test]
+    fn a_silence_is_remembered_although_others_follow_before_the_time_out() {
+        // Silent from 10 to 12 s, then tried once each two seconds.
+        let mut service = answered(&[10 * SECOND, 12 * SECOND, 14 * SECOND]);
+        assert_eq!(judge(PENDING, 11 * SECOND + SECOND / 2, &service), Judgement::Failed);
+        for syn in [16, 18, 20, 22] {
+            note_answer(&mut service, syn * SECOND, syn * SECOND + 1);
+        }
+        assert_eq!(judge(PENDING, 11 * SECOND + SECOND / 2, &service), Judgement::Isolated);
+        assert_eq!(judge(PENDING, 21 * SECOND, &service), Judgement::Failed);
     }
 
     #[test]
@@ -147,21 +163,22 @@ mod tests {
     fn a_short_pause_is_no_silence_and_the_time_before_the_first_answer_is_one() {
         let tenth = SECOND / 10;
         let service = answered(&[5 * SECOND, 5 * SECOND + SILENCE_NS]);
-        assert_eq!((service.silent_from_ns, service.silent_to_ns), (0, 5 * SECOND + tenth));
+        assert_eq!(silences(&service), [(0, 5 * SECOND + tenth)]);
         let service = answered(&[5 * SECOND, 5 * SECOND + SILENCE_NS + 1, 6 * SECOND + SILENCE_NS]);
-        assert_eq!((service.silent_from_ns, service.silent_to_ns), (5 * SECOND, 5 * SECOND + SILENCE_NS + 1 + tenth));
+        let second = (5 * SECOND, 5 * SECOND + SILENCE_NS + 1 + tenth);
+        assert_eq!(silences(&service), [(0, 5 * SECOND + tenth), second]);
         // Answers that were held up: nobody had one for as long.
         let mut held_up = answered(&[5 * SECOND]);
         note_answer(&mut held_up, 5 * SECOND + tenth, 8 * SECOND);
-        assert_eq!((held_up.silent_from_ns, held_up.silent_to_ns), (5 * SECOND, 8 * SECOND));
+        assert_eq!(silences(&held_up)[1..], [(5 * SECOND, 8 * SECOND)]);
     }
 
     #[test]
     fn answers_that_come_in_another_order_than_their_syns_take_no_silence_away() {
         let mut service = answered(&[5 * SECOND, 9 * SECOND]);
-        let silence = (service.silent_from_ns, service.silent_to_ns);
+        let before = silences(&service);
         note_answer(&mut service, 9 * SECOND - 5, 9 * SECOND + SECOND / 10 - 4);
-        assert_eq!((service.silent_from_ns, service.silent_to_ns), silence);
+        assert_eq!(silences(&service), before);
         assert_eq!((service.answered_syn_ns, service.last_answer_ns), (9 * SECOND, 9 * SECOND + SECOND / 10));
     }
 

@@ -44,7 +44,7 @@ pub use guard::{
 pub use host::HostState;
 pub use mark::MarkRequest;
 pub use outcome::Outcome;
-pub use service::{ServiceFlags, ServiceKey, ServiceState};
+pub use service::{ServiceFlags, ServiceKey, ServiceState, SilentSpan};
 pub use settings::{LAYOUT, Settings};
 pub use slot::{SlotState, SlotTime, SlotWord, is_deadline_of, is_done, rank, step, trying_until_ns};
 pub use standin::{

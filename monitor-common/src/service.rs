@@ -2,6 +2,10 @@
 
 use crate::Addr;
 
+/// How many silences of a service are remembered: enough for a time-out of up to 4.5 seconds, as each is longer than
+/// [`crate::SILENCE_NS`] and the one that an attempt lies in may be over at once after it.
+const SILENCES: usize = 3;
+
 /// `address:port`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -56,13 +60,53 @@ pub struct ServiceState {
     /// The latest SYN that it answered. It was up when that arrived, so an earlier one that was not answered is its client's own
     /// trouble (design rule 2).
     pub answered_syn_ns: u64,
-    /// Its latest silence, if it was longer than [`crate::SILENCE_NS`]: from the latest SYN that it answered before …
-    pub silent_from_ns: u64,
-    /// … to the first answer after that; both 0: none.
-    pub silent_to_ns: u64,
+    /// Its latest silences that were longer than [`crate::SILENCE_NS`], the latest first.
+    pub silences: [SilentSpan; SILENCES],
 }
 
-const _: () = assert!(size_of::<ServiceState>() == 64);
+const _: () = assert!(size_of::<ServiceState>() == 96);
+
+impl ServiceState {
+    /// Remembers a silence in place of the oldest.
+    #[inline(always)]
+    pub(crate) const fn add_silence(&mut self, silence: SilentSpan) {
+        let mut index = SILENCES - 1;
+        while index > 0 {
+            self.silences[index] = self.silences[index - 1];
+            index -= 1;
+        }
+        self.silences[0] = silence;
+    }
+
+    /// A silence that holds this moment; both of its times are 0 if none is remembered.
+    ///
+    /// Without a branch: the verifier follows each way through these comparisons at each place that asks.
+    #[inline(always)]
+    #[must_use]
+    pub const fn silence_at(&self, at_ns: u64) -> SilentSpan {
+        let mut found = SilentSpan { from_ns: 0, to_ns: 0 };
+        let mut index = 0;
+        while index < SILENCES {
+            let SilentSpan { from_ns, to_ns } = self.silences[index];
+            // All ones if from < at < to, as no time reaches 2^63 ns; else all zeros.
+            let holds = ((from_ns.wrapping_sub(at_ns) & at_ns.wrapping_sub(to_ns)).cast_signed() >> 63).cast_unsigned();
+            found.from_ns ^= (found.from_ns ^ from_ns) & holds;
+            found.to_ns ^= (found.to_ns ^ to_ns) & holds;
+            index += 1;
+        }
+        found
+    }
+}
+
+/// A time in which a service answered nobody.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SilentSpan {
+    /// The latest SYN that it answered before.
+    pub from_ns: u64,
+    /// The first answer after that; both 0: none.
+    pub to_ns: u64,
+}
 
 #[cfg(feature = "user")]
 mod user {

@@ -1,7 +1,7 @@
 //! What the daemon tells the programs at start and at reload.
 
 /// Version of everything in this crate. A pinned map of another layout is replaced, never read.
-pub const LAYOUT: u32 = 7;
+pub const LAYOUT: u32 = 8;
 
 /// One entry, written by the daemon.
 #[repr(C)]

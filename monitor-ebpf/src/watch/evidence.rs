@@ -78,14 +78,20 @@ fn matches(attempt: &mut Attempt, evidence: Evidence) -> bool {
     true
 }
 
+/// Whether a silence that is known holds the attempt. A function of its own, as the stack has no room for its numbers in
+/// the caller.
+#[inline(never)]
+fn is_in_silence(attempt: &Attempt, first_ns: u64) -> bool {
+    // SAFETY: a live map value; each field is read whole.
+    report::service(attempt).is_some_and(|service| in_silence(first_ns, unsafe { &*service }))
+}
+
 /// Says it, or has the timer say it when there is room.
 #[inline(always)]
 fn say(attempt: &mut Attempt, evidence: Evidence, (standing, now): (u32, u64), found: &mut Found, settings: &Settings) {
     let was = found.was;
     let first_ns = found.time().first_ns(now);
-    // SAFETY: a live map value; each field is read whole.
-    let is_known = report::service(attempt).is_some_and(|service| in_silence(first_ns, unsafe { &*service }));
-    if evidence == Evidence::GaveUp && !is_known && now < first_ns + settings.syn_timeout_ns {
+    if evidence == Evidence::GaveUp && !is_in_silence(attempt, first_ns) && now < first_ns + settings.syn_timeout_ns {
         // Whether nobody was answered meanwhile is known when those who tried before are through: the timer says it then.
         if found.turn(SlotState::unsaid(evidence)) {
             found.seen_again(now);

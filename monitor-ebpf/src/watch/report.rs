@@ -2,7 +2,9 @@
 //! room is counted, and its attempt stays as it was, so that the timer reports it when there is room.
 
 use aya_ebpf::btf_maps::lpm_trie::Key;
-use monitor_common::{Addr, Attempt, Counter, EventKind, Evidence, ServiceFlags, ServiceKey, ServiceState, SlotState};
+use monitor_common::{
+    Addr, Attempt, Counter, EventKind, Evidence, ServiceFlags, ServiceKey, ServiceState, SilentSpan, SlotState,
+};
 
 use super::bucket::Found;
 use crate::state::{
@@ -66,6 +68,8 @@ pub(crate) fn plain(attempt: &Attempt, word: &Word) -> Room {
 #[inline(always)]
 fn fill(event: *mut monitor_common::Event, attempt: &Attempt, word: &Word) {
     let service = RB_SERVICES.get_ptr(&ServiceKey::new(attempt.server, attempt.server_port));
+    // SAFETY: a live map value, each field of which is read whole.
+    let silence = service.map_or_else(SilentSpan::default, |service| unsafe { (*service).silence_at(attempt.seen_ns) });
     // SAFETY: `event` is reserved for this report; `service` is a live map value, each field of which is read whole.
     unsafe {
         (*event).kind = word.kind;
@@ -82,8 +86,8 @@ fn fill(event: *mut monitor_common::Event, attempt: &Attempt, word: &Word) {
         (*event).ifindex = attempt.arrival.ifindex();
         (*event).seq = attempt.seq;
         (*event).answered_syn_ns = service.map_or(0, |service| (*service).answered_syn_ns);
-        (*event).silent_from_ns = service.map_or(0, |service| (*service).silent_from_ns);
-        (*event).silent_to_ns = service.map_or(0, |service| (*service).silent_to_ns);
+        (*event).silent_from_ns = silence.from_ns;
+        (*event).silent_to_ns = silence.to_ns;
         (*event).answers = service.map_or(0, |service| (*service).answers);
     }
 }

@@ -45,6 +45,7 @@ impl DataPath {
 
     fn say(&mut self, attempt: &Attempt, word: &Statement) {
         let service = self.service_of(attempt).copied().unwrap_or_default();
+        let silence = service.silence_at(attempt.seen_ns);
         self.ring.push(Event {
             kind: word.kind,
             evidence: word.evidence,
@@ -54,8 +55,8 @@ impl DataPath {
             latest_ns: word.latest_ns,
             at_ns: word.at_ns,
             answered_syn_ns: service.answered_syn_ns,
-            silent_from_ns: service.silent_from_ns,
-            silent_to_ns: service.silent_to_ns,
+            silent_from_ns: silence.from_ns,
+            silent_to_ns: silence.to_ns,
             client_port: attempt.client_port,
             server_port: attempt.server_port,
             attempts: word.attempts,

@@ -69,10 +69,5 @@ fn in_silence(answers: &[Answer], fate: &Fate, deadline: u64) -> bool {
     };
     let (before, after) = answers.split_at(place + 1);
     let from = before.iter().map(|answer| answer.syn).max().unwrap_or(0);
-    let is_whole = from + LATE < fate.first && fate.latest + LATE < after[0].at && after[0].at < deadline;
-    // A second silence before its time-out takes the place of the first in the kernel's memory.
-    let later = || after.iter().filter(|answer| answer.at <= deadline + LATE);
-    let is_next = |answers: Vec<&Answer>| answers.windows(2).any(|pair| pair[1].at - pair[0].at + LATE > SILENCE);
-    // One that comes again is an answer if the client went on meanwhile.
-    is_whole && !is_next(later().collect()) && !is_next(later().filter(|answer| answer.is_first).collect())
+    from + LATE < fate.first && fate.latest + LATE < after[0].at && after[0].at < deadline
 }

@@ -164,8 +164,9 @@ pub(super) fn of_twice(passed: &Passed) -> Option<Limit> {
 fn looked_gone(passed: &Passed) -> bool {
     let mut times = passed.syns.clone();
     times.sort_unstable();
-    // The server's own repetition may reach it when its SYNs do not.
-    times.extend(passed.answers.iter().min());
+    // The server's own repetition may reach it when its SYNs do not; an answer before its latest SYN has not reached it.
+    let latest = times.last().copied().unwrap_or(0);
+    times.extend(passed.answers.iter().filter(|answer| **answer > latest).min());
     let is_late = times.windows(2).any(|pair| pair[1] > trying_until_ns(times[0], pair[0]));
     !passed.refusals.is_empty() || !passed.client_resets.is_empty() || is_late
 }
