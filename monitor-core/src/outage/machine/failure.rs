@@ -53,7 +53,18 @@ impl Machine {
         if let Some(until) = was_over.filter(|_| is_open) {
             // It was over before anybody was told that it had begun.
             self.recovered(now, vec![id], Recovery::Answered, (now.offset.unix(until), until), actions);
+            self.goes_on(id, actions);
         }
+    }
+
+    /// An outage that was opened with an end, and failed after it, has none: what is tried now belongs to it too.
+    fn goes_on(&mut self, id: OutageId, actions: &mut Actions) {
+        let Some(mut tracked) = self.index.take(id) else { return };
+        if tracked.outage.phase == Phase::Open {
+            tracked.outage.span.until = None;
+            actions.changes.push(Change::Put(tracked.outage));
+        }
+        self.put(tracked);
     }
 
     /// Whether the attempt belongs to a silence from before the service's present outage.
