@@ -125,10 +125,14 @@ pub mod map {
 pub mod program {
     /// XDP: what arrives.
     pub const INGRESS: &str = "rb_ingress";
+    /// TC ingress: the same as [`INGRESS`] where XDP would cost more or is taken.
+    pub const INGRESS_TC: &str = "rb_ingress_tc";
     /// TC egress: what this host itself sends.
     pub const EGRESS: &str = "rb_egress";
     /// XDP: what arrives on an interface without a link-layer header.
     pub const INGRESS_IP: &str = "rb_ingress_ip";
+    /// TC ingress: the same.
+    pub const INGRESS_IP_TC: &str = "rb_ingress_ip_tc";
     /// TC egress: what leaves by such an interface.
     pub const EGRESS_IP: &str = "rb_egress_ip";
     /// TC ingress: gives connections to failed services to the page; attached only when that is configured.
@@ -154,6 +158,9 @@ pub mod program {
     pub const GATE_IN: &str = "rb_gate_in";
     /// TC egress in the object of the gate: claims of shared addresses.
     pub const GATE_OUT: &str = "rb_gate_out";
+
+    /// Those that are put on interfaces to watch them.
+    pub const ATTACHED: [&str; 6] = [INGRESS, EGRESS, INGRESS_TC, INGRESS_IP, INGRESS_IP_TC, EGRESS_IP];
 
     /// Those that are only loaded to be measured.
     pub const MEASURED: [&str; 4] = [PASS, NEW_SYN, PAIR, LOOK];

@@ -13,7 +13,7 @@ use monitor_ebpf::parse::{
 };
 
 use crate::{
-    guard,
+    guard, linear,
     standin::{refuse, sent_for_server},
     state::count,
     verdict::Verdict,
@@ -37,15 +37,26 @@ pub(crate) fn arrives(ctx: &XdpContext) -> u32 {
     xdp_action::XDP_PASS
 }
 
+/// The same as [`arrives`] by TC. Everything goes on: guards, and what is refused at once, need XDP.
+#[inline(always)]
+pub(crate) fn arrives_by_tc(ctx: &TcContext) -> i32 {
+    decide(&linear::ethernet(ctx), Direction::Ingress, ifindex(ctx));
+    TC_ACT_UNSPEC
+}
+
 /// The verdict of TC for what leaves by a watched interface: always "unspecified", which leaves it to the next program.
 #[inline(always)]
 pub(crate) fn leaves(ctx: &TcContext) -> i32 {
-    // SAFETY: the context is valid for the whole run of the program.
-    let ifindex = unsafe { (*ctx.skb.skb).ifindex };
     if !sent_for_server(ctx) {
-        decide(&Frame::from(ctx), Direction::Egress, ifindex);
+        decide(&linear::ethernet(ctx), Direction::Egress, ifindex(ctx));
     }
     TC_ACT_UNSPEC
+}
+
+#[inline(always)]
+fn ifindex(ctx: &TcContext) -> u32 {
+    // SAFETY: the context is valid for the whole run of the program.
+    unsafe { (*ctx.skb.skb).ifindex }
 }
 
 /// The same as [`arrives`] for an interface without a link-layer header. Everything goes on: what is held or refused there
@@ -56,13 +67,18 @@ pub(crate) fn packet_arrives(ctx: &XdpContext) -> u32 {
     xdp_action::XDP_PASS
 }
 
+/// The same by TC.
+#[inline(always)]
+pub(crate) fn packet_arrives_by_tc(ctx: &TcContext) -> i32 {
+    packet(&linear::packet(ctx), Direction::Ingress, ifindex(ctx));
+    TC_ACT_UNSPEC
+}
+
 /// The same as [`leaves`] for such an interface.
 #[inline(always)]
 pub(crate) fn packet_leaves(ctx: &TcContext) -> i32 {
-    // SAFETY: the context is valid for the whole run of the program.
-    let ifindex = unsafe { (*ctx.skb.skb).ifindex };
     if !sent_for_server(ctx) {
-        packet(&Frame::from(ctx), Direction::Egress, ifindex);
+        packet(&linear::packet(ctx), Direction::Egress, ifindex(ctx));
     }
     TC_ACT_UNSPEC
 }

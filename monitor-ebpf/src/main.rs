@@ -20,6 +20,7 @@
 mod bench;
 mod decide;
 mod guard;
+mod linear;
 mod standin;
 mod state;
 mod verdict;
@@ -42,6 +43,12 @@ pub fn rb_ingress(ctx: XdpContext) -> u32 {
     decide::arrives(&ctx)
 }
 
+/// The same by TC ingress, where XDP would cost more or is taken.
+#[classifier]
+pub fn rb_ingress_tc(ctx: TcContext) -> i32 {
+    decide::arrives_by_tc(&ctx)
+}
+
 /// What this host sends, or forwards, out of a watched interface.
 #[classifier]
 pub fn rb_egress(ctx: TcContext) -> i32 {
@@ -52,6 +59,12 @@ pub fn rb_egress(ctx: TcContext) -> i32 {
 #[xdp(frags)]
 pub fn rb_ingress_ip(ctx: XdpContext) -> u32 {
     decide::packet_arrives(&ctx)
+}
+
+/// The same by TC ingress.
+#[classifier]
+pub fn rb_ingress_ip_tc(ctx: TcContext) -> i32 {
+    decide::packet_arrives_by_tc(&ctx)
 }
 
 /// What leaves by such an interface.

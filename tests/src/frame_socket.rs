@@ -1,6 +1,9 @@
 //! Whole Ethernet frames, for what no ordinary program sends: VLAN tags, forged answers, malformed packets.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::{
+    io,
+    os::fd::{AsRawFd, OwnedFd},
+};
 
 use anyhow::{Context, Result, bail};
 use nix::{
@@ -17,6 +20,15 @@ impl FrameSocket {
     pub(crate) fn open(interface: &str) -> Result<Self> {
         // Protocol 0: it receives nothing.
         packet_socket(interface, 0, SockFlag::SOCK_CLOEXEC).map(Self)
+    }
+
+    /// Sends one frame of at least a page so that all behind its link-layer header lies in pages of its own, where a program
+    /// in TC cannot read it: the virtio header before it says that 14 bytes of it are headers.
+    pub fn send_in_pages(&self, frame: &[u8]) -> Result<()> {
+        switch_on(&self.0, libc::PACKET_VNET_HDR)?;
+        let mut bytes = vec![0, 0, 14, 0, 0, 0, 0, 0, 0, 0];
+        bytes.extend(frame);
+        self.send(&bytes)
     }
 
     /// Sends one frame, from the destination MAC address to the last byte of the payload.
@@ -67,4 +79,15 @@ pub(crate) fn packet_socket(interface: &str, protocol: u16, flags: SockFlag) -> 
     let address = unsafe { LinkAddr::from_raw((&raw const address).cast(), Some(length)) };
     bind(socket.as_raw_fd(), &address.context("not a link-layer address")?)?;
     Ok(socket)
+}
+
+/// Switches an option of a packet socket on.
+pub(crate) fn switch_on(socket: &OwnedFd, option: libc::c_int) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    let length = size_of_val(&on) as libc::socklen_t;
+    // SAFETY: the value is an int that outlives the call, and the length is its own.
+    match unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_PACKET, option, (&raw const on).cast(), length) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }

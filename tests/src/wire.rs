@@ -4,10 +4,7 @@
 //! Frames between virtual interfaces have no checksums yet, and may hold many segments. The virtio header in front of
 //! each frame says so; whoever sends the frame on with the same header loses nothing.
 
-use std::{
-    io,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use anyhow::{Context, Result};
 use nix::{
@@ -16,7 +13,7 @@ use nix::{
     sys::socket::{MsgFlags, SockFlag, recv, send, setsockopt, sockopt},
 };
 
-use crate::frame_socket::packet_socket;
+use crate::frame_socket::{packet_socket, switch_on};
 
 /// Length of the virtio header.
 pub(crate) const HEADER: usize = 10;
@@ -59,15 +56,5 @@ impl Wire {
 impl AsFd for Wire {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
-    }
-}
-
-fn switch_on(socket: &OwnedFd, option: libc::c_int) -> io::Result<()> {
-    let on: libc::c_int = 1;
-    let length = size_of_val(&on) as libc::socklen_t;
-    // SAFETY: the value is an int that outlives the call, and the length is its own.
-    match unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_PACKET, option, (&raw const on).cast(), length) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
     }
 }

@@ -17,7 +17,7 @@ fn run(daemon: &Daemon<'_>, lab: &Lab, config: &str) -> Result<(Option<i32>, Str
 fn each_mistake_gets_a_line_that_says_what_where_and_what_to_do() -> Result<()> {
     let lab = Lab::builder().build()?;
     let _nginx = HttpServer::start(lab.server(1), 80)?;
-    let config = DaemonConfig::new().text("recovery.trap_listen", "127.0.0.1:162");
+    let config = DaemonConfig::new().text("recovery.trap_listen", "127.0.0.1:162").text("watch.hook", "native");
     let daemon = Daemon::start(lab.gateway(), config)?;
     let folder = lab.folder().display().to_string();
     let own = |more: &str| {
@@ -29,7 +29,11 @@ fn each_mistake_gets_a_line_that_says_what_where_and_what_to_do() -> Result<()> 
     fs::write(lab.folder().join("junk.db"), "this is not a database, but it is long enough to look at")?;
     let pins = daemon.pin_dir().display();
     for (config, status, words) in [
-        (own("watch.interfaces = ['client1']"), 1, "client1 already has an XDP program: `rb_ingress` (id "),
+        (
+            own("watch.interfaces = ['client1']\nwatch.hook = 'native'"),
+            1,
+            "client1 already has an XDP program: `rb_ingress` (id ",
+        ),
         (own("watch.interface = ['client1']"), 2, "there is no key `interface` here; did you mean `interfaces`?"),
         (own("watch.syn_timeout = 'soon'"), 2, "`soon` is not a duration: write 500ms, 3s, 10m or 24h"),
         (own("watch.interfaces = ['lo']\nstore.url = 'sqlite:FOLDER/junk.db'"), 1, "cannot use the database"),

@@ -54,6 +54,7 @@ syn_timeot = '3s'
 pending = 5
 interfaces = ['{client}', 'eth8', 'eth9']
 pin_dir = 'FOLDER/pins'
+hook = 'native'
 [recovery]
 trap_listen = '127.0.0.1:162'
 signal_listen = '192.0.2.99:8099'
@@ -90,15 +91,15 @@ mail = 'nobody'
             "check.toml:4: watch.interfaces: there is no interface `eth9`: this host has lo, ",
             &format!("check.toml:4: watch.interfaces: {client} already has an XDP program: `?` (id "),
             "check.toml:5: watch.pin_dir: pins is not on a BPF file system",
-            "check.toml:7: recovery.trap_listen: UDP port 162 on 127.0.0.1 is taken: stop what listens there",
-            "check.toml:8: recovery.signal_listen: cannot listen on 192.0.2.99:8099: Cannot assign requested address",
-            "check.toml:9: recovery.signal_secret_file: the secret in short is shorter than 16 characters",
-            "check.toml:12: notify.smtp: `mail:25`: no scheme: write smtp://host:25",
-            "check.toml:13: notify.language: unknown variant `fr`, expected `en` or `ja`",
-            "check.toml:17: standin.tls[0].certificate: gateway/authority/expired.pem",
-            "check.toml:20: store.state_dir: cannot make file/state: ",
-            "check.toml:23: control.metrics_listen: TCP port 9090 on 127.0.0.1 is taken",
-            "check.toml:26: address[0].mail: `nobody` is not a mail address",
+            "check.toml:8: recovery.trap_listen: UDP port 162 on 127.0.0.1 is taken: stop what listens there",
+            "check.toml:9: recovery.signal_listen: cannot listen on 192.0.2.99:8099: Cannot assign requested address",
+            "check.toml:10: recovery.signal_secret_file: the secret in short is shorter than 16 characters",
+            "check.toml:13: notify.smtp: `mail:25`: no scheme: write smtp://host:25",
+            "check.toml:14: notify.language: unknown variant `fr`, expected `en` or `ja`",
+            "check.toml:18: standin.tls[0].certificate: gateway/authority/expired.pem",
+            "check.toml:21: store.state_dir: cannot make file/state: ",
+            "check.toml:24: control.metrics_listen: TCP port 9090 on 127.0.0.1 is taken",
+            "check.toml:27: address[0].mail: `nobody` is not a mail address",
         ],
     );
     Ok(())

@@ -15,7 +15,7 @@ fn config(egress: bool) -> DaemonConfig {
 fn runs(daemon: &Daemon<'_>, how: &str) -> Result<()> {
     daemon
         .wait_for(&["status"], LIMIT, |status| {
-            status["interfaces"].as_array().is_some_and(|all| all.iter().all(|interface| interface["tc"] == how))
+            status["interfaces"].as_array().is_some_and(|all| all.iter().all(|interface| interface["egress"] == how))
         })
         .map(drop)
 }

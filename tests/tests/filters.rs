@@ -64,7 +64,7 @@ fn a_filter_watches_egress_outlives_a_crash_and_leaves_others_alone() -> Result<
     fs::create_dir(daemon.pin_dir())?;
     fs::create_dir(daemon.pin_dir().join(format!("filter_egress_{}", index(server, interface)?)))?;
     daemon.launch()?;
-    assert_eq!(daemon.status()?["interfaces"][0]["tc"], "clsact");
+    assert_eq!(daemon.status()?["interfaces"][0]["egress"], "clsact");
     let first = ours(server, interface, "egress", "rb_egress")?;
     assert!(filters(server, interface, "egress")?.contains("u32"), "the other filter is still there");
 

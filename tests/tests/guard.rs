@@ -47,7 +47,7 @@ fn in_generic_xdp_a_frame_that_is_put_back_is_not_held_again() -> Result<()> {
     let lab = Lab::builder().build()?;
     let (client, server) = (lab.client(1), lab.server(1));
     let app = AppServer::start(server, PORT)?;
-    let daemon = Daemon::start(server, config(&lab, "").text("watch.xdp", "generic"))?;
+    let daemon = Daemon::start(server, config(&lab, "").text("watch.hook", "generic"))?;
     for (runs, service) in (1..).zip(services(server)) {
         let (attempt, took) = timed(client, service)?;
         assert_eq!(attempt, Attempt::Connected);

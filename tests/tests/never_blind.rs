@@ -93,9 +93,11 @@ fn programs_that_are_taken_off_are_put_on_again() -> Result<()> {
     let lab = Lab::new()?;
     let (client, gateway, server) = (lab.client(1), lab.gateway(), lab.server(1));
     let daemon = Daemon::start(gateway, config())?;
-    let on = |status: &Value| status["interfaces"][0]["xdp"] != "kept" && is_well(status);
-    daemon.wait_for(&["status"], LIMIT, on)?;
-    for pin in ["link_xdp_", "link_egress_"] {
+    for (hook, pin) in [("tc", "link_ingress_"), ("tc", "link_egress_"), ("generic", "link_xdp_")] {
+        daemon.write_config(config().text("watch.hook", hook))?;
+        daemon.sighup()?;
+        let is_taken = |status: &Value| (status["interfaces"][0]["ingress"] == "generic") == (hook == "generic");
+        daemon.wait_for(&["status"], LIMIT, |status| is_taken(status) && is_well(status))?;
         let pins = std::fs::read_dir(daemon.pin_dir())?.collect::<Result<Vec<_>, _>>()?;
         let pins = pins.into_iter().map(|entry| entry.path());
         let taken: Vec<_> = pins.filter(|path| path.to_string_lossy().contains(pin)).collect();

@@ -2,7 +2,9 @@
 
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
-use super::{Config, Key, Mistake, Mistakes, OtherPortsRule, SnmpAuth, SnmpPrivacy, SnmpUser, watch_rules};
+use super::{
+    Config, HookPreference, Key, Mistake, Mistakes, OtherPortsRule, SnmpAuth, SnmpPrivacy, SnmpUser, watch_rules,
+};
 
 /// Fewest and most attempts that may be pending per CPU.
 const PENDING: (u32, u32) = (1 << 10, 1 << 23);
@@ -43,6 +45,11 @@ fn watch(config: &Config, mistakes: &mut Mistakes) {
     }
     if watch.syn_timeout.is_zero() {
         mistakes.add(Mistake::new("watch.syn_timeout", "is zero, so every attempt would fail", "write 3s"));
+    }
+    if watch.hook == HookPreference::Tc && config.needs_xdp() {
+        let reason = "is \"tc\", but guards, and refusals of other ports, need XDP";
+        let mistake = Mistake::new("watch.hook", reason, "write \"auto\", which then takes XDP");
+        mistakes.add(mistake.resting_on(["guard", "standin.other_ports"]));
     }
     let (least, most) = PENDING;
     if !(least..=most).contains(&watch.pending) {
@@ -218,6 +225,12 @@ impl Config {
     #[must_use]
     pub fn is_shared(&self) -> bool {
         self.store.url.as_ref().is_some_and(|url| url.starts_with("postgres://") || url.starts_with("postgresql://"))
+    }
+
+    /// Whether something is configured that only XDP can do: to hold a SYN, or to answer it at once.
+    #[must_use]
+    pub fn needs_xdp(&self) -> bool {
+        !self.guard.is_empty() || self.standin.other_ports != OtherPortsRule::Silent
     }
 
     /// The file of what is not in a shared database yet.

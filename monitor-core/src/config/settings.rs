@@ -74,8 +74,8 @@ pub struct Watch {
     /// Follow established connections: data that is not acknowledged within `syn_timeout`, while the service answers nobody,
     /// is a failed attempt (F-5). Costs one table lookup per TCP segment.
     pub established: bool,
-    /// How to attach: `auto` (native, else generic), `native`, `generic`.
-    pub xdp: XdpPreference,
+    /// By which hook to watch what arrives: `auto` (what costs least on the device), `native`, `generic` (XDP), `tc`.
+    pub hook: HookPreference,
     /// Look at what leaves too: this host's own answers, and those whose addresses it translates. Costs one TC program's run
     /// per packet that is sent or forwarded.
     pub egress: bool,
@@ -83,6 +83,9 @@ pub struct Watch {
     pub pending: u32,
     /// Where maps and links are pinned; on a BPF file system.
     pub pin_dir: PathBuf,
+    /// Not a key: what is configured can only be done by XDP. Follows from `guard` and `standin.other_ports`.
+    #[serde(skip)]
+    pub needs_xdp: bool,
     /// Not a key: other gateways share the traffic, and ask which answers were seen here. Follows from `store.url`.
     #[serde(skip)]
     pub shared: bool,
@@ -110,17 +113,19 @@ pub enum Remember {
     Known,
 }
 
-/// `watch.xdp`
+/// `watch.hook`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum XdpPreference {
-    /// Native where the driver can, else generic.
+pub enum HookPreference {
+    /// XDP in the driver of a network card, else TC; where guards or refusals need XDP, native or else generic XDP.
     #[default]
     Auto,
-    /// Native or fail.
+    /// XDP in the driver, or fail.
     Native,
-    /// Generic.
+    /// XDP in the kernel's generic path.
     Generic,
+    /// TC ingress.
+    Tc,
 }
 
 impl Default for Watch {
@@ -133,10 +138,11 @@ impl Default for Watch {
             remember: Remember::All,
             client_ack: false,
             established: false,
-            xdp: XdpPreference::Auto,
+            hook: HookPreference::Auto,
             egress: true,
             pending: 1 << 17,
             pin_dir: PathBuf::from("/sys/fs/bpf/ringback"),
+            needs_xdp: false,
             shared: false,
         }
     }

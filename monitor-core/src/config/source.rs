@@ -52,6 +52,7 @@ impl Source {
             }
         };
         config.watch.shared = config.is_shared();
+        config.watch.needs_xdp = config.needs_xdp();
         Ok(Reading { config, mistakes, left_out })
     }
 

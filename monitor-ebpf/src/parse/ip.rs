@@ -28,6 +28,16 @@ impl Protocol {
     const FRAGMENT: Self = Self(44);
     const AUTHENTICATION: Self = Self(51);
     const DESTINATION_OPTIONS: Self = Self(60);
+
+    /// Whether it is an extension header of IPv6 that is walked, or a fragment.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_extension(self) -> bool {
+        matches!(
+            self,
+            Self::HOP_BY_HOP | Self::ROUTING | Self::FRAGMENT | Self::AUTHENTICATION | Self::DESTINATION_OPTIONS
+        )
+    }
 }
 
 // SAFETY: an integer.

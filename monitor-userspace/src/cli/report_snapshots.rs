@@ -13,7 +13,7 @@ use super::{super::table::Width, tests::report, text};
 use crate::{
     cli::outages::outage_lines,
     control::{CertificateLine, Health, InterfaceLine, Loss, OutageLine, SharedLine},
-    kernel::{TcMode, XdpMode},
+    kernel::{Hook, TcMode},
 };
 
 const NOW: UnixMs = UnixMs(1_795_226_501_000);
@@ -94,7 +94,7 @@ fn a_status_that_has_something_of_everything() {
     report.health = Health::Degraded;
     report.problems =
         ["eth1 is not watched: there is no such interface", "5 mails wait for another try"].map(str::to_owned).into();
-    report.interfaces.push(InterfaceLine { name: "eth1".to_owned(), xdp: XdpMode::Generic, tc: TcMode::Clsact });
+    report.interfaces.push(InterfaceLine { name: "eth1".to_owned(), ingress: Hook::Generic, egress: TcMode::Clsact });
     report.outages = vec![outage(17, Some(Phase::Open))];
     report.waiting_clients = 1;
     report.losses = words(&[("ring_full", 2), ("pending_evicted", 1)]);

@@ -96,7 +96,7 @@ fn working_lines(report: &StatusReport) -> [String; 3] {
     let watched: Vec<_> = report
         .interfaces
         .iter()
-        .map(|line| format!("{} ({})", line.name, format!("{:?}, {:?}", line.xdp, line.tc).to_lowercase()))
+        .map(|line| format!("{} ({})", line.name, format!("{:?}, {:?}", line.ingress, line.egress).to_lowercase()))
         .collect();
     let watching = format!(
         "Watching:  {}; {} services known; up {}",
@@ -187,7 +187,7 @@ mod tests {
     use super::{Width, text};
     use crate::{
         control::{Health, InterfaceLine, Loss, OutageLine, StatusReport},
-        kernel::{TcMode, XdpMode},
+        kernel::{Hook, TcMode},
     };
     use monitor_core::{
         domain::{OutageId, UnixMs},
@@ -202,7 +202,7 @@ mod tests {
             now: UnixMs(8_200_000),
             health: Health::Ok,
             problems: Vec::new(),
-            interfaces: vec![InterfaceLine { name: "eth0".to_owned(), xdp: XdpMode::Native, tc: TcMode::Tcx }],
+            interfaces: vec![InterfaceLine { name: "eth0".to_owned(), ingress: Hook::Native, egress: TcMode::Tcx }],
             outages: Vec::new(),
             waiting_clients: 0,
             losses: Vec::new(),

@@ -9,7 +9,7 @@ use monitor_store::{DeadLetter, GatewayRecord, ListRecord, OutboxCounts, Refused
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    kernel::{TcMode, XdpMode},
+    kernel::{Hook, TcMode},
     page::Lifetime,
 };
 
@@ -135,10 +135,10 @@ pub struct SharedLine {
 pub struct InterfaceLine {
     /// Its name.
     pub name: String,
-    /// How XDP runs on it.
-    pub xdp: XdpMode,
+    /// By which hook what arrives is watched.
+    pub ingress: Hook,
     /// How TC egress runs on it.
-    pub tc: TcMode,
+    pub egress: TcMode,
 }
 
 /// An outage in `status` and `outages`.

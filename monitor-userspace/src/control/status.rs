@@ -56,7 +56,11 @@ pub(super) async fn report(context: &ControlContext) -> Result<StatusReport, Sto
         interfaces: core
             .interfaces
             .iter()
-            .map(|attached| InterfaceLine { name: attached.name.clone(), xdp: attached.mode, tc: attached.tc })
+            .map(|attached| InterfaceLine {
+                name: attached.name.clone(),
+                ingress: attached.ingress,
+                egress: attached.egress,
+            })
             .collect(),
         waiting_clients: outages.iter().map(|outage| outage.clients).sum(),
         outages,

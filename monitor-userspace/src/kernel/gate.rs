@@ -68,6 +68,7 @@ impl Gate {
                 side,
                 interface,
                 ifindex,
+                after: None,
                 link: folder.join(format!("{name}_{ifindex}")),
                 filter: folder.join(format!("filter_{name}_{ifindex}")),
             };

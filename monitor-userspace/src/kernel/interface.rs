@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs};
 use futures_util::TryStreamExt as _;
 use monitor_core::config::Watch;
 use nix::net::if_::{if_nameindex, if_nametoindex};
-use rtnetlink::packet_route::link::{LinkAttribute, LinkXdp};
+use rtnetlink::packet_route::link::{LinkAttribute, LinkXdp, XdpAttached};
 
 use super::error::KernelError;
 use crate::interface;
@@ -99,17 +99,30 @@ pub fn can_be_read(name: &str) -> Result<(), KernelError> {
     LinkLayer::of(name).map(drop)
 }
 
-/// The id of the XDP program on an interface, if there is one.
-pub(super) async fn xdp_program(ifindex: u32) -> Option<u32> {
+/// An XDP program on an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct XdpOn {
+    /// Its id.
+    pub(super) program: u32,
+    /// Whether it runs in the kernel's generic path.
+    pub(super) generic: bool,
+}
+
+/// The XDP program on an interface, if there is one.
+pub(super) async fn xdp_on(ifindex: u32) -> Option<XdpOn> {
     let (connection, handle, _) = rtnetlink::new_connection().ok()?;
     let connection = tokio::spawn(connection);
     let link = handle.link().get().match_index(ifindex).execute().try_next().await.ok().flatten();
     connection.abort();
     link?.attributes.iter().find_map(|attribute| match attribute {
-        LinkAttribute::Xdp(xdp) => xdp.iter().find_map(|xdp| match xdp {
-            LinkXdp::ProgId(id) if *id != 0 => Some(*id),
-            _ => None,
-        }),
+        LinkAttribute::Xdp(xdp) => {
+            let program = xdp.iter().find_map(|xdp| match xdp {
+                LinkXdp::ProgId(id) if *id != 0 => Some(*id),
+                _ => None,
+            })?;
+            let generic = xdp.iter().any(|xdp| matches!(xdp, LinkXdp::Attached(XdpAttached::SocketBuffer)));
+            Some(XdpOn { program, generic })
+        }
         _ => None,
     })
 }

@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod gate;
 mod guards;
+mod hook;
 mod interface;
 mod local;
 mod lock;
@@ -45,12 +46,13 @@ use monitor_core::{
 };
 
 pub use self::{
-    attach::{Attached, Unwatched, XdpMode, occupant},
+    attach::{Attached, Unwatched, occupant},
     bpffs::look_at_pin_dir,
     error::KernelError,
     events::Events,
     gate::{Claimed, Gate, stop_sharing},
     guards::{GuardReport, Guards, HeldFrame},
+    hook::Hook,
     interface::{can_be_read, default_route_interfaces, existing_interfaces, interfaces},
     local::local_addresses,
     port::{EventSource, KernelPort},
@@ -127,14 +129,17 @@ impl Kernel {
         StandInMaps::take(&mut self.ebpf)
     }
 
-    /// Loads the programs without attaching or pinning anything: for packet tests and measurements.
-    pub fn detached(watch: &Watch) -> Result<(Self, Events), KernelError> {
-        Self::load(watch, false, Purpose::Trial)
+    /// Loads the programs without attaching or pinning anything: for packet tests and measurements with `tried`.
+    pub fn detached(watch: &Watch, tried: &[TrialProgram]) -> Result<(Self, Events), KernelError> {
+        let (mut kernel, events) = Self::load(watch, false, Purpose::Trial)?;
+        kernel.load_tried(tried)?;
+        Ok((kernel, events))
     }
 
     /// The same with guards.
-    pub fn detached_with_guards(watch: &Watch) -> Result<(Self, Events, Guards), KernelError> {
+    pub fn detached_with_guards(watch: &Watch, tried: &[TrialProgram]) -> Result<(Self, Events, Guards), KernelError> {
         let (mut kernel, events) = Self::load(watch, true, Purpose::Trial)?;
+        kernel.load_tried(tried)?;
         let guards = kernel.take_guards()?;
         Ok((kernel, events, guards))
     }

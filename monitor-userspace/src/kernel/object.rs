@@ -5,7 +5,7 @@ use std::path::Path;
 use aya::{
     Ebpf, EbpfLoader,
     maps::{Array, MapData, MapInfo},
-    programs::Program,
+    programs::{Program, SchedClassifier, Xdp},
     util::nr_cpus,
 };
 use monitor_common::{LAYOUT, NEAR_BUCKETS, Settings, map, program};
@@ -86,7 +86,11 @@ pub(super) fn load(watch: &Watch, guarding: bool, purpose: Purpose) -> Result<Eb
     guards::size(&mut loader, guarding);
     let mut ebpf = loader.load(OBJECT)?;
     for (name, program) in ebpf.programs_mut() {
-        if purpose != Purpose::Measurement && program::MEASURED.contains(&name) {
+        let is_wanted = match purpose {
+            Purpose::Watch | Purpose::Trial => !program::ATTACHED.contains(&name) && !program::MEASURED.contains(&name),
+            Purpose::Measurement => true,
+        };
+        if !is_wanted {
             continue;
         }
         let loaded = match program {
@@ -97,6 +101,32 @@ pub(super) fn load(watch: &Watch, guarding: bool, purpose: Purpose) -> Result<Eb
         loaded.map_err(|source| KernelError::load(&source))?;
     }
     Ok(ebpf)
+}
+
+/// A TC program, loaded: the verifier takes its time, so those that are attached are loaded when one is first needed.
+pub(super) fn classifier<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut SchedClassifier, KernelError> {
+    let program: &mut SchedClassifier = ebpf
+        .program_mut(name)
+        .ok_or(KernelError::ProgramMissing(name))?
+        .try_into()
+        .map_err(|source| KernelError::program(name, source))?;
+    if program.fd().is_err() {
+        program.load().map_err(|source| KernelError::load(&source))?;
+    }
+    Ok(program)
+}
+
+/// The same for an XDP program.
+pub(super) fn xdp<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, KernelError> {
+    let program: &mut Xdp = ebpf
+        .program_mut(name)
+        .ok_or(KernelError::ProgramMissing(name))?
+        .try_into()
+        .map_err(|source| KernelError::program(name, source))?;
+    if program.fd().is_err() {
+        program.load().map_err(|source| KernelError::load(&source))?;
+    }
+    Ok(program)
 }
 
 /// Why the pinned maps cannot be used as they are, if so.

@@ -16,11 +16,17 @@ const EGRESS_FILTER: &str = "filter_egress_";
 /// Of the one where there is no link-layer header.
 const EGRESS_IP_FILTER: &str = "filter_rb_egress_ip_";
 
+/// Begins of those that stand for the filters that watch ingress.
+const INGRESS_FILTER: &str = "filter_rb_ingress_tc_";
+const INGRESS_IP_FILTER: &str = "filter_rb_ingress_ip_tc_";
+
 /// Of the one that stands for the filter of the stand-in page.
 const STAND_IN_FILTER: &str = "filter_rb_standin_";
 
 /// Begins of the names of all folders that stand for filters, which are followed by the interface's index, and the filters.
-const FILTERS: [(&str, TcAttachType, &str); 5] = [
+const FILTERS: [(&str, TcAttachType, &str); 7] = [
+    (INGRESS_FILTER, TcAttachType::Ingress, program::INGRESS_TC),
+    (INGRESS_IP_FILTER, TcAttachType::Ingress, program::INGRESS_IP_TC),
     (STAND_IN_FILTER, TcAttachType::Ingress, program::STAND_IN),
     (EGRESS_FILTER, TcAttachType::Egress, program::EGRESS),
     (EGRESS_IP_FILTER, TcAttachType::Egress, program::EGRESS_IP),
@@ -36,6 +42,17 @@ pub(super) fn map_path(pin_dir: &Path, name: &str) -> PathBuf {
 /// The pin of the XDP link of an interface. By index: a BPF file system takes no dots, interface names have some.
 pub(super) fn xdp_path(pin_dir: &Path, ifindex: u32) -> PathBuf {
     pin_dir.join(format!("link_xdp_{ifindex}"))
+}
+
+/// The pin of the TC ingress link of an interface.
+pub(super) fn ingress_path(pin_dir: &Path, ifindex: u32) -> PathBuf {
+    pin_dir.join(format!("link_ingress_{ifindex}"))
+}
+
+/// The folder that says that our filter watches the interface's ingress.
+pub(super) fn ingress_filter_path(pin_dir: &Path, program: &str, ifindex: u32) -> PathBuf {
+    let begin = if program == program::INGRESS_TC { INGRESS_FILTER } else { INGRESS_IP_FILTER };
+    pin_dir.join(format!("{begin}{ifindex}"))
 }
 
 /// The pin of the TC egress link of an interface.
@@ -77,7 +94,9 @@ pub(super) fn remember_filter(path: &Path) -> Result<(), KernelError> {
 /// Whether the pin stands for a program on an interface.
 pub(super) fn is_attachment(pin: &Path) -> bool {
     let name = pin.file_name().unwrap_or_default().to_string_lossy();
-    ["link_xdp_", "link_egress_", EGRESS_FILTER, EGRESS_IP_FILTER].iter().any(|kind| name.starts_with(kind))
+    ["link_xdp_", "link_ingress_", "link_egress_", INGRESS_FILTER, INGRESS_IP_FILTER, EGRESS_FILTER, EGRESS_IP_FILTER]
+        .iter()
+        .any(|kind| name.starts_with(kind))
 }
 
 /// Every pin of ours in the folder: links first, so that nothing runs on maps that are gone.

@@ -20,6 +20,7 @@ use monitor_core::domain::{ClientNet, MonotonicNs, Service};
 
 use super::{
     error::KernelError,
+    hook,
     interface::{self, LinkLayer},
     pins,
     tc::{self, FilterPlace},
@@ -215,6 +216,8 @@ impl Steerer {
 /// One interface that does not take the program does not keep it from the others.
 fn attach(ebpf: &mut Ebpf, links: &mut Links, pin_dir: &Path, interfaces: &[String]) -> Result<(), KernelError> {
     let failed = |source| KernelError::program(program::STAND_IN, source);
+    // A SYN is seen before it is answered for the server.
+    let watching = hook::tc_program_id(ebpf);
     let program: &mut SchedClassifier = ebpf
         .program_mut(program::STAND_IN)
         .ok_or(KernelError::ProgramMissing(program::STAND_IN))?
@@ -223,7 +226,7 @@ fn attach(ebpf: &mut Ebpf, links: &mut Links, pin_dir: &Path, interfaces: &[Stri
     let mut wanted = HashSet::new();
     let mut refusal = None;
     for name in interfaces {
-        match put_on(program, links, pin_dir, name) {
+        match put_on(program, (links, watching), pin_dir, name) {
             Ok(place) => drop(wanted.insert(place)),
             Err(error) => refusal = refusal.or(Some(error)),
         }
@@ -243,7 +246,7 @@ fn attach(ebpf: &mut Ebpf, links: &mut Links, pin_dir: &Path, interfaces: &[Stri
 /// Puts the program on this interface unless it is there.
 fn put_on(
     program: &mut SchedClassifier,
-    links: &mut Links,
+    (links, watching): (&mut Links, Option<u32>),
     pin_dir: &Path,
     name: &str,
 ) -> Result<(String, u32), KernelError> {
@@ -257,6 +260,7 @@ fn put_on(
             side: TcAttachType::Ingress,
             interface: name,
             ifindex,
+            after: watching.filter(|id| hook::is_watched_by_tc(*id, pin_dir, (name, ifindex))),
             link: PathBuf::new(),
             filter: pins::stand_in_path(pin_dir, ifindex),
         };

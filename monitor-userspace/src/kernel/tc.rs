@@ -8,7 +8,7 @@
 use std::{io, path::PathBuf};
 
 use aya::programs::{
-    LinkOrder, ProgramError, SchedClassifier, TcAttachType,
+    LinkOrder, ProgramError, ProgramId, SchedClassifier, TcAttachType,
     links::FdLink,
     tc::{self, NlOptions, SchedClassifierLink, SchedClassifierLinkId, TcAttachOptions, TcError, TcHandle},
 };
@@ -48,6 +48,8 @@ pub(super) struct FilterPlace<'a> {
     pub(super) side: TcAttachType,
     pub(super) interface: &'a str,
     pub(super) ifindex: u32,
+    /// The program of ours that is to run before it.
+    pub(super) after: Option<u32>,
     /// The pin of its link.
     pub(super) link: PathBuf,
     /// The folder that remembers its filter; a name that [`pins::remove`] knows.
@@ -111,8 +113,11 @@ pub(super) fn attach_for_now(
     place: &FilterPlace<'_>,
 ) -> Result<SchedClassifierLinkId, KernelError> {
     if !place.filter.exists() {
-        let order = TcAttachOptions::TcxOrder(LinkOrder::first());
-        match program.attach_with_options(place.interface, place.side, order) {
+        let order = place.after.map_or_else(LinkOrder::first, |id| {
+            // SAFETY: the id of a program that this process has loaded and keeps.
+            LinkOrder::after_program_id(unsafe { ProgramId::new(id) })
+        });
+        match program.attach_with_options(place.interface, place.side, TcAttachOptions::TcxOrder(order)) {
             Ok(id) => return Ok(id),
             // As above.
             Err(error) if errno(&error) == Some(libc::EINVAL) => {}
@@ -172,8 +177,9 @@ fn first(program: &mut SchedClassifier, place: &FilterPlace<'_>) -> Result<Sched
         let options = NlOptions { priority, ..NlOptions::default() };
         program.attach_with_options(place.interface, place.side, TcAttachOptions::Netlink(options))
     };
-    let mut added = add(FIRST);
-    for priority in FIRST + 1..=LAST {
+    let from = FIRST + u16::from(place.after.is_some());
+    let mut added = add(from);
+    for priority in from + 1..=LAST {
         match added {
             // A filter of another kind has this priority.
             Err(error) if errno(&error) == Some(libc::EINVAL) => added = add(priority),

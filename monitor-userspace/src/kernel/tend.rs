@@ -5,7 +5,7 @@ use aya::Ebpf;
 use monitor_core::config::Watch;
 
 use super::{
-    attach::{self, Attachments, Unwatched, XdpMode},
+    attach::{self, Attachments, Unwatched},
     interface,
 };
 
@@ -29,15 +29,7 @@ pub(super) async fn tend(ebpf: &mut Ebpf, watch: &Watch, interfaces: &[String], 
             continue;
         }
         match attach::attach_one(ebpf, watch, name).await {
-            Ok(mut attached) => {
-                // What was still there is as it was.
-                if let Some(known) = known.filter(|known| known.ifindex == attached.ifindex)
-                    && attached.mode == XdpMode::Kept
-                {
-                    attached.mode = known.mode;
-                }
-                next.attached.push(attached);
-            }
+            Ok(attached) => next.attached.push(attached),
             Err(error) => next.unwatched.push(Unwatched { name: name.clone(), reason: error.to_string() }),
         }
     }

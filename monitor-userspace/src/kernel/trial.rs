@@ -5,17 +5,21 @@ use std::time::Duration;
 use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions, Xdp};
 use monitor_common::{map, program};
 
-use super::{Gate, Kernel, error::KernelError};
+use super::{Gate, Kernel, error::KernelError, object};
 
 /// Which program a frame is given to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrialProgram {
     /// XDP on ingress.
     Ingress,
+    /// TC on ingress.
+    IngressTc,
     /// TC on egress.
     Egress,
     /// XDP on ingress of an interface without a link-layer header.
     IngressIp,
+    /// TC on ingress of such an interface.
+    IngressIpTc,
     /// TC on egress of such an interface.
     EgressIp,
     /// The program that only passes.
@@ -28,6 +32,24 @@ pub enum TrialProgram {
     StandIn,
     /// One look of the timer at the deadlines.
     Look,
+}
+
+impl TrialProgram {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ingress => program::INGRESS,
+            Self::IngressTc => program::INGRESS_TC,
+            Self::Egress => program::EGRESS,
+            Self::IngressIp => program::INGRESS_IP,
+            Self::IngressIpTc => program::INGRESS_IP_TC,
+            Self::EgressIp => program::EGRESS_IP,
+            Self::Pass => program::PASS,
+            Self::NewSyn => program::NEW_SYN,
+            Self::Pair => program::PAIR,
+            Self::StandIn => program::STAND_IN,
+            Self::Look => program::LOOK,
+        }
+    }
 }
 
 /// What a program did with a frame.
@@ -75,19 +97,17 @@ impl Kernel {
         })
     }
 
+    /// Loads what is loaded only when it is needed.
+    pub(super) fn load_tried(&mut self, tried: &[TrialProgram]) -> Result<(), KernelError> {
+        tried.iter().try_for_each(|tried| match tried {
+            TrialProgram::Ingress | TrialProgram::IngressIp => object::xdp(&mut self.ebpf, tried.name()).map(drop),
+            _ => object::classifier(&mut self.ebpf, tried.name()).map(drop),
+        })
+    }
+
     /// Gives `frame` (at least 14 bytes) to a program `repeat` times.
     pub fn trial(&self, tried: TrialProgram, frame: &[u8], repeat: u32) -> Result<Trial, KernelError> {
-        let name = match tried {
-            TrialProgram::Ingress => program::INGRESS,
-            TrialProgram::Egress => program::EGRESS,
-            TrialProgram::IngressIp => program::INGRESS_IP,
-            TrialProgram::EgressIp => program::EGRESS_IP,
-            TrialProgram::Pass => program::PASS,
-            TrialProgram::NewSyn => program::NEW_SYN,
-            TrialProgram::Pair => program::PAIR,
-            TrialProgram::StandIn => program::STAND_IN,
-            TrialProgram::Look => program::LOOK,
-        };
+        let name = tried.name();
         let options = TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::default() };
         let program = self.ebpf.program(name).ok_or(KernelError::ProgramMissing(name))?;
         let result = match tried {
@@ -99,7 +119,12 @@ impl Kernel {
                 let xdp: &Xdp = program.try_into().map_err(|source| KernelError::program(name, source))?;
                 xdp.test_run(options)
             }
-            TrialProgram::Egress | TrialProgram::EgressIp | TrialProgram::StandIn | TrialProgram::Look => {
+            TrialProgram::IngressTc
+            | TrialProgram::IngressIpTc
+            | TrialProgram::Egress
+            | TrialProgram::EgressIp
+            | TrialProgram::StandIn
+            | TrialProgram::Look => {
                 let classifier: &SchedClassifier =
                     program.try_into().map_err(|source| KernelError::program(name, source))?;
                 classifier.test_run(options)

@@ -147,8 +147,9 @@ impl Run {
     }
 
     fn give(&mut self, frame: &[u8]) {
-        self.bed.arrives(frame);
-        self.given.note(read(frame, Way::In, self.acks));
+        if self.bed.may_arrive(frame) {
+            self.given.note(read(frame, Way::In, self.acks));
+        }
         if self.bed.may_leave(frame) {
             self.given.note(read(frame, Way::Out, self.acks));
         }

@@ -35,7 +35,8 @@ impl Gate {
     }
 
     fn with(rule: GuardRule, watch: &Watch) -> Self {
-        let (kernel, events, mut guards) = Kernel::detached_with_guards(watch).unwrap();
+        let (kernel, events, mut guards) =
+            Kernel::detached_with_guards(watch, &[TrialProgram::Ingress, TrialProgram::Egress]).unwrap();
         guards.guard(0, GUARDED, rule).unwrap();
         let gate = Self { kernel, events, guards };
         gate.live()
@@ -117,7 +118,7 @@ async fn other_ports_and_a_kernel_without_guards_are_not_touched() {
         assert_eq!(gate.arrives(&Tcp::syn("10.0.1.5", from, "10.0.2.9", to, 9)), PASS);
     }
     assert_eq!((gate.guards.take_reports(), gate.counts()), (vec![], GuardCounts::default()));
-    let (kernel, _events) = Kernel::detached(&watch()).unwrap();
+    let (kernel, _events) = Kernel::detached(&watch(), &[TrialProgram::Ingress, TrialProgram::Egress]).unwrap();
     assert_eq!(kernel.trial(TrialProgram::Ingress, &syn(ENDS[0], 4000).bytes(), 1).unwrap().verdict, PASS);
 }
 

@@ -1,7 +1,7 @@
 //! What the verifier is asked for at the most.
 
 use monitor_core::config::Watch;
-use ringback::kernel::Kernel;
+use ringback::kernel::{Kernel, TrialProgram};
 
 use crate::watch;
 
@@ -9,5 +9,14 @@ use crate::watch;
 /// verifier removes the parts that are not wanted, so all of them together are the most.
 #[tokio::test]
 async fn the_programs_load_with_all_their_parts() {
-    Kernel::detached_with_guards(&Watch { established: true, client_ack: true, ..watch() }).unwrap();
+    let watch = Watch { established: true, client_ack: true, shared: true, ..watch() };
+    let all = [
+        TrialProgram::Ingress,
+        TrialProgram::IngressTc,
+        TrialProgram::Egress,
+        TrialProgram::IngressIp,
+        TrialProgram::IngressIpTc,
+        TrialProgram::EgressIp,
+    ];
+    Kernel::detached_with_guards(&watch, &all).unwrap();
 }

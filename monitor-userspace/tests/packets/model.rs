@@ -151,7 +151,7 @@ impl Pair {
             Step::Look(passes) => {
                 // Never at the moment of a time-out: which side of it the two looks are on would be chance.
                 std::thread::sleep(Duration::from_millis(20 * u64::from(passes)));
-                while self.model.next_deadline().is_some_and(|at| at.abs_diff(clocks().exact) < 4_000_000) {
+                while self.model.all_deadlines().any(|at| at.abs_diff(clocks().exact) < 12_000_000) {
                     std::thread::sleep(Duration::from_millis(2));
                 }
                 self.bed.kernel.trial(TrialProgram::Look, &[0; 64], 1).unwrap();

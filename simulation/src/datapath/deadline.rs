@@ -28,6 +28,10 @@ impl Deadlines {
         self.attempts.front()
     }
 
+    pub(super) fn all(&self) -> impl Iterator<Item = &Attempt> {
+        self.attempts.iter()
+    }
+
     /// Returns whether there was room.
     pub(super) fn enter(&mut self, attempt: Attempt) -> bool {
         let room = self.attempts.len() < self.most;

@@ -170,6 +170,11 @@ impl DataPath {
         self.deadlines.iter().filter_map(Deadlines::first).map(|attempt| attempt.seen_ns + self.syn_timeout_ns).min()
     }
 
+    /// Everything that the timer has yet to do.
+    pub fn all_deadlines(&self) -> impl Iterator<Item = u64> {
+        self.deadlines.iter().flat_map(Deadlines::all).map(|attempt| attempt.seen_ns + self.syn_timeout_ns)
+    }
+
     /// Whether the answer of just this SYN passed, and its SYN did not.
     #[must_use]
     pub fn has_unmatched(&self, attempt: &Attempt) -> bool {

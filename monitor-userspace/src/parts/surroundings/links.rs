@@ -45,8 +45,7 @@ pub(super) async fn look(config: &Config, is_running: bool, mistakes: &mut Mista
         }
     }
     for name in found.iter().filter(|_| !is_running) {
-        if let Some(KernelError::Occupied { interface, name, id }) = kernel::occupant(&config.watch.pin_dir, name).await
-        {
+        if let Some(KernelError::Occupied { interface, name, id }) = kernel::occupant(&config.watch, name).await {
             let reason = format!("{interface} already has an XDP program: `{name}` (id {id})");
             let remedy = format!(
                 "detach it (`bpftool net detach xdp dev {interface}`) or leave {interface} out of watch.interfaces"

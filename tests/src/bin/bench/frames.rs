@@ -26,7 +26,8 @@ pub(crate) fn run() -> Result<()> {
     let servers = vec!["auto".parse().map_err(anyhow::Error::msg)?];
     let watch = Watch { servers, syn_timeout: Duration::from_secs(600), ..Watch::default() };
     let (kernel, _events) = Kernel::measured(&watch)?;
-    let (following, _more) = Kernel::detached(&Watch { established: true, ..watch })?;
+    let (following, _more) =
+        Kernel::detached(&Watch { established: true, ..watch }, &[TrialProgram::Ingress, TrialProgram::Egress])?;
     // One connection, so that its data is followed; and one SYN that nobody answers.
     for v6 in [false, true] {
         following.trial(TrialProgram::Ingress, &frame(v6, 0, 6, &segment(0x02, 4000, 0)), 1)?;

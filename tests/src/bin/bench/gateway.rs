@@ -2,7 +2,7 @@
 //! only pass, with Ringback, and with connection tracking in its place.
 
 use std::{
-    env, fmt, fs,
+    env, fmt,
     io::{Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
@@ -46,32 +46,49 @@ const PORT: u16 = 8080;
 enum Watching {
     Nothing,
     Pass,
+    /// By the hook that it chooses by itself.
     Ringback,
     Arriving,
+    Native,
+    Generic,
     Conntrack,
-    PassAndConntrack,
 }
 
 impl fmt::Display for Watching {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Nothing => "nothing attached",
-            Self::Pass => "XDP that only passes",
+            Self::Pass => "native XDP that only passes",
             Self::Ringback => "Ringback",
-            Self::Arriving => "Ringback, watch.egress = false",
+            Self::Arriving => "Ringback, egress = false",
+            Self::Native => "Ringback, hook = native",
+            Self::Generic => "Ringback, hook = generic",
             Self::Conntrack => "nf_conntrack",
-            Self::PassAndConntrack => "XDP that only passes, nf_conntrack",
         })
     }
 }
 
-const WAYS: [Watching; 6] = [
+impl Watching {
+    /// `watch.hook` and `watch.egress`, where the daemon watches.
+    const fn of_daemon(self) -> Option<(&'static str, bool)> {
+        match self {
+            Self::Ringback => Some(("auto", true)),
+            Self::Arriving => Some(("auto", false)),
+            Self::Native => Some(("native", true)),
+            Self::Generic => Some(("generic", true)),
+            Self::Nothing | Self::Pass | Self::Conntrack => None,
+        }
+    }
+}
+
+const WAYS: [Watching; 7] = [
     Watching::Nothing,
-    Watching::Pass,
     Watching::Ringback,
     Watching::Arriving,
+    Watching::Native,
+    Watching::Generic,
+    Watching::Pass,
     Watching::Conntrack,
-    Watching::PassAndConntrack,
 ];
 
 pub(crate) fn run() -> Result<()> {
@@ -95,16 +112,16 @@ pub(crate) fn run() -> Result<()> {
     println!(
         "\nthrough a gateway between two hosts on veth, {ROUNDS} rounds: medians, and of the ratios within each round"
     );
-    println!("{:<38} {:>14} {:>8} {:>10} {:>8}", "", "connections/s", "of PASS", "Gbit/s", "of PASS");
-    let passed = results[1].clone();
+    println!("{:<28} {:>14} {:>11} {:>10} {:>11}", "", "connections/s", "of nothing", "Gbit/s", "of nothing");
+    let nothing = results[0].clone();
     for (way, (connections, bytes)) in WAYS.iter().zip(results) {
         println!(
-            "{:<38} {:>14.0} {:>8.3} {:>10.2} {:>8.3}",
+            "{:<28} {:>14.0} {:>11.3} {:>10.2} {:>11.3}",
             way.to_string(),
             median(connections.clone()),
-            ratio(&connections, &passed.0),
+            ratio(&connections, &nothing.0),
             median(bytes.clone()) * 8.0 / 1e9,
-            ratio(&bytes, &passed.1)
+            ratio(&bytes, &nothing.1)
         );
     }
     Ok(())
@@ -117,42 +134,39 @@ fn ratio(these: &[f64], those: &[f64]) -> f64 {
 
 fn measure(lab: &Lab, daemon: &Daemon<'_>, way: Watching) -> Result<(f64, f64)> {
     let gateway = lab.gateway();
-    let passing = matches!(way, Watching::Pass | Watching::PassAndConntrack);
-    let tracking = matches!(way, Watching::Conntrack | Watching::PassAndConntrack);
-    let _pass = if passing { Some(pass(gateway)?) } else { None };
-    let ours = matches!(way, Watching::Ringback | Watching::Arriving);
-    if ours {
-        attach(daemon, gateway, way == Watching::Ringback)?;
+    let _pass = if way == Watching::Pass { Some(pass(gateway)?) } else { None };
+    if let Some(watching) = way.of_daemon() {
+        attach(daemon, gateway, watching)?;
     }
-    let _tracking = if tracking { Some(Tracking::begin(gateway)?) } else { None };
+    let _tracking = if way == Watching::Conntrack { Some(Tracking::begin(gateway)?) } else { None };
     thread::sleep(SETTLED);
     let measured = (connections(lab, PORT)?, throughput(lab, PORT + 1)?);
-    if ours {
+    if way.of_daemon().is_some() {
         detach(daemon)?;
     }
     Ok(measured)
 }
 
-/// Takes the daemon's programs off the interfaces; it does not notice.
+/// Has the daemon watch an interface by which nothing comes.
 fn detach(daemon: &Daemon<'_>) -> Result<()> {
-    links(daemon)?.iter().try_for_each(|link| fs::remove_file(link).context("cannot remove a pinned link"))
+    put(daemon, DaemonConfig::new().set("watch.interfaces", "['lo']"), &["lo".to_owned()])
 }
 
-/// Puts them there again, with the one for what leaves or without it.
-fn attach(daemon: &Daemon<'_>, gateway: &Host, egress: bool) -> Result<()> {
-    daemon.write_config(DaemonConfig::new().set("watch.egress", &egress.to_string()))?;
+/// Has it watch the gateway's interfaces.
+fn attach(daemon: &Daemon<'_>, gateway: &Host, (hook, egress): (&str, bool)) -> Result<()> {
+    let config = DaemonConfig::new().text("watch.hook", hook).set("watch.egress", &egress.to_string());
+    put(daemon, config, gateway.interfaces())
+}
+
+fn put(daemon: &Daemon<'_>, config: DaemonConfig, interfaces: &[String]) -> Result<()> {
+    daemon.write_config(config)?;
     daemon.sighup()?;
-    let expected = (1 + usize::from(egress)) * gateway.interfaces().len();
-    wait_until("the programs are attached", Duration::from_secs(5), || {
-        links(daemon).is_ok_and(|links| links.len() == expected)
+    wait_until("the programs are where they are to be", Duration::from_secs(5), || {
+        let Ok(status) = daemon.status() else { return false };
+        let watched: Vec<_> = status["interfaces"].as_array().into_iter().flatten().collect();
+        watched.len() == interfaces.len()
+            && watched.iter().all(|line| interfaces.iter().any(|name| line["name"] == name.as_str()))
     })
-}
-
-/// The pins that hold its programs on the interfaces.
-fn links(daemon: &Daemon<'_>) -> Result<Vec<PathBuf>> {
-    let pins = fs::read_dir(daemon.pin_dir())?.collect::<Result<Vec<_>, _>>()?;
-    let is_link = |pin: &fs::DirEntry| pin.file_name().to_string_lossy().starts_with("link_");
-    Ok(pins.iter().filter(|pin| is_link(pin)).map(fs::DirEntry::path).collect())
 }
 
 /// A program that only passes on each interface of the gateway; detached on drop.

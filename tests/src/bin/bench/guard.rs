@@ -33,11 +33,13 @@ pub(crate) fn run() -> Result<()> {
 fn frames() -> Result<()> {
     let servers = vec!["auto".parse().map_err(anyhow::Error::msg)?];
     let watch = Watch { servers, syn_timeout: Duration::from_secs(600), ..Watch::default() };
-    let (without, _events) = Kernel::detached(&watch)?;
+    let (without, _events) = Kernel::detached(&watch, &[TrialProgram::Ingress, TrialProgram::Egress])?;
     let rule = GuardRule { hold_ns: 0, good_until_ns: 0, max_held: 0, flags: GuardFlags::LOOPBACK };
-    let (elsewhere, _events2, mut guards) = Kernel::detached_with_guards(&watch)?;
+    let (elsewhere, _events2, mut guards) =
+        Kernel::detached_with_guards(&watch, &[TrialProgram::Ingress, TrialProgram::Egress])?;
     guards.guard(0, 81, rule)?;
-    let (here, _events3, mut guards) = Kernel::detached_with_guards(&watch)?;
+    let (here, _events3, mut guards) =
+        Kernel::detached_with_guards(&watch, &[TrialProgram::Ingress, TrialProgram::Egress])?;
     guards.guard(0, 80, rule)?;
     // A healthy connection is open.
     guards.request(Flow::default(), 0, 1, GuardOp::CORRECT)?;

@@ -46,7 +46,7 @@ pub(crate) fn run() -> Result<()> {
 fn frames() -> Result<()> {
     let servers = vec!["auto".parse().map_err(anyhow::Error::msg)?];
     let watch = Watch { servers, syn_timeout: Duration::from_secs(600), ..Watch::default() };
-    let (mut kernel, _events) = Kernel::detached(&watch)?;
+    let (mut kernel, _events) = Kernel::detached(&watch, &[TrialProgram::Ingress, TrialProgram::Egress])?;
     let mut maps = kernel.take_stand_in()?;
     maps.set_tls(&[monitor_core::domain::ClientNet::all_v4(), monitor_core::domain::ClientNet::all_v6()])?;
     kernel.mark(Mark::Failed("192.0.2.77:80".parse().map_err(anyhow::Error::msg)?))?;
