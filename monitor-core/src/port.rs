@@ -66,10 +66,8 @@ pub struct Subscription {
 pub struct Policy {
     /// The outage rules.
     pub rules: Rules,
-    /// What the programs watch.
+    /// What the programs watch, and where.
     pub watch: Watch,
-    /// And where.
-    pub interfaces: Vec<String>,
 }
 
 /// What the core answers.

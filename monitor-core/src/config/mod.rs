@@ -9,6 +9,7 @@ pub mod duration;
 pub mod duration_option;
 pub mod duration_or_off;
 mod guard;
+mod interfaces;
 mod key;
 mod mistake;
 mod notice;
@@ -29,6 +30,7 @@ pub use self::{
     check::{NoDatabase, check},
     check_peers::{NoHostName, host_name, name_taken},
     guard::{CheckKind, CheckSetting, GuardEnd, GuardFail, GuardMode, GuardSetting},
+    interfaces::{DEFAULT_ROUTE, FORWARDING, is_pattern},
     key::Key,
     mistake::{ConfigError, Mistake, Mistakes, Place, Remedy},
     notice::{NoticeKind, NoticeSetting},

@@ -56,7 +56,8 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Watch {
-    /// Interfaces to attach to. Empty: those of the default routes.
+    /// Interfaces to watch: names, patterns (`wg*`), and the roles `forwarding` (those that are up and hand packets on) and
+    /// `default-route`. Empty: `forwarding` on a host that forwards, else `default-route`.
     pub interfaces: Vec<String>,
     /// What to watch: `ADDRESS:PORT` or `NETWORK:PORT` (listed: may have an outage at once), `ADDRESS` or `NETWORK`
     /// (its services are learned when they first answer), `auto` (the same for every address).

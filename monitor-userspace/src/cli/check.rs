@@ -26,8 +26,8 @@ impl CheckArgs {
         let what = if parts::is_relay(&config) {
             format!("a relay of {} gateways", config.gateway.len())
         } else {
-            let interfaces = kernel::interfaces(&config.watch).map_err(|error| Failure::usage(error.to_string()))?;
-            format!("watching {}", interfaces.join(", "))
+            let selected = kernel::select(&config.watch).await.map_err(|error| Failure::usage(error.to_string()))?;
+            format!("watching {}", selected.names.join(", "))
         };
         super::table::print(self.json, &config, |_| format!("{}: no mistakes; {what}\n", context.path().display()))
     }

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     clock::Now as _,
     core::State as CoreState,
+    kernel::is_router,
     page::{CertificateLifetimes, Lifetime, Validity},
     relay::MailboxPoller,
 };
@@ -19,6 +20,9 @@ use crate::{
 /// Lists and refused mails, the latest.
 const LISTS: u32 = 10;
 const REFUSED: u32 = 10;
+
+/// Answers without requests, of which fewer may be this host's own connections.
+const UNMATCHED: u64 = 20;
 
 /// Gathers it.
 pub(super) async fn report(context: &ControlContext) -> Result<StatusReport, StoreError> {
@@ -116,6 +120,7 @@ fn problems(context: &ControlContext, core: &CoreState, outbox: &OutboxCounts) -
     for unwatched in &core.unwatched {
         problems.push(format!("{} is not watched: {}", unwatched.name, unwatched.reason));
     }
+    problems.extend(requests_problem(core));
     if context.gateway().is_some() && core.interfaces.is_empty() {
         problems.push("no interface is watched".to_owned());
     }
@@ -123,6 +128,14 @@ fn problems(context: &ControlContext, core: &CoreState, outbox: &OutboxCounts) -
         problems.push(format!("the mailbox cannot be read: {error}"));
     }
     problems
+}
+
+/// A router that sees answers and none of the requests that they answer: its clients come by other interfaces.
+fn requests_problem(core: &CoreState) -> Option<String> {
+    let unmatched = core.answers_without_requests().filter(|unmatched| *unmatched >= UNMATCHED && is_router())?;
+    Some(format!(
+        "{unmatched} answers of servers passed, and none of the requests that they answer: clients come by an interface that is not watched (watch.interfaces), or by another path"
+    ))
 }
 
 fn certificate_problem(line: &CertificateLine, now: UnixMs) -> Option<String> {

@@ -97,7 +97,7 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
     async fn reload(&mut self, policy: Policy) -> Result<()> {
         // What may fail comes first: the policy comes into force whole, or not at all.
         let book = read_book(&self.wiring.book, &self.store, self.shared).await?;
-        self.kernel.reload(&policy.watch, &policy.interfaces).await?;
+        self.kernel.reload(&policy.watch).await?;
         self.time_out = policy.watch.syn_timeout;
         self.machine.set_rules(policy.rules);
         self.book = book;

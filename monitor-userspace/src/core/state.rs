@@ -27,3 +27,13 @@ pub struct State {
     /// Why the store does not take changes at the moment.
     pub store_error: Option<String>,
 }
+
+impl State {
+    /// How many answers passed whose requests did not, if that is true of all.
+    #[must_use]
+    pub fn answers_without_requests(&self) -> Option<u64> {
+        let counted =
+            |wanted| self.counters.iter().find(|(counter, _)| *counter == wanted).map_or(0, |(_, count)| *count);
+        (counted(Counter::Answers) == 0).then(|| counted(Counter::AnswersUnmatched))
+    }
+}

@@ -17,7 +17,6 @@ use tokio::sync::watch;
 
 use crate::{
     clock::Now as _,
-    kernel,
     notify::{Delivery, Mail, Webhooks},
     page,
     parts::{self, Loaded, Presence},
@@ -78,10 +77,9 @@ impl InForce {
         if config.guard != self.config.guard {
             tracing::warn!("guards have changed in the configuration; those in force stay until a restart");
         }
-        let interfaces = kernel::interfaces(&config.watch)?;
         // Before the core, which reads them.
         store.replace_config_addresses(AddressEntry::of_config(&config.address, UnixMs::now())).await?;
-        core.reload(Policy { rules: config.rules(), watch: config.watch.clone(), interfaces }).await?;
+        core.reload(Policy { rules: config.rules(), watch: config.watch.clone() }).await?;
         store.replace_policy(self.policy.with_notices(Notices::new(&config.notice)));
         // Also where only a secret or a certificate has changed.
         self.webhooks.send_replace(parts.webhooks);

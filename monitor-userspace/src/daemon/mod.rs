@@ -17,7 +17,7 @@ mod watching;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Result;
-use monitor_core::{config::Config, domain::UnixMs};
+use monitor_core::domain::UnixMs;
 use tokio::sync::Notify as Wake;
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +35,6 @@ use self::{
 use crate::{
     clock::Now as _,
     control::{self, GatewayView, Role},
-    kernel,
     page::Page,
     parts::{Loaded, Parts},
     peer, port,
@@ -70,16 +69,10 @@ impl Ends {
     }
 }
 
-/// The interfaces to watch: configured, or those of the default routes.
-pub fn interfaces(config: &Config) -> Result<Vec<String>> {
-    Ok(kernel::interfaces(&config.watch)?)
-}
-
 /// Runs the daemon until SIGTERM or SIGINT. The file at `path` is read again at SIGHUP.
 pub async fn run(loaded: Loaded, path: PathBuf) -> Result<()> {
     let Loaded { config, parts } = loaded;
     let Parts { database, policy, mail, webhooks, relays, mailbox, page, trust, signal_secret, identity, .. } = parts;
-    let interfaces = interfaces(&config)?;
     let socket = control::listen(&config.control.socket).await?;
     let mut stores = Stores::open(&config, &database, policy.clone()).await?;
     let (mut in_force, delivery) = InForce::start(path, &config, policy, mail, webhooks, page)?;
@@ -89,7 +82,7 @@ pub async fn run(loaded: Loaded, path: PathBuf) -> Result<()> {
     // Bound before the kernel is touched: a port that is taken must not leave programs behind.
     let listeners = Listeners::bind(&config, trust, signal_secret, &stores.local, &to_core).await?;
     let room = (&mut tasks, &ends.feeding);
-    let watching = Watching::start(&config, &interfaces, &stores, &to_core, in_force.page(), room).await?;
+    let watching = Watching::start(&config, &stores, &to_core, in_force.page(), room).await?;
     let Watching { kernel, events, guards, page, limits } = watching;
     let heartbeats = peer::start(&config, identity, &stores.store, &letters).await?;
     let deciding = Deciding::start(&config, (kernel, events), requests, &stores, &letters).await?;

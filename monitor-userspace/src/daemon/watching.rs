@@ -30,7 +30,6 @@ impl Watching {
     /// Starts the guards among `tasks`, until `cancel`.
     pub(super) async fn start(
         config: &Config,
-        interfaces: &[String],
         stores: &Stores,
         core: &CoreHandle,
         page: watch::Receiver<Arc<page::PageInForce>>,
@@ -40,7 +39,7 @@ impl Watching {
         // The guards decide before there is anything to decide on: from the first frame that the programs see, nothing
         // passes unchecked, however long attaching takes.
         let guards = guards(config, stores, &mut kernel, core, (tasks, cancel)).await?;
-        kernel.attach(&config.watch, interfaces).await?;
+        kernel.attach(&config.watch).await?;
         if !config.standin.enabled {
             kernel::remove_stand_in(&config.watch.pin_dir)?;
         }
@@ -48,7 +47,7 @@ impl Watching {
         let page = if page::is_wanted(&config.standin) {
             let maps = kernel.take_stand_in()?;
             if config.standin.enabled {
-                kernel.attach_stand_in(&config.watch, interfaces)?;
+                kernel.attach_stand_in(&config.watch)?;
             }
             let surroundings = page::Surroundings {
                 store: stores.store.clone(),

@@ -23,6 +23,7 @@ use super::{
     hook::{self, Hook},
     interface::{self, LinkLayer},
     object, pins,
+    selection::{self, Selection},
     tc::{self, FilterPlace, TcMode},
 };
 
@@ -48,6 +49,13 @@ pub struct Unwatched {
     pub reason: String,
 }
 
+impl Unwatched {
+    /// One that is not there any more.
+    pub(super) fn gone(name: &str) -> Self {
+        Self { name: name.to_owned(), reason: "there is no such interface".to_owned() }
+    }
+}
+
 /// What is watched of what is to be watched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Attachments {
@@ -55,14 +63,11 @@ pub(super) struct Attachments {
     pub(super) unwatched: Vec<Unwatched>,
 }
 
-/// Attaches to each of `interfaces`, and detaches from all others that an earlier daemon was attached to. One that is not
-/// there is waited for ([`super::tend`]).
-pub(super) async fn attach(ebpf: &mut Ebpf, watch: &Watch, interfaces: &[String]) -> Result<Attachments, KernelError> {
-    if interfaces.is_empty() {
-        return Err(KernelError::NoInterface);
-    }
+/// Attaches to each interface that is selected, and detaches from all others that an earlier daemon was attached to. What is
+/// not there is waited for ([`super::tend`]).
+pub(super) async fn attach(ebpf: &mut Ebpf, watch: &Watch) -> Result<Attachments, KernelError> {
     let before = pins::present(&watch.pin_dir)?;
-    let attached = attach_all(ebpf, watch, interfaces).await;
+    let attached = attach_all(ebpf, watch).await;
     if attached.is_err() {
         // A start that fails leaves nothing behind that was not there.
         for pin in pins::present(&watch.pin_dir)?.iter().filter(|pin| pins::is_attachment(pin) && !before.contains(pin))
@@ -73,15 +78,17 @@ pub(super) async fn attach(ebpf: &mut Ebpf, watch: &Watch, interfaces: &[String]
     attached
 }
 
-async fn attach_all(ebpf: &mut Ebpf, watch: &Watch, interfaces: &[String]) -> Result<Attachments, KernelError> {
-    let mut all = Attachments::default();
-    for name in interfaces {
+async fn attach_all(ebpf: &mut Ebpf, watch: &Watch) -> Result<Attachments, KernelError> {
+    let Selection { names, missing } = selection::select(watch).await?;
+    for missing in &missing {
+        tracing::warn!(interface = missing.name, reason = missing.reason, "not watched until it is there");
+    }
+    let mut all = Attachments { attached: Vec::new(), unwatched: missing };
+    for name in &names {
         match attach_one(ebpf, watch, name).await {
             Ok(attached) => all.attached.push(attached),
-            Err(error @ KernelError::UnknownInterface { .. }) => {
-                tracing::warn!(interface = name, %error, "not watched until it is there");
-                all.unwatched.push(Unwatched { name: name.clone(), reason: "there is no such interface".to_owned() });
-            }
+            // It went away just now.
+            Err(KernelError::UnknownInterface { .. }) => all.unwatched.push(Unwatched::gone(name)),
             Err(error) => return Err(error),
         }
     }

@@ -43,9 +43,9 @@ pub enum KernelError {
         /// Those that are there.
         present: String,
     },
-    /// No interface is configured and there is no default route to choose one by.
-    #[error("no interface to watch: there is no default route; name interfaces in watch.interfaces")]
-    NoInterface,
+    /// The kernel does not say which interfaces there are.
+    #[error("the interfaces of this host cannot be listed: {0}")]
+    Interfaces(String),
     /// A program that the daemon runs itself did not run.
     #[error("{0} cannot be run: {1}")]
     TestRun(&'static str, io::Error),

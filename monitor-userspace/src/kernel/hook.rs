@@ -124,7 +124,7 @@ pub(super) async fn attach(ebpf: &mut Ebpf, watch: &Watch, place: &Place<'_>) ->
     if choices != [Choice::Tc] && take_over(ebpf, place, &pin)? {
         return Ok(mode(place.ifindex).await);
     }
-    let mut last = KernelError::NoInterface;
+    let mut last = None;
     for (at, choice) in choices.iter().enumerate() {
         let tried = match choice {
             Choice::Native => xdp(ebpf, place, (XdpMode::Driver, "native XDP"), &pin).map(|()| Hook::Native),
@@ -151,9 +151,9 @@ pub(super) async fn attach(ebpf: &mut Ebpf, watch: &Watch, place: &Place<'_>) ->
         if !rest.is_empty() {
             tracing::info!(interface = place.name, %error, next = ?rest[0], "another hook takes its place");
         }
-        last = error;
+        last = Some(error);
     }
-    Err(last)
+    Err(last.unwrap_or_else(|| refused(place.name, "any hook", "none was tried".to_owned())))
 }
 
 /// Why an attempt to attach did not work.

@@ -3,7 +3,6 @@
 use std::{collections::BTreeSet, fs};
 
 use futures_util::TryStreamExt as _;
-use monitor_core::config::Watch;
 use nix::net::if_::{if_nameindex, if_nametoindex};
 use rtnetlink::packet_route::link::{LinkAttribute, LinkXdp, XdpAttached};
 
@@ -18,21 +17,11 @@ pub fn existing_interfaces() -> Vec<String> {
 }
 
 /// Interfaces of the default routes, IPv4 and IPv6, in alphabetical order.
-#[must_use]
-pub fn default_route_interfaces() -> Vec<String> {
+pub(super) fn default_route_interfaces() -> Vec<String> {
     let v4 = fs::read_to_string("/proc/net/route").unwrap_or_default();
     let v6 = fs::read_to_string("/proc/net/ipv6_route").unwrap_or_default();
     let names: BTreeSet<String> = default_v4(&v4).chain(default_v6(&v6)).map(str::to_owned).collect();
     names.into_iter().collect()
-}
-
-/// The interfaces to watch: configured, or those of the default routes.
-pub fn interfaces(watch: &Watch) -> Result<Vec<String>, KernelError> {
-    if !watch.interfaces.is_empty() {
-        return Ok(watch.interfaces.clone());
-    }
-    let names = default_route_interfaces();
-    if names.is_empty() { Err(KernelError::NoInterface) } else { Ok(names) }
 }
 
 /// `Iface Destination Gateway Flags RefCnt Use Metric Mask …`, addresses in hexadecimal.

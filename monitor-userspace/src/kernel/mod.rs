@@ -21,6 +21,7 @@ mod object;
 mod pins;
 mod port;
 mod ring;
+mod selection;
 mod services;
 mod standin;
 mod table;
@@ -53,9 +54,10 @@ pub use self::{
     gate::{Claimed, Gate, stop_sharing},
     guards::{GuardReport, Guards, HeldFrame},
     hook::Hook,
-    interface::{can_be_read, default_route_interfaces, existing_interfaces, interfaces},
+    interface::{can_be_read, existing_interfaces},
     local::local_addresses,
     port::{EventSource, KernelPort},
+    selection::{Selection, is_router, select},
     services::surplus,
     standin::{StandInMaps, StandInTargets},
     tc::TcMode,
@@ -74,7 +76,7 @@ pub struct Kernel {
     lock: Option<PinLock>,
     attachments: attach::Attachments,
     /// What is to be watched, and how; `None`: nothing was attached yet.
-    wanted: Option<(Watch, Vec<String>)>,
+    wanted: Option<Watch>,
     watched: Vec<WatchEntry>,
 }
 
@@ -91,31 +93,33 @@ impl Kernel {
         Ok((kernel, events))
     }
 
-    /// Attaches the programs to `interfaces`, and detaches whatever an earlier daemon attached to others.
-    pub async fn attach(&mut self, watch: &Watch, interfaces: &[String]) -> Result<(), KernelError> {
-        self.attachments = attach::attach(&mut self.ebpf, watch, interfaces).await?;
-        self.wanted = Some((watch.clone(), interfaces.to_vec()));
+    /// Attaches the programs to the interfaces that are to be watched, and detaches whatever an earlier daemon attached to
+    /// others.
+    pub async fn attach(&mut self, watch: &Watch) -> Result<(), KernelError> {
+        self.attachments = attach::attach(&mut self.ebpf, watch).await?;
+        self.wanted = Some(watch.clone());
         Ok(())
     }
 
     /// Looks whether the programs are where they are to be, and puts them there. To be called each second.
     pub async fn tend(&mut self) {
-        let Some((watch, interfaces)) = self.wanted.take() else { return };
-        let changed = tend::tend(&mut self.ebpf, &watch, &interfaces, &mut self.attachments).await;
+        let Some(watch) = self.wanted.take() else { return };
+        let changed = tend::tend(&mut self.ebpf, &watch, &mut self.attachments).await;
         if changed
             && self.stand_in.is_some()
-            && let Err(error) = self.attach_stand_in(&watch, &interfaces)
+            && let Err(error) = self.attach_stand_in(&watch)
         {
             tracing::error!(%error, "the stand-in page is not shown everywhere");
         }
-        self.wanted = Some((watch, interfaces));
+        self.wanted = Some(watch);
     }
 
-    /// From here on the program of the stand-in page is put on these interfaces while a service is failed that has the
+    /// From here on the program of the stand-in page is put on the watched interfaces while a service is failed that has the
     /// page: what arrives for it is given to the page from when [`Kernel::take_stand_in`]'s maps say so.
-    pub fn attach_stand_in(&mut self, watch: &Watch, interfaces: &[String]) -> Result<(), KernelError> {
+    pub fn attach_stand_in(&mut self, watch: &Watch) -> Result<(), KernelError> {
+        let interfaces: Vec<_> = self.attachments.attached.iter().map(|attached| attached.name.clone()).collect();
         let steerer = self.stand_in.get_or_insert_with(|| standin::Steerer::new(&watch.pin_dir));
-        steerer.configure(&mut self.ebpf, interfaces)
+        steerer.configure(&mut self.ebpf, &interfaces)
     }
 
     /// Takes off the interfaces what nobody needs any more. To be called now and then.
@@ -188,11 +192,11 @@ impl Kernel {
     }
 
     /// Goes on with other settings: watch list, time-out, interfaces. Capacities keep their values until a restart.
-    pub async fn reload(&mut self, watch: &Watch, interfaces: &[String]) -> Result<(), KernelError> {
+    pub async fn reload(&mut self, watch: &Watch) -> Result<(), KernelError> {
         self.configure(watch)?;
-        self.attach(watch, interfaces).await?;
+        self.attach(watch).await?;
         if self.stand_in.is_some() {
-            self.attach_stand_in(watch, interfaces)?;
+            self.attach_stand_in(watch)?;
         }
         Ok(())
     }

@@ -62,7 +62,7 @@ pub trait KernelPort {
     fn rest(&mut self) -> Result<(), KernelError>;
 
     /// Goes on with other settings: watch list, time-out, interfaces.
-    fn reload(&mut self, watch: &Watch, interfaces: &[String]) -> impl Future<Output = Result<(), KernelError>> + Send;
+    fn reload(&mut self, watch: &Watch) -> impl Future<Output = Result<(), KernelError>> + Send;
 }
 
 /// What the programs report.
@@ -151,8 +151,8 @@ impl KernelPort for Kernel {
         Self::rest(self)
     }
 
-    async fn reload(&mut self, watch: &Watch, interfaces: &[String]) -> Result<(), KernelError> {
-        Self::reload(self, watch, interfaces).await
+    async fn reload(&mut self, watch: &Watch) -> Result<(), KernelError> {
+        Self::reload(self, watch).await
     }
 }
 

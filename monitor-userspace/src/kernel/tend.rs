@@ -6,14 +6,23 @@ use monitor_core::config::Watch;
 
 use super::{
     attach::{self, Attachments, Unwatched},
-    interface,
+    error::KernelError,
+    selection::{self, Selection},
 };
 
 /// Looks at every interface that is to be watched, and attaches to those where the programs are missing. Returns whether
 /// anything has changed.
-pub(super) async fn tend(ebpf: &mut Ebpf, watch: &Watch, interfaces: &[String], now: &mut Attachments) -> bool {
-    let mut next = Attachments::default();
-    for name in interfaces {
+pub(super) async fn tend(ebpf: &mut Ebpf, watch: &Watch, now: &mut Attachments) -> bool {
+    let Selection { names, missing } = match selection::select(watch).await {
+        Ok(selection) => selection,
+        Err(error) => {
+            // Whether they are there is not known: nothing is taken off.
+            tracing::error!(%error, "the interfaces are not looked at");
+            return false;
+        }
+    };
+    let mut next = Attachments { attached: Vec::new(), unwatched: missing };
+    for name in &names {
         let known = now.attached.iter().find(|attached| attached.name == *name);
         if let Some(attached) = known {
             match attach::what_is_missing(ebpf, attached).await {
@@ -24,12 +33,9 @@ pub(super) async fn tend(ebpf: &mut Ebpf, watch: &Watch, interfaces: &[String], 
                 Some(reason) => tracing::warn!(interface = name, reason, "not watched any more"),
             }
         }
-        if !interface::existing_interfaces().contains(name) {
-            next.unwatched.push(Unwatched { name: name.clone(), reason: "there is no such interface".to_owned() });
-            continue;
-        }
         match attach::attach_one(ebpf, watch, name).await {
             Ok(attached) => next.attached.push(attached),
+            Err(KernelError::UnknownInterface { .. }) => next.unwatched.push(Unwatched::gone(name)),
             Err(error) => next.unwatched.push(Unwatched { name: name.clone(), reason: error.to_string() }),
         }
     }

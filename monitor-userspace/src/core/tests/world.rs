@@ -267,8 +267,8 @@ impl KernelPort for World {
         Ok(())
     }
 
-    async fn reload(&mut self, _: &Watch, _: &[String]) -> Result<(), KernelError> {
-        if self.lock().refuses_reload { Err(KernelError::NoInterface) } else { Ok(()) }
+    async fn reload(&mut self, _: &Watch) -> Result<(), KernelError> {
+        if self.lock().refuses_reload { Err(KernelError::Interfaces("none".to_owned())) } else { Ok(()) }
     }
 }
 

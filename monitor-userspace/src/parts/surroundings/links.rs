@@ -1,42 +1,40 @@
 //! Interfaces: whether they are there, and whether another XDP program sits on them.
 
-use std::collections::BTreeSet;
+use monitor_core::config::{Config, DEFAULT_ROUTE, FORWARDING, Key, Mistake, Mistakes, PeerPath, is_pattern};
 
-use monitor_core::config::{Config, Key, Mistake, Mistakes, PeerPath};
-
-use crate::kernel::{self, KernelError};
+use crate::kernel::{self, KernelError, Selection, Unwatched};
 
 pub(super) async fn look(config: &Config, is_running: bool, mistakes: &mut Mistakes) {
     let present = kernel::existing_interfaces();
-    let mut is_there = |key: Key, name: &str| {
-        let found = present.iter().any(|other| other == name);
-        if !found {
+    let must_be_there = |key: Key, name: &str, mistakes: &mut Mistakes| {
+        if !present.iter().any(|other| other == name) {
             let reason = format!("there is no interface `{name}`");
             mistakes.add(Mistake::new(key, reason, format!("this host has {}", present.join(", "))));
         }
-        found
     };
     if let Some(standby) = &config.standby {
-        is_there("standby.interface".into(), &standby.interface);
+        must_be_there("standby.interface".into(), &standby.interface, mistakes);
     }
     for (index, peer) in config.peer.iter().enumerate() {
         for (at, path) in peer.paths.iter().enumerate() {
             if let PeerPath::Link(name) = path {
-                is_there(Key::from("peer").at(index).to("paths").at(at), name);
+                must_be_there(Key::from("peer").at(index).to("paths").at(at), name, mistakes);
             }
         }
     }
     let key = || Key::from("watch.interfaces");
-    let wanted = match kernel::interfaces(&config.watch) {
-        Ok(wanted) => wanted,
-        Err(_) => {
-            let reason = "no interface to watch: there is no default route";
-            return mistakes.add(Mistake::new(key(), reason, "name interfaces in watch.interfaces"));
-        }
+    let Selection { names: found, missing } = match kernel::select(&config.watch).await {
+        Ok(selected) => selected,
+        Err(error) => return mistakes.add(Mistake::new(key(), error.to_string(), "look into the kernel's log")),
     };
-    let mut seen = BTreeSet::new();
-    let wanted = wanted.into_iter().filter(|name| seen.insert(name.clone()));
-    let found: Vec<_> = wanted.filter(|name| is_there(key(), name)).collect();
+    for Unwatched { name, reason } in missing {
+        if is_pattern(&name) || [DEFAULT_ROUTE, FORWARDING].contains(&name.as_str()) {
+            let reason = format!("`{name}` is no interface now: {reason}");
+            mistakes.add(Mistake::new(key(), reason, "name interfaces in watch.interfaces"));
+        } else {
+            must_be_there(key(), &name, mistakes);
+        }
+    }
     for name in &found {
         if let Err(KernelError::LinkLayer { interface, kind }) = kernel::can_be_read(name) {
             let reason = format!("{interface} is of a kind whose packets cannot be read (link type {kind})");
