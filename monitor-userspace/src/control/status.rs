@@ -39,6 +39,7 @@ pub(super) async fn report(context: &ControlContext) -> Result<StatusReport, Sto
     let mut problems = problems(context, &core, &outbox);
     problems.extend(certificates.iter().filter_map(|line| certificate_problem(line, now)));
     problems.extend(shared.as_ref().and_then(shared_problem));
+    problems.extend(sharing_problems(context).await);
     let overdue = lists.iter().filter(|list| list.state == ListState::Expired).count();
     if overdue > 0 {
         problems.push(format!("{overdue} lists were sent to relays that gave no receipt"));
@@ -128,6 +129,14 @@ fn problems(context: &ControlContext, core: &CoreState, outbox: &OutboxCounts) -
         problems.push(format!("the mailbox cannot be read: {error}"));
     }
     problems
+}
+
+/// Shared addresses that this host cannot have.
+async fn sharing_problems(context: &ControlContext) -> Vec<String> {
+    // That it is not exchanged any more ends the daemon.
+    let Ok(hosts) = super::peers::report(context).await else { return Vec::new() };
+    let troubles = hosts.groups.into_iter().filter_map(|group| Some((group.group, group.own_trouble?)));
+    troubles.map(|(group, trouble)| format!("the shared addresses `{group}` cannot be here: {trouble}")).collect()
 }
 
 /// A router that sees answers and none of the requests that they answer: its clients come by other interfaces.

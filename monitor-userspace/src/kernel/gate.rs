@@ -21,8 +21,8 @@ use monitor_core::domain::MonotonicNs;
 use super::{
     bpffs,
     error::KernelError,
-    interface, pins,
-    tc::{self, FilterPlace},
+    pins,
+    tc::{self, FilterPlace, TcMode},
 };
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ringback-gate"));
@@ -33,7 +33,16 @@ pub struct Gate {
     pub(super) ebpf: Ebpf,
     states: HashMap<MapData, Addr, GateState>,
     claims: HashMap<MapData, Addr, Claims>,
+    folder: PathBuf,
+    interface: String,
+    addresses: Vec<IpAddr>,
+    /// How the programs are on the interface, in the order of [`SIDES`]; empty: they are not.
+    modes: Vec<TcMode>,
 }
+
+/// The programs, and where they are.
+const SIDES: [(&str, TcAttachType); 2] =
+    [(program::GATE_IN, TcAttachType::Ingress), (program::GATE_OUT, TcAttachType::Egress)];
 
 /// What others have claimed of one shared address since the daemon's start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,63 +54,87 @@ pub struct Claimed {
 }
 
 impl Gate {
-    /// Attaches to `interface`, or takes over what an earlier daemon left there, with its deadlines. An address that was not
-    /// shared before begins with its gate closed. `mac`: of the interface.
-    pub async fn start(
-        pin_dir: &Path,
-        interface: &str,
-        mac: [u8; 6],
-        addresses: &[IpAddr],
-    ) -> Result<Self, KernelError> {
+    /// Takes over what an earlier daemon left for `interface`, with its deadlines. An address that was not shared before begins
+    /// with its gate closed. [`Gate::attach`] puts the programs on the interface.
+    pub fn start(pin_dir: &Path, interface: &str, addresses: &[IpAddr]) -> Result<Self, KernelError> {
         let folder = folder(pin_dir);
         bpffs::ensure(&folder)?;
-        let ifindex = interface::index(interface)?;
         let mut loader = EbpfLoader::new();
         loader.map_pin_path(map::GATE, folder.join(map::GATE));
-        let mut gate = Self::load(&mut loader, mac, addresses)?;
-        let sides = [(program::GATE_IN, TcAttachType::Ingress), (program::GATE_OUT, TcAttachType::Egress)];
+        let gate = Self::load(&mut loader, addresses)?;
+        Ok(Self { folder, interface: interface.to_owned(), ..gate })
+    }
+
+    /// Puts the programs on the interface of this index.
+    pub async fn attach(&mut self, ifindex: u32) -> Result<(), KernelError> {
+        let (interface, folder) = (self.interface.clone(), self.folder.clone());
+        self.modes.clear();
         let mut wanted = vec![folder.join(map::GATE)];
-        for (name, side) in sides {
+        for (name, side) in SIDES {
             let place = FilterPlace {
-                program: name,
-                how: "the gate of shared addresses",
-                side,
-                interface,
-                ifindex,
-                after: None,
                 link: folder.join(format!("{name}_{ifindex}")),
                 filter: folder.join(format!("filter_{name}_{ifindex}")),
+                ..place(name, side, (&interface, ifindex))
             };
-            tc::attach(gate.program(name)?, &place).await?;
+            let mode = tc::attach(self.program(name)?, &place).await?;
+            self.modes.push(mode);
             wanted.extend([place.link, place.filter]);
         }
         // Another interface had them before.
         for pin in present(&folder)?.into_iter().filter(|pin| !wanted.contains(pin)) {
             pins::remove(&pin)?;
         }
-        Ok(gate)
+        Ok(())
+    }
+
+    /// Whether the programs are on the interface of this index.
+    pub async fn is_attached(&self, ifindex: u32) -> bool {
+        for ((name, side), mode) in SIDES.into_iter().zip(&self.modes) {
+            let program = self.ebpf.program(name).and_then(|program| <&SchedClassifier>::try_from(program).ok());
+            let Some(program) = program else { return false };
+            if !tc::is_there(program, *mode, &place(name, side, (&self.interface, ifindex))).await {
+                return false;
+            }
+        }
+        self.modes.len() == SIDES.len()
+    }
+
+    /// Says which MAC address is this host's own: claims by it are not somebody else's.
+    pub fn set_mac(&mut self, mac: [u8; 6]) -> Result<(), KernelError> {
+        let own = mac.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+        for address in &self.addresses {
+            let key = Addr::from(*address);
+            let before = self.claims.get(&key, 0).unwrap_or_default();
+            self.claims
+                .insert(key, Claims { own, ..before }, 0)
+                .map_err(|source| KernelError::map(map::CLAIMS, source))?;
+        }
+        Ok(())
     }
 
     /// The gate without an interface and without pins: for packet tests.
     pub fn detached(mac: [u8; 6], addresses: &[IpAddr]) -> Result<Self, KernelError> {
-        Self::load(&mut EbpfLoader::new(), mac, addresses)
+        let mut gate = Self::load(&mut EbpfLoader::new(), addresses)?;
+        gate.set_mac(mac)?;
+        Ok(gate)
     }
 
-    fn load(loader: &mut EbpfLoader<'_>, mac: [u8; 6], addresses: &[IpAddr]) -> Result<Self, KernelError> {
+    fn load(loader: &mut EbpfLoader<'_>, addresses: &[IpAddr]) -> Result<Self, KernelError> {
         let mut ebpf = loader.load(OBJECT)?;
         let states = ebpf.take_map(map::GATE).ok_or(KernelError::MapMissing(map::GATE))?;
         let states = states.try_into().map_err(|source| KernelError::map(map::GATE, source))?;
         let claims = ebpf.take_map(map::CLAIMS).ok_or(KernelError::MapMissing(map::CLAIMS))?;
         let claims = claims.try_into().map_err(|source| KernelError::map(map::CLAIMS, source))?;
-        let mut gate = Self { ebpf, states, claims };
+        let mut gate = Self {
+            ebpf,
+            states,
+            claims,
+            folder: PathBuf::new(),
+            interface: String::new(),
+            addresses: addresses.to_vec(),
+            modes: Vec::new(),
+        };
         share(&mut gate.states, addresses)?;
-        let own = mac.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
-        for address in addresses {
-            let claims = Claims { own, ..Claims::default() };
-            gate.claims
-                .insert(Addr::from(*address), claims, 0)
-                .map_err(|source| KernelError::map(map::CLAIMS, source))?;
-        }
         for name in [program::GATE_IN, program::GATE_OUT] {
             gate.program(name)?.load().map_err(|source| KernelError::load(&source))?;
         }
@@ -156,6 +189,20 @@ pub fn stop_sharing(pin_dir: &Path) -> Result<(), KernelError> {
         tracing::warn!("[standby] is gone from the configuration: this host answers for its addresses again");
     }
     Ok(())
+}
+
+/// Where a program of the gate is, without what keeps it there.
+fn place<'a>(program: &'static str, side: TcAttachType, (interface, ifindex): (&'a str, u32)) -> FilterPlace<'a> {
+    FilterPlace {
+        program,
+        how: "the gate of shared addresses",
+        side,
+        interface,
+        ifindex,
+        after: None,
+        link: PathBuf::new(),
+        filter: PathBuf::new(),
+    }
 }
 
 fn folder(pin_dir: &Path) -> PathBuf {

@@ -86,6 +86,7 @@ impl Exchange {
                 // What waits in the sockets was said while this host was away.
                 while self.paths.receive().is_some() {}
             }
+            self.paths.follow(now);
             while let Some((arrival, datagram)) = self.paths.receive() {
                 self.take(now, &arrival, &datagram);
             }

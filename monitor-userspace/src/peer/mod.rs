@@ -24,7 +24,6 @@ use std::{
 use anyhow::{Context as _, Result};
 use monitor_core::config::{Application, Config, Standby, StandbyGroup};
 use monitor_store::Store;
-use nix::net::if_::if_nametoindex;
 use tokio::sync::{
     mpsc::{UnboundedSender, unbounded_channel},
     oneshot,
@@ -43,9 +42,8 @@ pub use self::{
 };
 use crate::{
     health::HealthCheck,
-    interface,
     kernel::{self, Gate},
-    standby::{HandOverError, announce::Announcer, sharing::Sharing},
+    standby::{HandOverError, shared_link::SharedLink, sharing::Sharing},
 };
 
 /// How the rest of the daemon talks to the thread.
@@ -167,17 +165,13 @@ async fn share(
     checking: &CancellationToken,
 ) -> Result<Sharing> {
     let addresses: Vec<_> = standby.group.iter().flat_map(|group| group.addresses.clone()).collect();
-    let open = || {
-        let mac = interface::mac(&standby.interface)?;
-        Ok::<_, io::Error>((Announcer::open(if_nametoindex(standby.interface.as_str())?, mac)?, mac))
-    };
-    let (announcer, mac) = open().with_context(|| format!("standby.interface: {}", standby.interface))?;
-    let gate = Gate::start(&config.watch.pin_dir, &standby.interface, mac, &addresses).await?;
+    let gate = Gate::start(&config.watch.pin_dir, &standby.interface, &addresses)?;
+    let link = SharedLink::new(&standby.interface, gate).await;
     let expected = config.peer.iter().filter(|peer| peer.standby).count();
     let health_check = |group: &StandbyGroup| health_check(&group.application, standby.gone_after(), checking);
     // The receiver goes only with the daemon.
     let changed = move |change| drop(events.send(Event::Mode(change)));
-    Ok(Sharing::new(standby, own, expected, gate, (announcer, mac), Box::new(changed), health_check))
+    Ok(Sharing::new(standby, own, expected, link, Box::new(changed), health_check))
 }
 
 /// Looks at the application once a period, until `checking` ends.

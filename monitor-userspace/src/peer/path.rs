@@ -7,9 +7,10 @@ use std::{
     io,
     net::{IpAddr, SocketAddr, UdpSocket},
     os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
+    time::Duration,
 };
 
-use monitor_core::{config::PeerPath, heartbeat::wire::MAX_DATAGRAM};
+use monitor_core::{config::PeerPath, domain::MonotonicNs, heartbeat::wire::MAX_DATAGRAM};
 use nix::net::if_::if_nametoindex;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -20,17 +21,37 @@ const ETHERTYPE: u16 = 0x88b5;
 /// Ethernet header, and the datagram's length: short frames are padded.
 const HEADER: usize = 14 + 2;
 
+/// Between two looks whether an interface is still the same.
+const LOOK: Duration = Duration::from_millis(200);
+
 /// Every socket.
 #[derive(Debug)]
 pub(super) struct Paths {
     udp: UdpSocket,
-    links: BTreeMap<String, Link>,
+    /// `None`: there is no such interface now.
+    links: BTreeMap<String, Option<Link>>,
+    next_look: MonotonicNs,
 }
 
+/// An interface, as it was when its socket was opened.
 #[derive(Debug)]
 struct Link {
-    socket: OwnedFd,
+    index: u32,
     mac: [u8; 6],
+    socket: OwnedFd,
+}
+
+impl Link {
+    fn open(interface: &str) -> io::Result<Self> {
+        let index = if_nametoindex(interface)?;
+        Ok(Self { index, mac: interface::mac(interface)?, socket: interface::packet_socket(index, ETHERTYPE)? })
+    }
+
+    /// Whether the interface of this name is still that one.
+    fn is(&self, interface: &str) -> bool {
+        if_nametoindex(interface).is_ok_and(|index| index == self.index)
+            && interface::mac(interface).is_ok_and(|mac| mac == self.mac)
+    }
 }
 
 impl Paths {
@@ -47,18 +68,40 @@ impl Paths {
             if let PeerPath::Link(interface) = path
                 && !links.contains_key(interface)
             {
-                let index = if_nametoindex(interface.as_str())?;
-                let link =
-                    Link { socket: interface::packet_socket(index, ETHERTYPE)?, mac: interface::mac(interface)? };
+                let link = match Link::open(interface) {
+                    Err(error) if is_absent(&error) => {
+                        tracing::warn!(interface, "not a way to the peers until it is there");
+                        None
+                    }
+                    link => Some(link?),
+                };
                 links.insert(interface.clone(), link);
             }
         }
-        Ok(Self { udp: socket.into(), links })
+        Ok(Self { udp: socket.into(), links, next_look: MonotonicNs::default() })
+    }
+
+    /// Takes interfaces that were made again, or have another MAC address.
+    pub(super) fn follow(&mut self, now: MonotonicNs) {
+        if now < self.next_look {
+            return;
+        }
+        self.next_look = now + LOOK;
+        for (interface, link) in &mut self.links {
+            if link.as_ref().is_some_and(|link| link.is(interface)) {
+                continue;
+            }
+            let was_there = link.is_some();
+            *link = Link::open(interface).ok();
+            if was_there || link.is_some() {
+                tracing::warn!(interface, is_there = link.is_some(), "the interface is another one now");
+            }
+        }
     }
 
     /// What to wait for.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.links.values().map(|link| link.socket.as_fd()).chain([self.udp.as_fd()])
+        self.links.values().flatten().map(|link| link.socket.as_fd()).chain([self.udp.as_fd()])
     }
 
     /// Sends; a path that does not work now is what the others are for.
@@ -66,7 +109,7 @@ impl Paths {
         match path {
             PeerPath::Udp(addr) => self.udp.send_to(datagram, self.as_sent(*addr)).map(drop),
             PeerPath::Link(interface) => {
-                let Some(link) = self.links.get(interface) else { return Err(io::ErrorKind::NotFound.into()) };
+                let Some(Some(link)) = self.links.get(interface) else { return Err(io::ErrorKind::NotFound.into()) };
                 let length = (datagram.len() as u16).to_be_bytes();
                 let frame = [&[0xff; 6][..], &link.mac, &ETHERTYPE.to_be_bytes(), &length, datagram, &[0; 44]].concat();
                 interface::send(&link.socket, &frame)
@@ -81,6 +124,7 @@ impl Paths {
             return Some((Arrival::Udp(from.ip().to_canonical()), buffer[..length].to_vec()));
         }
         self.links.iter().find_map(|(interface, link)| {
+            let link = link.as_ref()?;
             // SAFETY: pointer and length are those of the buffer.
             let received = unsafe { libc::recv(link.socket.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) };
             let frame = buffer.get(..usize::try_from(received).ok()?)?;
@@ -98,6 +142,10 @@ impl Paths {
             _ => addr,
         }
     }
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENXIO))
 }
 
 /// The way that a datagram came.

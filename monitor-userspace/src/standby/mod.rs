@@ -6,6 +6,7 @@
 
 pub mod announce;
 mod report;
+pub(crate) mod shared_link;
 pub(crate) mod sharing;
 
 pub(crate) use self::report::ModeChange;

@@ -52,7 +52,7 @@ pub struct GroupLine {
     pub active: Option<String>,
     /// Questions and claims that the closed gate has stopped.
     pub stopped: u64,
-    /// Why this host cannot serve: its application fails. Absent while it works.
+    /// Why this host cannot serve: its interface is not there, the gate is not on it, or its application fails.
     #[serde(default)]
     pub own_trouble: Option<String>,
     /// How often this host's mode has changed since its start.

@@ -16,11 +16,10 @@ use monitor_core::{
     },
 };
 
-use super::{GroupLine, HandOverError, ModeChange, announce::Announcer};
+use super::{GroupLine, HandOverError, ModeChange, shared_link::SharedLink};
 use crate::{
     clock::Now as _,
     health::HealthCheck,
-    interface::has_link,
     kernel::{Claimed, Gate},
 };
 
@@ -35,8 +34,7 @@ pub(crate) struct Sharing {
 
 /// What a change of mode reaches.
 struct Outside {
-    gate: Gate,
-    announcer: Announcer,
+    link: SharedLink,
     changed: Box<dyn Fn(ModeChange) + Send>,
     gone_after: Duration,
 }
@@ -66,13 +64,12 @@ impl Sharing {
         settings: &Standby,
         own: &str,
         expected: usize,
-        gate: Gate,
-        (announcer, mac): (Announcer, [u8; 6]),
+        link: SharedLink,
         changed: Box<dyn Fn(ModeChange) + Send>,
         health_check: impl Fn(&StandbyGroup) -> HealthCheck,
     ) -> Self {
         let now = MonotonicNs::now();
-        let priority = mac.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+        let priority = link.mac().iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
         let group = |setting: &StandbyGroup| {
             let rank = Rank { priority: setting.priority.unwrap_or(priority), name: own.to_owned() };
             Group {
@@ -88,7 +85,7 @@ impl Sharing {
             }
         };
         let groups = settings.group.iter().map(group).collect();
-        let outside = Outside { gate, announcer, changed, gone_after: settings.gone_after() };
+        let outside = Outside { link, changed, gone_after: settings.gone_after() };
         Self { settings: settings.clone(), own: own.to_owned(), outside, groups, next_beat: now }
     }
 
@@ -104,7 +101,8 @@ impl Sharing {
 
     /// Time has passed. Says whether this host was stopped meanwhile.
     pub(crate) fn turn(&mut self, now: MonotonicNs) -> bool {
-        let linked = has_link(&self.settings.interface);
+        let is_another = self.outside.link.turn(now);
+        let linked = self.outside.link.is_fit();
         let mut away = false;
         for group in &mut self.groups {
             let was_active = group.is_active();
@@ -114,6 +112,9 @@ impl Sharing {
             group.defend(now, was_active && group.is_active(), &self.outside);
             let fit = linked && group.health_check.works();
             group.step(now, &mut self.outside, |machine| machine.observe(now, StandbyFact::Fit(fit)));
+            if is_another && group.is_active() {
+                group.announce(now, &self.outside);
+            }
         }
         away
     }
@@ -145,7 +146,7 @@ impl Sharing {
             for group in &mut self.groups {
                 group.said = Some(group.machine.beat(now));
                 // Before the beat goes out: nobody counts from an earlier time than the gate does.
-                group.keep_gate(group.machine.seen_until(now), &mut self.outside.gate);
+                group.keep_gate(group.machine.seen_until(now), &mut self.outside.link.gate);
             }
         }
         period || news
@@ -206,7 +207,7 @@ impl Sharing {
 
     /// For people.
     pub(crate) fn lines(&self, now: MonotonicNs) -> Vec<GroupLine> {
-        self.groups.iter().map(|group| group.line(now, &self.own, &self.outside.gate)).collect()
+        self.groups.iter().map(|group| group.line(now, &self.own, &self.outside.link)).collect()
     }
 }
 
@@ -238,7 +239,7 @@ impl Group {
             } else {
                 self.announce_again = None;
             }
-            self.keep_gate(self.machine.seen_until(now), &mut outside.gate);
+            self.keep_gate(self.machine.seen_until(now), &mut outside.link.gate);
             let (group, at) = (self.setting.name.clone(), self.since);
             (outside.changed)(ModeChange { group, mode, why, before, at });
         }
@@ -249,7 +250,7 @@ impl Group {
 
     /// Answers claims of others.
     fn defend(&mut self, now: MonotonicNs, active: bool, outside: &Outside) {
-        let claimed = self.claimed(&outside.gate);
+        let claimed = self.claimed(&outside.link.gate);
         // Stopped since this turn began, also in that look: whose the address is now is for the next turn to find out.
         if outside.was_away(now) {
             return;
@@ -285,7 +286,7 @@ impl Group {
         if outside.was_away(now) {
             return;
         }
-        if let Err(error) = outside.announcer.announce(&self.setting.addresses) {
+        if let Err(error) = outside.link.announce(&self.setting.addresses) {
             tracing::warn!(group = self.setting.name, %error, "an announcement was not sent");
         }
     }
@@ -298,7 +299,8 @@ impl Group {
         }
     }
 
-    fn line(&self, now: MonotonicNs, own: &str, gate: &Gate) -> GroupLine {
+    fn line(&self, now: MonotonicNs, own: &str, link: &SharedLink) -> GroupLine {
+        let gate = &link.gate;
         let claimed = self.claimed(gate);
         GroupLine {
             group: self.setting.name.clone(),
@@ -311,7 +313,7 @@ impl Group {
                 _ => self.machine.active_peer(now).map(str::to_owned),
             },
             stopped: self.setting.addresses.iter().map(|address| gate.stopped(*address)).sum(),
-            own_trouble: self.health_check.trouble(),
+            own_trouble: link.trouble().cloned().or_else(|| self.health_check.trouble()),
             changes: self.changes,
             conflicts: self.defence.conflicts(),
             claimed_by: (claimed.count > 0).then(|| mac(claimed.latest)),

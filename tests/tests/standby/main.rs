@@ -6,6 +6,7 @@ mod dead;
 mod faults;
 mod groups;
 mod hand_over;
+mod interfaces;
 mod owners;
 mod split;
 mod take_over;
