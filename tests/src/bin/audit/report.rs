@@ -89,10 +89,11 @@ impl Report<'_> {
         let failed = self.truth.failed.len();
         let _ = writeln!(
             text,
-            "also: {} due, {} not told of a short silence, {} attempts at an edge, {} repeated copies, \
+            "also: {} due, {} not told of a short silence, {} of one that was judged while no daemon ran, {} attempts at an edge, {} repeated copies, \
              {} outages over several intervals, {} attempts unseen, {} frames seen, {} frames not seen",
             verdict.due,
             verdict.short,
+            verdict.alone,
             verdict.edge,
             verdict.copies,
             verdict.merged,

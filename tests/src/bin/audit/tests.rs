@@ -146,6 +146,20 @@ fn a_short_silence_is_no_finding_but_a_refusal_is() {
 }
 
 #[test]
+fn silence_beside_refusals_that_was_judged_while_no_daemon_ran_is_counted_apart() {
+    let mut history = History::new();
+    history.connects(9, 3_000);
+    history.connects(9, 4_000);
+    history.tries(1, 3_500, 3_900, Outcome::TimedOut);
+    history.tries(2, 3_500, 3_540, Outcome::Refused);
+    history.deaths.push(Death { at: 3_600 * MS, back: 7_000 * MS, gently: false });
+    assert_eq!((history.judged().1.alone, history.findings()), (1, vec![(FindingKind::Missed, client(2))]));
+    // It was back in time.
+    history.deaths[0].back = 6_000 * MS;
+    assert_eq!((history.judged().1.alone, history.findings().len()), (0, 2));
+}
+
+#[test]
 fn who_got_through_or_never_tried_is_told_wrongly() {
     let mut history = History::new();
     history.tries(1, 2_000, 2_500, Outcome::TimedOut);

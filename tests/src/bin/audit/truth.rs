@@ -147,12 +147,16 @@ impl<'a> Truth<'a> {
 
     /// Whether nobody was refused in a gap, and it was so short that its silence need not be noticed.
     pub(crate) fn is_short_silence(&self, gap: Gap) -> bool {
+        let silent = |failed: &Failed| self.attempts[failed.attempt].outcome == Outcome::TimedOut;
+        self.is_short(gap) && self.failed.iter().filter(|failed| failed.gap == gap).all(silent)
+    }
+
+    /// Whether a gap was so short that silence in it looks like the loss of single packets.
+    pub(crate) fn is_short(&self, gap: Gap) -> bool {
         let answers = self.answers.get(&gap.service).map_or(&[][..], Vec::as_slice);
         let before = gap.number.checked_sub(1).and_then(|before| answers.get(before)).map(|(at, _)| *at);
         let syn_after = answers.get(gap.number).map(|(_, syn)| *syn);
-        let silent = |failed: &Failed| self.attempts[failed.attempt].outcome == Outcome::TimedOut;
         before.zip(syn_after).is_some_and(|(before, after)| after.saturating_sub(before) < SHORT_SILENCE)
-            && self.failed.iter().filter(|failed| failed.gap == gap).all(silent)
     }
 
     fn claim(&self, attempt: &Tried, handshake: Option<&Handshake>, first_syn: Ns, gap: Gap, round_trip: Ns) -> Claim {
@@ -161,6 +165,9 @@ impl<'a> Truth<'a> {
             return Claim::OwnTrouble;
         }
         let answered = handshake.and_then(|seen| seen.answers.first());
+        // A repeated SYN came when the service answered others again (design rule 2).
+        let repeated = attempt.outcome == Outcome::TimedOut
+            && handshake.and_then(|seen| seen.syns.last()).is_some_and(|latest| *latest > to);
         let mut claim = Claim::OwnTrouble;
         for window in self.faults(gap) {
             claim = claim.max(if first_syn < window.begin {
@@ -170,9 +177,11 @@ impl<'a> Truth<'a> {
                 // See `look_behind_the_faults`.
                 Claim::OwnTrouble
             } else if to < window.begun + round_trip + EDGE
+                || repeated
                 || answered.is_some_and(|answered| *answered < attempt.end + RACE)
             {
-                // The answers that were on their way have not all arrived, or its own answer met its giving up.
+                // The answers that were on their way have not all arrived, it had another chance, or its own answer met
+                // its giving up.
                 Claim::Edge
             } else {
                 Claim::Must

@@ -11,7 +11,7 @@ use crate::{
     clock::{MS, Ns, SECOND},
     faults::Death,
     told::{Letter, Outage},
-    truth::{Claim, Gap, Truth},
+    truth::{Claim, Failed, Gap, Truth},
 };
 
 /// The daemon writes times in milliseconds.
@@ -58,6 +58,8 @@ pub(crate) struct Verdict {
     pub(crate) due: usize,
     /// Of them, those not told because the silence was short; no findings.
     pub(crate) short: usize,
+    /// Of them, those not told because no daemon ran when a short silence was judged, in which others were refused.
+    pub(crate) alone: usize,
     /// Failed attempts at an edge.
     pub(crate) edge: usize,
     /// Client and gap pairs in which only own trouble failed: told, and not told.
@@ -126,6 +128,10 @@ fn missed(
             verdict.short += 1;
             continue;
         }
+        if failed.iter().all(|failed| is_judged_alone(truth, failed, deaths)) {
+            verdict.alone += 1;
+            continue;
+        }
         let first = failed.iter().map(|failed| failed.first_syn).min().unwrap_or_default();
         let (from, to) = truth.bounds(gap);
         let noticed = outages.values().any(|o| o.service == gap.service && o.since < to && o.ended > from + ROUNDING);
@@ -165,6 +171,14 @@ fn missed(
     own.retain(|_, claim| *claim == Claim::OwnTrouble);
     let was_told = own.keys().filter(|key| told.contains_key(key)).count();
     verdict.own_trouble = (was_told, own.len() - was_told);
+}
+
+/// Whether the kernel judged this silence while no daemon ran that knew of an outage by other evidence.
+fn is_judged_alone(truth: &Truth<'_>, failed: &Failed, deaths: &[Death]) -> bool {
+    let judged = failed.first_syn + TIME_OUT;
+    truth.attempts[failed.attempt].outcome == Outcome::TimedOut
+        && truth.is_short(failed.gap)
+        && deaths.iter().any(|death| death.at < judged + SECOND && death.back > judged)
 }
 
 fn wrong(truth: &Truth<'_>, covers: &BTreeMap<i64, Cover>, letters: &[Letter], verdict: &mut Verdict) {
