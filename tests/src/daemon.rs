@@ -25,6 +25,8 @@ pub struct Daemon<'lab> {
     verb: &'static str,
     folder: PathBuf,
     pins: PathBuf,
+    /// What starts the program: nothing, or a command in front of it.
+    through: Vec<String>,
     process: Option<Process>,
 }
 
@@ -32,22 +34,30 @@ impl<'lab> Daemon<'lab> {
     /// Starts it on a host (the gateway, or a server itself) and all its interfaces, and waits until `status` answers.
     /// What the configuration leaves open is set so that labs do not meet: state folder, socket, pins.
     pub fn start(host: &'lab Host, config: DaemonConfig) -> Result<Self> {
-        Self::start_verb(host, "run", config)
+        Self::start_verb(host, "run", config, Vec::new())
+    }
+
+    /// The same with just these capabilities, as a systemd unit would start it (`CAP_BPF CAP_NET_ADMIN`).
+    pub fn start_with(host: &'lab Host, capabilities: &str, config: DaemonConfig) -> Result<Self> {
+        let granted = capabilities.split_whitespace().map(|name| name.trim_start_matches("CAP_").to_lowercase());
+        let bounding = granted.map(|name| format!(",+{name}")).collect::<String>();
+        let through = ["setpriv", "--inh-caps", "-all", "--bounding-set", &format!("-all{bounding}"), "--"];
+        Self::start_verb(host, "run", config, through.map(str::to_owned).to_vec())
     }
 
     /// The same with `ringback relay`, which watches nothing.
     pub fn start_relay(host: &'lab Host, config: DaemonConfig) -> Result<Self> {
-        Self::start_verb(host, "relay", config)
+        Self::start_verb(host, "relay", config, Vec::new())
     }
 
-    fn start_verb(host: &'lab Host, verb: &'static str, config: DaemonConfig) -> Result<Self> {
+    fn start_verb(host: &'lab Host, verb: &'static str, config: DaemonConfig, through: Vec<String>) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("ringback{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = host.folder().join(&name);
         fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         // The namespace's name begins as the lab's, so that the reaper knows the pins.
         let pins = Path::new("/sys/fs/bpf").join(format!("{}-{name}", host.namespace()));
-        let mut daemon = Self { host, verb, folder, pins, process: None };
+        let mut daemon = Self { host, verb, folder, pins, through, process: None };
         daemon.write_config(config)?;
         daemon.launch()?;
         Ok(daemon)
@@ -70,7 +80,15 @@ impl<'lab> Daemon<'lab> {
 
     /// Starts it again after [`Daemon::kill9`] or [`Daemon::sigterm`], and waits until it answers.
     pub fn launch(&mut self) -> Result<()> {
-        let mut run = self.host.command(program()?);
+        let program = program()?;
+        let mut run = match self.through.split_first() {
+            None => self.host.command(program),
+            Some((command, arguments)) => {
+                let mut run = self.host.command(command);
+                run.args(arguments).arg(program);
+                run
+            }
+        };
         run.arg(self.verb).arg("--config").arg(self.config_file());
         run.env("RUST_LOG", env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned()));
         let mut process = Process::start("ringback run", &mut run, &self.folder.join("log"))?;

@@ -98,6 +98,11 @@ impl Context {
         parts::load(self.path(), self.presence()).map_err(|error| Failure::usage(error.to_string()))
     }
 
+    /// The same for a daemon, with a look at its rights.
+    fn loaded_to_run(&self) -> Result<Loaded, Failure> {
+        parts::load_to_run(self.path(), self.presence()).map_err(|error| Failure::usage(error.to_string()))
+    }
+
     /// The configuration, checked.
     fn config(&self) -> Result<Config, Failure> {
         Ok(self.loaded()?.config)

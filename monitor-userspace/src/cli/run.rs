@@ -18,7 +18,7 @@ pub(super) struct RunArgs {
 
 impl RunArgs {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let loaded = context.loaded()?;
+        let loaded = context.loaded_to_run()?;
         start_log(self.json);
         Ok(crate::daemon::run(loaded, context.path().to_path_buf()).await?)
     }

@@ -83,6 +83,13 @@ impl LinkLayer {
     }
 }
 
+/// Whether this process may open packet sockets as far as their kind goes: a unit can forbid it.
+#[must_use]
+pub fn knows_packet_sockets() -> bool {
+    let opened = interface::packet_socket(0, 0);
+    !opened.is_err_and(|error| error.raw_os_error() == Some(libc::EAFNOSUPPORT))
+}
+
 /// Whether frames of this interface are Ethernet or IP packets.
 pub fn can_be_read(name: &str) -> Result<(), KernelError> {
     LinkLayer::of(name).map(drop)

@@ -54,7 +54,7 @@ pub use self::{
     gate::{Claimed, Gate, stop_sharing},
     guards::{GuardReport, Guards, HeldFrame},
     hook::Hook,
-    interface::{can_be_read, existing_interfaces},
+    interface::{can_be_read, existing_interfaces, knows_packet_sockets},
     local::local_addresses,
     port::{EventSource, KernelPort},
     selection::{Selection, is_router, select},

@@ -51,6 +51,18 @@ pub async fn check(path: &Path, presence: Presence) -> Result<Loaded, ConfigErro
     finish(reading, parts, &source)
 }
 
+/// [`load`] for a process that is to do what the configuration says: it must have the rights for it.
+///
+/// # Errors
+/// Every mistake, and every right that is missing.
+pub fn load_to_run(path: &Path, presence: Presence) -> Result<Loaded, ConfigError> {
+    let source = source(path, presence)?;
+    let (mut reading, parts) = read(&source)?;
+    let found = surroundings::missing_rights(reading.config());
+    reading.add(found);
+    finish(reading, parts, &source)
+}
+
 fn judged(source: &Source) -> Result<Loaded, ConfigError> {
     let (reading, parts) = read(source)?;
     finish(reading, parts, source)

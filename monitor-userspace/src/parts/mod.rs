@@ -19,7 +19,7 @@ use monitor_store::{Location, NotificationPolicy};
 
 pub use self::{
     database::{DatabaseError, database},
-    load::{Loaded, Presence, check, load, parse},
+    load::{Loaded, Presence, check, load, load_to_run, parse},
     surroundings::is_relay,
 };
 use crate::{

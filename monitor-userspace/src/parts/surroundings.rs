@@ -17,6 +17,13 @@ use monitor_core::{
 
 use crate::{clock::Now as _, page};
 
+/// What this process may not do that a role in the configuration needs.
+pub(super) fn missing_rights(config: &Config) -> Vec<Mistake> {
+    let mut mistakes = Mistakes::default();
+    rights::look_for_roles(config, &mut mistakes);
+    mistakes.into_vec()
+}
+
 /// Every mistake there.
 pub(super) async fn look(config: &Config) -> Vec<Mistake> {
     let mut mistakes = Mistakes::default();

@@ -187,6 +187,9 @@ fn prefer() {
     let priority = libc::sched_param { sched_priority: 1 };
     // SAFETY: the pointer is to a whole sched_param; 0 is this thread.
     if unsafe { libc::sched_setscheduler(0, libc::SCHED_RR, &raw const priority) } != 0 {
-        tracing::debug!(error = %io::Error::last_os_error(), "heartbeats have no priority over other work");
+        tracing::warn!(
+            error = %io::Error::last_os_error(),
+            "heartbeats have no priority over other work: CAP_SYS_NICE or LimitRTPRIO=1 gives it"
+        );
     }
 }
