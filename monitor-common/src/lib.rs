@@ -45,7 +45,7 @@ pub use host::HostState;
 pub use mark::MarkRequest;
 pub use outcome::Outcome;
 pub use service::{ServiceFlags, ServiceKey, ServiceState, SilentSpan};
-pub use settings::{LAYOUT, Settings};
+pub use settings::{LAYOUT, OWN_CONNECTIONS, Settings};
 pub use slot::{SlotState, SlotTime, SlotWord, is_deadline_of, is_done, rank, step, trying_until_ns};
 pub use standin::{
     OtherPorts, SENT_FOR_SERVER, STAND_IN_PORT, STAND_IN_TLS_PORT, STEERED, STEERED_FOR_NS, STEERED_SLOTS, StandIn,

@@ -3,6 +3,10 @@
 /// Version of everything in this crate. A pinned map of another layout is replaced, never read.
 pub const LAYOUT: u32 = 8;
 
+/// The priority of packets that the daemon's own connections send: they are no client's attempts (F-9d). None of Linux's own
+/// classes; a queueing discipline would have to have the handle 5242: to take it for one of its classes.
+pub const OWN_CONNECTIONS: u32 = 0x5242_0000;
+
 /// One entry, written by the daemon.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use aya_ebpf::{
     bindings::{TC_ACT_UNSPEC, xdp_action},
     programs::{TcContext, XdpContext},
 };
-use monitor_common::Counter;
+use monitor_common::{Counter, OWN_CONNECTIONS};
 use monitor_ebpf::parse::{
     Arp, Direction, EtherType, Frame, Icmp, IcmpType, Ipv4, Ipv6, Payload, Protocol, Segment, Tcp, TcpFlags, carried,
     ip_version,
@@ -48,9 +48,20 @@ pub(crate) fn arrives_by_tc(ctx: &TcContext) -> i32 {
 #[inline(always)]
 pub(crate) fn leaves(ctx: &TcContext) -> i32 {
     if !sent_for_server(ctx) {
-        decide(&linear::ethernet(ctx), Direction::Egress, ifindex(ctx));
+        decide(&linear::ethernet(ctx), leaving(ctx), ifindex(ctx));
     }
     TC_ACT_UNSPEC
+}
+
+/// Whose a packet is that leaves: what this host has made has come in nowhere. The daemon's probes and mails are nobody's.
+#[inline(always)]
+fn leaving(ctx: &TcContext) -> Direction {
+    if !syn::own_counts() {
+        return Direction::Egress;
+    }
+    // SAFETY: the context is valid for the whole run of the program.
+    let (came_in, priority) = unsafe { ((*ctx.skb.skb).ingress_ifindex, (*ctx.skb.skb).priority) };
+    if came_in == 0 && priority != OWN_CONNECTIONS { Direction::Own } else { Direction::Egress }
 }
 
 #[inline(always)]
@@ -78,7 +89,7 @@ pub(crate) fn packet_arrives_by_tc(ctx: &TcContext) -> i32 {
 #[inline(always)]
 pub(crate) fn packet_leaves(ctx: &TcContext) -> i32 {
     if !sent_for_server(ctx) {
-        packet(&linear::packet(ctx), Direction::Egress, ifindex(ctx));
+        packet(&linear::packet(ctx), leaving(ctx), ifindex(ctx));
     }
     TC_ACT_UNSPEC
 }
@@ -221,19 +232,19 @@ fn by_flags(segment: &Segment) -> bool {
     let mut attempt = segment.attempt(flags.any(TcpFlags::SYN | TcpFlags::RST) && flags.any(TcpFlags::ACK));
     match flags {
         // A SYN that leaves was seen when it arrived, or is this host's own.
-        TcpFlags::SYN if segment.has_arrived() => return syn::rb_syn(&mut attempt) != 0,
+        TcpFlags::SYN if segment.may_be_clients() => return syn::rb_syn(&mut attempt) != 0,
         // Answer and refusal acknowledge the SYN's sequence number + 1 (RFC 9293 sections 3.5 and 3.5.2); an RST that
         // acknowledges something else is nothing.
         TcpFlags::SYN_ACK => answer::syn_ack(&mut attempt),
         TcpFlags::RST_ACK => refusal::seen(&mut attempt),
         // A client that has given up answers the SYN/ACK with an RST without ACK, whose sequence number is the one that
         // was acknowledged (RFC 9293 section 3.10.7.1).
-        TcpFlags::RST if segment.has_arrived() => {
+        TcpFlags::RST if segment.may_be_clients() => {
             attempt.seq = segment.seq.wrapping_sub(1);
             evidence::gave_up(&mut attempt);
         }
         // The client's ACK that ends the handshake carries the SYN's sequence number + 1.
-        TcpFlags::ACK if segment.has_arrived() && answer::client_ack_counts() => {
+        TcpFlags::ACK if segment.may_be_clients() && answer::client_ack_counts() => {
             attempt.seq = segment.seq.wrapping_sub(1);
             answer::client_ack(&mut attempt);
         }

@@ -21,6 +21,7 @@ mod host;
 mod interface;
 pub mod kernel;
 pub mod notify;
+mod outgoing;
 pub mod page;
 pub mod parts;
 pub mod peer;

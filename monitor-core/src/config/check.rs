@@ -51,6 +51,11 @@ fn watch(config: &Config, mistakes: &mut Mistakes) {
         let mistake = Mistake::new("watch.hook", reason, "write \"auto\", which then takes XDP");
         mistakes.add(mistake.resting_on(["guard", "standin.other_ports"]));
     }
+    if watch.own && !watch.egress {
+        let reason = "needs watch.egress, as this host's own attempts are only seen when they leave";
+        let mistake = Mistake::new("watch.own", reason, "set watch.egress to true");
+        mistakes.add(mistake.resting_on(["watch.egress"]));
+    }
     let (least, most) = PENDING;
     if !(least..=most).contains(&watch.pending) {
         let reason = format!("{} is out of range", watch.pending);

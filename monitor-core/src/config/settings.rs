@@ -72,6 +72,8 @@ pub struct Watch {
     /// Count the client's own ACK of the handshake as the answer: for paths where the server's answers pass elsewhere.
     /// Costs one table lookup per TCP acknowledgement without data.
     pub client_ack: bool,
+    /// Count this host's own attempts too (F-9d): "tell me when it is back". Needs `egress`.
+    pub own: bool,
     /// Follow established connections: data that is not acknowledged within `syn_timeout`, while the service answers nobody,
     /// is a failed attempt (F-5). Costs one table lookup per TCP segment.
     pub established: bool,
@@ -138,6 +140,7 @@ impl Default for Watch {
             refused_is_failure: true,
             remember: Remember::All,
             client_ack: false,
+            own: false,
             established: false,
             hook: HookPreference::Auto,
             egress: true,

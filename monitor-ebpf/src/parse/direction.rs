@@ -7,4 +7,6 @@ pub enum Direction {
     Ingress,
     /// It leaves: only here are the answers, refusals and ICMP messages seen that this host itself sends.
     Egress,
+    /// It leaves, this host has made it, and this host's own attempts count.
+    Own,
 }

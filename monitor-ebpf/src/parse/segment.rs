@@ -35,10 +35,14 @@ pub struct Segment {
     data_offset: u8,
     /// The control bits.
     pub flags: TcpFlags,
-    /// 1: it arrived, 0: it leaves.
-    arrived: u8,
+    /// 0: it leaves, 1: it arrived, 2: it leaves, and this host may be the client. One byte: two would be stored at once, at a
+    /// place that is not aligned for that.
+    way: u8,
     _pad: [u8; 2],
 }
+
+/// [`Segment::way`] of what arrived.
+const ARRIVED: u8 = 1;
 
 impl Segment {
     /// The segment with this header. `bytes`: from the header to the end of the packet.
@@ -65,7 +69,11 @@ impl Segment {
             guard,
             data_offset: tcp.data_offset,
             flags: tcp.flags,
-            arrived: u8::from(direction == Direction::Ingress),
+            way: match direction {
+                Direction::Egress => 0,
+                Direction::Ingress => ARRIVED,
+                Direction::Own => 2,
+            },
             _pad: [0; 2],
         }
     }
@@ -74,7 +82,14 @@ impl Segment {
     #[inline(always)]
     #[must_use]
     pub const fn has_arrived(&self) -> bool {
-        self.arrived != 0
+        self.way == ARRIVED
+    }
+
+    /// Whether it may be a client's: it arrived, or this host is the client. What else leaves was seen when it arrived.
+    #[inline(always)]
+    #[must_use]
+    pub const fn may_be_clients(&self) -> bool {
+        self.way != 0
     }
 
     /// Length of its TCP header, as the header says.

@@ -15,6 +15,17 @@ use crate::state::{
     maps::{RB_SERVICES, RB_SETTINGS, RB_WATCH},
 };
 
+/// Set when the object is loaded: whether this host's own attempts count (F-9d).
+#[unsafe(no_mangle)]
+static OWN: u32 = 0;
+
+/// Known to the verifier when it checks the program.
+#[inline(always)]
+pub(crate) fn own_counts() -> bool {
+    // SAFETY: read-only data of the object.
+    unsafe { (&raw const OWN).read_volatile() != 0 }
+}
+
 /// What is known of the service that a SYN asks for.
 struct Wanted {
     standing: u32,
@@ -22,7 +33,7 @@ struct Wanted {
     failed: bool,
 }
 
-/// Takes a SYN that arrived. Returns 1 when its service is failed, else 0.
+/// Takes a SYN that arrived, or one of this host's own. Returns 1 when its service is failed, else 0.
 ///
 /// A global function in BPF's sense: the verifier checks it once, by itself, and not again for each way that leads here.
 /// What it is given may therefore be null, as far as the verifier knows.

@@ -13,7 +13,7 @@ use super::Finding;
 const LONGEST_STATUS_LINE: usize = 512;
 
 async fn connect(addr: SocketAddr) -> Result<TcpStream, String> {
-    TcpStream::connect(addr).await.map_err(|error| format!("{addr} does not accept a connection: {error}"))
+    crate::outgoing::connect(addr).await.map_err(|error| format!("{addr} does not accept a connection: {error}"))
 }
 
 /// A connection is accepted; it is closed at once.

@@ -77,6 +77,8 @@ pub(super) fn load(watch: &Watch, guarding: bool, purpose: Purpose) -> Result<Eb
     }
     let client_ack = u32::from(watch.client_ack);
     loader.override_global("CLIENT_ACK", &client_ack, true);
+    let own = u32::from(watch.own);
+    loader.override_global("OWN", &own, true);
     let shared = u32::from(watch.shared);
     loader.override_global("UNMATCHED", &shared, true);
     let established = u32::from(watch.established);

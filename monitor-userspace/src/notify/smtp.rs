@@ -188,7 +188,7 @@ async fn open(relay: &Smarthost) -> Result<AsyncSmtpConnection, OpenError> {
 async fn connect(relay: &Smarthost) -> Result<(TcpStream, SocketAddr), OpenError> {
     let mut failed = OpenError::NoAddress;
     for addr in tokio::net::lookup_host((relay.host.as_str(), relay.port)).await.map_err(OpenError::Lookup)? {
-        match or_timed_out(TcpStream::connect(addr)).await {
+        match or_timed_out(crate::outgoing::connect(addr)).await {
             Ok(stream) => {
                 // Commands and answers alternate: waiting for more to send only costs time.
                 stream.set_nodelay(true).map_err(|error| OpenError::Connect(addr, error))?;

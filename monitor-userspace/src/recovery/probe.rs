@@ -7,7 +7,6 @@ use monitor_core::{
     outage::Observation,
 };
 use tokio::{
-    net::TcpStream,
     sync::{Semaphore, mpsc},
     task::JoinSet,
     time::timeout,
@@ -42,7 +41,7 @@ pub async fn run(mut wanted: mpsc::Receiver<Service>, core: CoreHandle, limit: D
 
 /// Whether the service accepts a connection. A refusal, ICMP and silence are all no.
 async fn connects(service: Service, limit: Duration) -> bool {
-    matches!(timeout(limit, TcpStream::connect(service.socket_addr())).await, Ok(Ok(_)))
+    matches!(timeout(limit, crate::outgoing::connect(service.socket_addr())).await, Ok(Ok(_)))
 }
 
 #[cfg(test)]

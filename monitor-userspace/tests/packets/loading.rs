@@ -9,7 +9,7 @@ use crate::watch;
 /// verifier removes the parts that are not wanted, so all of them together are the most.
 #[tokio::test]
 async fn the_programs_load_with_all_their_parts() {
-    let watch = Watch { established: true, client_ack: true, shared: true, ..watch() };
+    let watch = Watch { established: true, client_ack: true, own: true, shared: true, ..watch() };
     let all = [
         TrialProgram::Ingress,
         TrialProgram::IngressTc,

@@ -76,7 +76,7 @@ async fn send(webhook: &Webhook, key: &str, body: &str, now: UnixMs) -> Result<S
 async fn connect(webhook: &Webhook) -> Result<(TcpStream, SocketAddr), PostError> {
     let mut failed = PostError::NoAddress;
     for addr in lookup_host((webhook.url.host.as_str(), webhook.url.port)).await.map_err(PostError::Lookup)? {
-        match timeout(CONNECT, TcpStream::connect(addr)).await {
+        match timeout(CONNECT, crate::outgoing::connect(addr)).await {
             Ok(Ok(stream)) => return Ok((stream, addr)),
             Ok(Err(error)) => failed = PostError::Connect(addr, error),
             Err(_) => failed = PostError::Connect(addr, io::ErrorKind::TimedOut.into()),

@@ -200,7 +200,7 @@ async fn connect(mailbox: &Pop3) -> Result<(TcpStream, SocketAddr), SessionError
     let mut failed = SessionError::NoAddress;
     let url = &mailbox.url;
     for addr in tokio::net::lookup_host((url.host.as_str(), url.port)).await.map_err(SessionError::Lookup)? {
-        match timeout(SILENCE / 3, TcpStream::connect(addr)).await {
+        match timeout(SILENCE / 3, crate::outgoing::connect(addr)).await {
             Ok(Ok(stream)) => return Ok((stream, addr)),
             Ok(Err(error)) => failed = SessionError::Connect(addr, error),
             Err(_) => failed = SessionError::Connect(addr, io::ErrorKind::TimedOut.into()),
