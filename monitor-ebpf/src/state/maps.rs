@@ -75,6 +75,8 @@ pub(crate) static RB_GUARD_RING: RingBuf<GuardRecord, 4096> = RingBuf::new();
 #[repr(C)]
 pub(crate) struct Timer {
     pub(crate) timer: bpf_timer,
+    /// When it last ran: the daemon sees by this that it does.
+    pub(crate) ran_ns: u64,
 }
 
 #[btf_map]

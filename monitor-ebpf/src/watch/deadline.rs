@@ -63,7 +63,10 @@ struct Look {
 extern "C" fn tick(_map: *mut c_void, _key: *mut u32, timer: *mut Timer) -> i32 {
     look();
     // SAFETY: the timer of the live map value that the kernel passed.
-    unsafe { bpf_timer_start(&raw mut (*timer).timer, TICK_NS, 0) };
+    unsafe {
+        (*timer).ran_ns = bpf_ktime_get_ns();
+        bpf_timer_start(&raw mut (*timer).timer, TICK_NS, 0);
+    }
     0
 }
 

@@ -28,6 +28,7 @@ mod table;
 mod tc;
 mod tend;
 mod test_run;
+mod timer;
 mod trial;
 mod unmatched;
 mod watch_list;
@@ -65,6 +66,9 @@ pub use self::{
 };
 use self::{lock::PinLock, log::Log, object::Purpose};
 use crate::clock::Now as _;
+
+/// What is not watched while the timer does not run.
+const SILENCE: &str = "silence";
 
 /// The loaded programs and their maps.
 pub struct Kernel {
@@ -104,7 +108,8 @@ impl Kernel {
     /// Looks whether the programs are where they are to be, and puts them there. To be called each second.
     pub async fn tend(&mut self) {
         let Some(watch) = self.wanted.take() else { return };
-        let changed = tend::tend(&mut self.ebpf, &watch, &mut self.attachments).await;
+        let mut changed = tend::tend(&mut self.ebpf, &watch, &mut self.attachments).await;
+        changed |= self.tend_timer();
         if changed
             && self.stand_in.is_some()
             && let Err(error) = self.attach_stand_in(&watch)
@@ -112,6 +117,36 @@ impl Kernel {
             tracing::error!(%error, "the stand-in page is not shown everywhere");
         }
         self.wanted = Some(watch);
+    }
+
+    /// Starts the timer again if it does not run. Returns whether what is said of it has changed.
+    fn tend_timer(&mut self) -> bool {
+        let stopped = match self.timer_runs() {
+            Ok(true) => None,
+            Ok(false) => Some("the programs' timer had stopped, and is started again".to_owned()),
+            Err(error) => Some(error.to_string()),
+        };
+        self.attachments.unwatched.retain(|unwatched| unwatched.name != SILENCE);
+        let Some(reason) = stopped else { return false };
+        tracing::error!(reason, "silence is not noticed");
+        if let Err(error) = self.arm() {
+            tracing::error!(%error, "the timer is not started");
+        }
+        self.attachments.unwatched.push(Unwatched { name: SILENCE.to_owned(), reason });
+        true
+    }
+
+    /// Whether the timer runs by which silence is noticed.
+    pub fn timer_runs(&self) -> Result<bool, KernelError> {
+        timer::runs(&self.ebpf)
+    }
+
+    /// Starts the timer, or takes over one that runs.
+    pub fn arm(&self) -> Result<(), KernelError> {
+        match self.run(program::ARM, &[0; 64])? {
+            0 => Ok(()),
+            code => Err(KernelError::Timer(code.cast_signed())),
+        }
     }
 
     /// From here on the program of the stand-in page is put on the watched interfaces while a service is failed that has the
@@ -167,10 +202,8 @@ impl Kernel {
 
     fn load(watch: &Watch, guarding: bool, purpose: Purpose) -> Result<(Self, Events), KernelError> {
         let (kernel, events) = Self::prepare(watch, guarding, purpose)?;
-        match kernel.run(program::ARM, &[0; 64])? {
-            0 => Ok((kernel, events)),
-            code => Err(KernelError::Timer(code.cast_signed())),
-        }
+        kernel.arm()?;
+        Ok((kernel, events))
     }
 
     fn prepare(watch: &Watch, guarding: bool, purpose: Purpose) -> Result<(Self, Events), KernelError> {

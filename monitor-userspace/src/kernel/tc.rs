@@ -131,16 +131,17 @@ pub(super) fn attach_for_now(
     first(program, place).map_err(|error| place.refused(program_reason(&error)))
 }
 
-/// Whether the program still runs as it was attached. What cannot be asked is taken to be there.
+/// Whether the program still runs as it was attached. What cannot be asked is taken to be gone: it is put there again, or
+/// what keeps it away is said.
 pub(super) async fn is_there(program: &SchedClassifier, mode: TcMode, place: &FilterPlace<'_>) -> bool {
     match mode {
         TcMode::Off => true,
         TcMode::Tcx => {
-            let Ok(ours) = program.info() else { return true };
+            let Ok(ours) = program.info() else { return false };
             SchedClassifier::query_tcx(place.interface, place.side)
-                .map_or(true, |(_, there)| there.iter().any(|info| info.id() == ours.id()))
+                .is_ok_and(|(_, there)| there.iter().any(|info| info.id() == ours.id()))
         }
-        TcMode::Clsact => find(place).await.map_or(true, |found| found.is_some()),
+        TcMode::Clsact => find(place).await.is_ok_and(|found| found.is_some()),
     }
 }
 

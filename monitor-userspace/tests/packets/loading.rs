@@ -1,5 +1,7 @@
 //! What the verifier is asked for at the most.
 
+use std::time::Duration;
+
 use monitor_core::config::Watch;
 use ringback::kernel::{Kernel, TrialProgram};
 
@@ -19,4 +21,15 @@ async fn the_programs_load_with_all_their_parts() {
         TrialProgram::EgressIp,
     ];
     Kernel::detached_with_guards(&watch, &all).unwrap();
+}
+
+/// A daemon that takes over looks whether the timer still runs, and starts it again (G-4).
+#[tokio::test]
+async fn a_timer_that_does_not_run_is_seen_and_started_again() {
+    let (kernel, _events) = Kernel::measured(&watch()).unwrap();
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(!kernel.timer_runs().unwrap(), "nobody has started it");
+    kernel.arm().unwrap();
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(kernel.timer_runs().unwrap());
 }
