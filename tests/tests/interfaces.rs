@@ -125,3 +125,22 @@ fn a_router_that_watches_where_no_client_comes_says_so() -> Result<()> {
     daemon.wait_for(&["status"], SOON, |status| status["health"] == "ok")?;
     Ok(())
 }
+
+// proves: U-7
+#[test]
+fn a_port_beside_its_bridge_is_one_clear_line() -> Result<()> {
+    let lab = Lab::new()?;
+    let gateway = lab.gateway();
+    gateway.ip(&["link add br0 type bridge", "link add port type veth peer name other", "link set port master br0"])?;
+    // Both are watched all the same.
+    let daemon = Daemon::start(gateway, config("['br0', 'port']"))?;
+    assert_eq!(watched(&daemon.status()?), ["br0", "port"]);
+    let output = daemon.ringback(&["check"])?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("port is a port of br0, and both are named") && said.contains("name br0, or its ports"),
+        "{said}"
+    );
+    assert!(daemon.log().contains("each packet is looked at twice"));
+    Ok(())
+}

@@ -79,7 +79,10 @@ pub(super) async fn attach(ebpf: &mut Ebpf, watch: &Watch) -> Result<Attachments
 }
 
 async fn attach_all(ebpf: &mut Ebpf, watch: &Watch) -> Result<Attachments, KernelError> {
-    let Selection { names, missing } = selection::select(watch).await?;
+    let Selection { names, missing, twice } = selection::select(watch).await?;
+    for (port, controller) in &twice {
+        tracing::warn!(port, controller, "both are watched: each packet is looked at twice");
+    }
     for missing in &missing {
         tracing::warn!(interface = missing.name, reason = missing.reason, "not watched until it is there");
     }

@@ -20,6 +20,8 @@ pub struct Selection {
     pub names: Vec<String>,
     /// What the configuration names, and why it is no interface now.
     pub missing: Vec<Unwatched>,
+    /// Ports of a bridge, bond or VRF that is to be watched too, with its name: each packet would be looked at twice.
+    pub twice: Vec<(String, String)>,
 }
 
 /// What decides whether an interface plays a role.
@@ -128,6 +130,12 @@ fn choose(wanted: &[String], links: &[Link], default_route: &[String]) -> Select
         }
         selection.names.extend(names.into_iter().filter(|name| seen.insert((*name).to_owned())).map(str::to_owned));
     }
+    for port in links.iter().filter(|link| seen.contains(&link.name)) {
+        let controller = links.iter().find(|link| port.controller == Some(link.index));
+        if let Some(controller) = controller.filter(|controller| seen.contains(&controller.name)) {
+            selection.twice.push((port.name.clone(), controller.name.clone()));
+        }
+    }
     selection
 }
 
@@ -185,6 +193,18 @@ mod tests {
         ];
         assert_eq!(names(&["forwarding"], &links), ["lan", "eth5.20", "br0", "eth3", "veth2"]);
         assert_eq!(names(&["forwarding"], &links[6..7]), ["!forwarding"]);
+    }
+
+    #[test]
+    fn a_port_that_is_named_beside_its_bridge_or_bond_is_seen() {
+        let links = [link("bond0", 1), Link { controller: Some(1), ..link("eth0", 2) }, link("eth1", 3)];
+        let twice = |wanted: &[&str]| {
+            let wanted: Vec<_> = wanted.iter().map(|word| (*word).to_owned()).collect();
+            choose(&wanted, &links, &[]).twice
+        };
+        assert_eq!(twice(&["eth*", "bond0"]), [("eth0".to_owned(), "bond0".to_owned())]);
+        assert_eq!(twice(&["eth*"]), []);
+        assert_eq!(twice(&["forwarding"]), []);
     }
 
     #[test]

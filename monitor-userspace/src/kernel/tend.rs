@@ -13,7 +13,7 @@ use super::{
 /// Looks at every interface that is to be watched, and attaches to those where the programs are missing. Returns whether
 /// anything has changed.
 pub(super) async fn tend(ebpf: &mut Ebpf, watch: &Watch, now: &mut Attachments) -> bool {
-    let Selection { names, missing } = match selection::select(watch).await {
+    let Selection { names, missing, .. } = match selection::select(watch).await {
         Ok(selection) => selection,
         Err(error) => {
             // Whether they are there is not known: nothing is taken off.

@@ -23,10 +23,15 @@ pub(super) async fn look(config: &Config, is_running: bool, mistakes: &mut Mista
         }
     }
     let key = || Key::from("watch.interfaces");
-    let Selection { names: found, missing } = match kernel::select(&config.watch).await {
+    let Selection { names: found, missing, twice } = match kernel::select(&config.watch).await {
         Ok(selected) => selected,
         Err(error) => return mistakes.add(Mistake::new(key(), error.to_string(), "look into the kernel's log")),
     };
+    for (port, controller) in twice {
+        let reason =
+            format!("{port} is a port of {controller}, and both are named: each packet would be looked at twice");
+        mistakes.add(Mistake::new(key(), reason, format!("name {controller}, or its ports")));
+    }
     for Unwatched { name, reason } in missing {
         if is_pattern(&name) || [DEFAULT_ROUTE, FORWARDING].contains(&name.as_str()) {
             let reason = format!("`{name}` is no interface now: {reason}");
