@@ -30,6 +30,7 @@ impl Machine {
             self.index.note_latest(id, LatestAttempt::of(attempt));
             known = self.unless_it_was_over(now, id, attempt, actions);
         }
+        let attempt = &self.with_first_word(attempt, known);
         if self.is_overtaken(attempt, known) {
             return self.open_and_close(now, attempt, actions);
         }
@@ -65,6 +66,15 @@ impl Machine {
             actions.changes.push(Change::Put(tracked.outage));
         }
         self.put(tracked);
+    }
+
+    /// A second word on an attempt that no outage has counted: the first was silence, and taken for the client's own trouble.
+    /// Then this is the one that counts, if an outage is open in which it was said.
+    fn with_first_word(&self, attempt: &FailedAttempt, known: Option<OutageId>) -> FailedAttempt {
+        let outage = known.and_then(|id| self.index.get(id)).map(|tracked| tracked.outage);
+        let beside = outage.is_some_and(|outage| outage.phase == Phase::Open && !outage.span.holds(attempt.seen));
+        let first = FailedAttempt { attempts: 1, ..*attempt };
+        if beside && attempt.attempts == 0 && is_said(&first) { first } else { *attempt }
     }
 
     /// Whether the attempt belongs to a silence from before the service's present outage.

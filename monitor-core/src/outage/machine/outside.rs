@@ -190,6 +190,7 @@ pub(super) fn may_wait(attempt: &FailedAttempt, rules: &Rules, outside: &Outside
     let blind = evidence.is_silence() && !answers.on_path;
     match current {
         Some(outage) if held && outage.phase != Phase::Suspected => true,
+        Some(outage) if outage.phase == Phase::Open && !evidence.is_silence() && evidence.is_finding() => true,
         Some(outage) if outage.phase == Phase::Open && !evidence.is_silence() && !nothing_new => true,
         Some(outage) => !nothing_new && !isolated && (held || silent_since || outage.span.is_over_before(seen)),
         None => !nothing_new && !isolated && !blind && attempt.standing != Standing::Unknown,

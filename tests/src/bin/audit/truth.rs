@@ -147,7 +147,12 @@ impl<'a> Truth<'a> {
 
     /// Whether nobody was refused in a gap, and it was so short that its silence need not be noticed.
     pub(crate) fn is_short_silence(&self, gap: Gap) -> bool {
-        let silent = |failed: &Failed| self.attempts[failed.attempt].outcome == Outcome::TimedOut;
+        let (_, to) = self.bounds(gap);
+        // What was said behind the gap says nothing of it.
+        let silent = |failed: &Failed| {
+            let attempt = &self.attempts[failed.attempt];
+            attempt.outcome == Outcome::TimedOut || attempt.end > to
+        };
         self.is_short(gap) && self.failed.iter().filter(|failed| failed.gap == gap).all(silent)
     }
 

@@ -132,6 +132,15 @@ fn missed(
             verdict.alone += 1;
             continue;
         }
+        // The outage that came next, while an attempt still tried.
+        let next = failed.iter().any(|failed| {
+            let end = truth.gap_at(gap.service, truth.attempts[failed.attempt].end).number;
+            (gap.number + 1..=end).any(|number| told.contains_key(&(Gap { number, ..gap }, client)))
+        });
+        if next && truth.is_short(gap) {
+            // Its silence was too short to be noticed, and what it then failed in was.
+            continue;
+        }
         let first = failed.iter().map(|failed| failed.first_syn).min().unwrap_or_default();
         let (from, to) = truth.bounds(gap);
         let noticed = outages.values().any(|o| o.service == gap.service && o.since < to && o.ended > from + ROUNDING);
@@ -145,11 +154,6 @@ fn missed(
         let through = truth.attempts.iter().any(|attempt| {
             (attempt.client.ip(), attempt.service, attempt.outcome) == (client, gap.service, Outcome::Connected)
                 && truth.gap_at(attempt.service, attempt.begin) == gap
-        });
-        // The outage that came next, while an attempt still tried.
-        let next = failed.iter().any(|failed| {
-            let end = truth.gap_at(gap.service, truth.attempts[failed.attempt].end).number;
-            (gap.number + 1..=end).any(|number| told.contains_key(&(Gap { number, ..gap }, client)))
         });
         let class = format!(
             "{}, {}{}{}{}{}{}",
