@@ -20,8 +20,9 @@ use nix::{
     unistd::sync,
 };
 
-/// Where programs, and the tests among them, find what they start.
-const ENVIRONMENT: [(&str, &str); 2] = [("PATH", "/bin"), ("RINGBACK_BIN", "/guest/ringback")];
+/// Where programs, and the tests among them, find what they start, and that no driver may be missing.
+const ENVIRONMENT: [(&str, &str); 3] =
+    [("PATH", "/bin"), ("RINGBACK_BIN", "/guest/ringback"), ("RINGBACK_ALL_MODULES", "1")];
 
 fn main() -> Result<()> {
     ensure!(std::process::id() == 1, "this is for the machine that `cargo xtask test --kernel` boots");
@@ -37,9 +38,15 @@ fn main() -> Result<()> {
 
 fn run() -> Result<()> {
     // A BPF file system is not among them: the daemon mounts its own.
-    for (kind, place) in
-        [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tmpfs", "/tmp"), ("tmpfs", "/run")]
-    {
+    for (kind, place) in [
+        ("proc", "/proc"),
+        ("sysfs", "/sys"),
+        ("devtmpfs", "/dev"),
+        ("devpts", "/dev/pts"),
+        ("tmpfs", "/tmp"),
+        ("tmpfs", "/run"),
+    ] {
+        fs::create_dir_all(place).with_context(|| format!("cannot make {place}"))?;
         mount(Some(kind), place, Some(kind), MsFlags::empty(), None::<&str>)
             .with_context(|| format!("cannot mount {place}"))?;
     }

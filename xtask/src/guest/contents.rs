@@ -15,8 +15,9 @@ use crate::{
 };
 
 /// Programs that the lab starts: a shell and what it cleans up with, interfaces, questions for addresses, a web server and
-/// its client, and a mail server.
-const PROGRAMS: [&str; 8] = ["sh", "rm", "ip", "tc", "arping", "nginx", "curl", "smtp-sink"];
+/// its client, a mail server, WireGuard, PPPoE, and a card's offloads.
+const PROGRAMS: [&str; 13] =
+    ["sh", "rm", "ip", "tc", "arping", "nginx", "curl", "smtp-sink", "wg", "pppd", "pppoe", "pppoe-server", "ethtool"];
 
 /// The users and groups that programs ask for.
 const USERS: &str = "root:x:0:0::/:/bin/sh\nwww-data:x:33:33::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n";
@@ -40,7 +41,7 @@ pub(super) fn archive(
     peers: &Peers,
 ) -> Result<Vec<u8>> {
     let mut archive = Archive::new();
-    for folder in ["/proc", "/sys", "/tmp", "/run", "/var/log/nginx", "/var/lib/nginx", "/guest/modules"] {
+    for folder in ["/proc", "/sys", "/tmp", "/run", "/var/log/nginx", "/var/lib/nginx", "/etc/ppp", "/guest/modules"] {
         archive.folder(folder);
     }
     archive.symlink("/var/run", "/run");

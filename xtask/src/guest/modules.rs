@@ -11,9 +11,29 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// Virtual cables and switches, VLANs, and what TC needs for our filter and somebody else's. A kernel may have them built
-/// in.
-const WANTED: [&str; 6] = ["veth", "bridge", "8021q", "sch_ingress", "cls_bpf", "cls_u32"];
+/// Virtual cables and switches, what TC needs for our filter and somebody else's, and the interfaces of real gateways. A
+/// kernel may have them built in.
+const WANTED: [&str; 19] = [
+    "veth",
+    "bridge",
+    "8021q",
+    "sch_ingress",
+    "cls_bpf",
+    "cls_u32",
+    "bonding",
+    "ip6_gre",
+    "ip6_tunnel",
+    "ip_gre",
+    "ipip",
+    "ipvlan",
+    "macvlan",
+    "ppp_async",
+    "pppoe",
+    "sit",
+    "vrf",
+    "vxlan",
+    "wireguard",
+];
 
 /// The modules below `folder`, name and content, in the order in which they can be loaded.
 pub(super) fn load_order(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {

@@ -1,4 +1,5 @@
-//! A kernel of another series than the machine's own, with its modules: Debian's image for virtual machines.
+//! A kernel of another series than the machine's own, with its modules: Debian's image for every machine, which
+//! also has PPP; the one for virtual machines lacks it.
 //!
 //! In: a series, such as `6.1`. Out: the newest image of it among Debian's suites, unpacked below `target/kernels`, where
 //! a second run finds it. Nothing is installed.
@@ -16,8 +17,11 @@ use crate::workspace;
 /// Suites that have images, oldest first.
 const SUITES: [&str; 7] = ["bullseye", "bookworm", "bookworm-backports", "trixie", "trixie-backports", "forky", "sid"];
 
-/// End of the names of images with the drivers of virtual machines only.
-const FLAVOUR: &str = "-cloud-amd64";
+/// End of the names of images.
+const FLAVOUR: &str = "-amd64";
+
+/// What stands before it in the names of other images: drivers of virtual machines only, real time.
+const OTHER_FLAVOURS: [&str; 2] = ["-cloud", "-rt"];
 
 /// A kernel that can be booted.
 pub(crate) struct KernelImage {
@@ -41,7 +45,7 @@ impl KernelImage {
 pub(crate) fn fetch(series: &str) -> Result<KernelImage> {
     let numbers = series.split('.').all(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()));
     ensure!(numbers && series.contains('.'), "`{series}` is no series of kernels: name one like 6.1");
-    let folder = workspace::target().join("kernels").join(series);
+    let folder = workspace::target().join("kernels").join(format!("{series}{FLAVOUR}"));
     if !folder.is_dir() {
         download(series, &folder)?;
     }
@@ -78,7 +82,10 @@ fn download(series: &str, folder: &Path) -> Result<()> {
 
 /// The newest of the images.
 fn newest(packages: Vec<String>) -> Option<String> {
-    packages.into_iter().filter(|name| name.ends_with(FLAVOUR)).max_by_key(|name| numbers(name))
+    let is_ours = |name: &String| {
+        name.strip_suffix(FLAVOUR).is_some_and(|rest| !OTHER_FLAVOURS.iter().any(|other| rest.ends_with(other)))
+    };
+    packages.into_iter().filter(is_ours).max_by_key(|name| numbers(name))
 }
 
 /// The numbers in a name, in order: `6.12.9` is older than `6.12.10`.
@@ -107,9 +114,14 @@ mod tests {
     fn the_newest_image_is_chosen_by_its_numbers() {
         let of = |names: &[&str]| newest(names.iter().map(|name| (*name).to_owned()).collect());
         assert_eq!(
-            of(&["linux-image-6.1.0-9-cloud-amd64", "linux-image-6.1.0-50-cloud-amd64", "linux-image-6.1.0-60-amd64"]),
-            Some("linux-image-6.1.0-50-cloud-amd64".to_owned())
+            of(&[
+                "linux-image-6.1.0-9-amd64",
+                "linux-image-6.1.0-50-amd64",
+                "linux-image-6.1.0-60-cloud-amd64",
+                "linux-image-6.1.0-60-rt-amd64",
+            ]),
+            Some("linux-image-6.1.0-50-amd64".to_owned())
         );
-        assert_eq!(of(&["linux-image-6.1.0-50-cloud-amd64-unsigned"]), None);
+        assert_eq!(of(&["linux-image-6.1.0-50-amd64-unsigned"]), None);
     }
 }

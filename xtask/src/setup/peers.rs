@@ -50,6 +50,10 @@ const BROWSER: [Needed; 3] = [
     ("usr/share/fonts/opentype/ipafont-gothic/ipag.ttf", "fonts-ipafont-gothic"),
 ];
 
+/// What sets up the interfaces of real gateways: WireGuard, PPPoE, offloads.
+const INTERFACES: [Needed; 5] =
+    [("ethtool", "ethtool"), ("pppd", "ppp"), ("pppoe", "pppoe"), ("pppoe-server", "pppoe"), ("wg", "wireguard-tools")];
+
 const EMULATOR: [Needed; 1] = [("qemu-system-x86_64", "qemu-system-x86")];
 
 /// What Ringback is measured against: a program in C for BPF, connection tracking, hot standby by VRRP.
@@ -136,10 +140,19 @@ pub(crate) fn fetch() -> Result<Peers> {
     fetch_missing(Peers { folder, needed: LAB.to_vec(), user: "the lab" }, download)
 }
 
-/// The same, and the browser that the tests need.
+/// The same, and the browser and the interfaces that the tests need.
 pub(crate) fn fetch_for_tests() -> Result<Peers> {
     let folder = workspace::target().join("peers");
-    fetch_missing(Peers { folder, needed: [&LAB[..], &BROWSER].concat(), user: "a test" }, download)
+    fetch_missing(Peers { folder, needed: [&LAB[..], &BROWSER, &INTERFACES].concat(), user: "a test" }, download)
+}
+
+/// The same as for the lab, and what the tests on other kernels need.
+pub(crate) fn fetch_for_guests() -> Result<Peers> {
+    let folder = workspace::target().join("peers");
+    fetch_missing(
+        Peers { folder, needed: [&LAB[..], &INTERFACES].concat(), user: "a test on another kernel" },
+        download,
+    )
 }
 
 /// The same as for the lab, and what the measurements need.
