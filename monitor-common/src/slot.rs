@@ -291,11 +291,12 @@ impl SlotTime {
         self.first_ns(now_ns) + ((self.0 >> FIRST_BITS) as u64) * (1 << AGE_STEP)
     }
 
-    /// The same, some milliseconds late, and not after `now_ns`.
+    /// The same, some milliseconds late, and not after `now_ns`. `near_ns`: a time of the attempt, as `now_ns` may be too far
+    /// behind for what a slot keeps.
     #[inline(always)]
     #[must_use]
-    pub const fn latest_by_ns(self, now_ns: u64) -> u64 {
-        let by = self.latest_ns(now_ns) + (1 << AGE_STEP) + (1 << FIRST_STEP);
+    pub const fn latest_by_ns(self, near_ns: u64, now_ns: u64) -> u64 {
+        let by = self.latest_ns(near_ns) + (1 << AGE_STEP) + (1 << FIRST_STEP);
         if by < now_ns { by } else { now_ns }
     }
 

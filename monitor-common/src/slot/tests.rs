@@ -43,8 +43,11 @@ fn an_answered_attempt_keeps_its_slot_as_long_as_its_client_may_say_that_it_was_
     let answered = SlotTime::first_seen(100 * SECOND).seen_again(102 * SECOND);
     assert!(!is_done(word, answered, 102 * SECOND + SECOND / 2));
     assert!(is_done(word, answered, 104 * SECOND) && is_done(word.to(SlotState::Quick), answered, 102 * SECOND));
-    assert!(answered.latest_ns(105 * SECOND) <= 102 * SECOND && answered.latest_by_ns(105 * SECOND) >= 102 * SECOND);
-    assert_eq!(answered.latest_by_ns(102 * SECOND), 102 * SECOND);
+    assert!(
+        answered.latest_ns(105 * SECOND) <= 102 * SECOND
+            && answered.latest_by_ns(102 * SECOND, 105 * SECOND) >= 102 * SECOND
+    );
+    assert_eq!(answered.latest_by_ns(102 * SECOND, 102 * SECOND), 102 * SECOND);
 }
 
 #[test]
@@ -142,4 +145,16 @@ fn what_waits_for_its_fate_is_taken_last() {
     assert!(ranks.is_sorted_by(|one, next| one > next), "{ranks:?}");
     let done = order.map(|(word, time)| is_done(word, time, now));
     assert_eq!(done, [true, true, true, false, false, false]);
+}
+
+#[test]
+fn what_waits_for_room_for_long_keeps_its_times() {
+    // Answered after a minute, and said five minutes later.
+    let (first, answered, now) = (100 * SECOND, 160 * SECOND, 460 * SECOND);
+    let time = SlotTime::first_seen(first).seen_again(answered);
+    assert_eq!(step(time.first_ns(answered)), step(first));
+    assert!(is_deadline_of(SlotWord::new(0, 7, SlotState::WithdrawalUnsaid), time.first_ns(answered), answered));
+    assert!(time.latest_by_ns(answered, now).abs_diff(answered) < SECOND);
+    // From now on its first time is another one.
+    assert_ne!(step(time.first_ns(now)), step(first));
 }

@@ -125,7 +125,8 @@ fn expire(entry: &Attempt, settings: &Settings, now_ns: u64) -> Room {
         return established::expire(entry, settings, now_ns);
     }
     let Some(mut found) = bucket::find(entry, settings, now_ns) else { return Room::Yes };
-    if !is_deadline_of(found.was, found.time().first_ns(now_ns), entry.seen_ns) {
+    // By the time of the entry: a report may have waited for room for longer than a slot's time goes back.
+    if !is_deadline_of(found.was, found.time().first_ns(entry.seen_ns), entry.seen_ns) {
         return Room::Yes;
     }
     if found.was.is_open() { silent(entry, &mut found, now_ns) } else { say_late(entry, &mut found, now_ns) }
@@ -137,12 +138,12 @@ fn say_late(entry: &Attempt, found: &mut Found, now_ns: u64) -> Room {
     let mut attempt = *entry;
     let standing = report::standing(entry, report::service(entry));
     if let Some(evidence) = found.was.unsaid_failure() {
-        let at_ns = found.time().latest_ns(now_ns);
+        let at_ns = found.time().latest_ns(entry.seen_ns);
         return evidence::failure(&mut attempt, evidence, (standing, at_ns), found);
     }
     if found.was.is_unsaid_answer() {
         // Not before what it ended.
-        let at_ns = found.time().latest_by_ns(now_ns);
+        let at_ns = found.time().latest_by_ns(entry.seen_ns, now_ns);
         return answer::unsaid_answer(&mut attempt, Evidence::SynAck, (standing, at_ns), found);
     }
     Room::Yes
@@ -152,10 +153,10 @@ fn say_late(entry: &Attempt, found: &mut Found, now_ns: u64) -> Room {
 #[inline(never)]
 fn silent(entry: &Attempt, found: &mut Found, now_ns: u64) -> Room {
     let time = found.time();
-    let latest_ns = time.latest_ns(now_ns);
+    let latest_ns = time.latest_ns(entry.seen_ns);
     let mut attempt = *entry;
     // An entry of the attempt's own first SYN knows the time better.
-    let first_ns = time.first_ns(now_ns);
+    let first_ns = time.first_ns(entry.seen_ns);
     if step(first_ns) != step(entry.seen_ns) {
         attempt.seen_ns = first_ns;
     }

@@ -58,7 +58,7 @@ impl DataPath {
 
     fn expire(&mut self, entry: &Attempt, now_ns: u64) -> Room {
         let Some(mut found) = self.find(entry, now_ns) else { return Room::Yes };
-        if !is_deadline_of(found.was, self.table.time(found.place).first_ns(now_ns), entry.seen_ns) {
+        if !is_deadline_of(found.was, self.table.time(found.place).first_ns(entry.seen_ns), entry.seen_ns) {
             return Room::Yes;
         }
         if found.was.is_open() {
@@ -72,11 +72,11 @@ impl DataPath {
     fn say_late(&mut self, entry: &Attempt, found: &mut Found, now_ns: u64) -> Room {
         let standing = self.standing(entry);
         if let Some(evidence) = found.was.unsaid_failure() {
-            let at_ns = self.table.time(found.place).latest_ns(now_ns);
+            let at_ns = self.table.time(found.place).latest_ns(entry.seen_ns);
             return self.failure(entry, evidence, (standing, at_ns), found);
         }
         if found.was.is_unsaid_answer() {
-            let at_ns = self.table.time(found.place).latest_by_ns(now_ns);
+            let at_ns = self.table.time(found.place).latest_by_ns(entry.seen_ns, now_ns);
             return self.unsaid_answer(entry, (standing, at_ns), found);
         }
         Room::Yes
@@ -84,10 +84,10 @@ impl DataPath {
 
     fn silent(&mut self, entry: &Attempt, found: &mut Found, now_ns: u64) -> Room {
         let time = self.table.time(found.place);
-        let first_ns = time.first_ns(now_ns);
+        let first_ns = time.first_ns(entry.seen_ns);
         let seen_ns = if step(first_ns) == step(entry.seen_ns) { entry.seen_ns } else { first_ns };
         let attempt = Attempt { seen_ns, ..*entry };
-        let latest_ns = time.latest_ns(now_ns).max(seen_ns);
+        let latest_ns = time.latest_ns(entry.seen_ns).max(seen_ns);
         let standing = self.standing(entry);
         let judgement = match self.service_of(entry) {
             Some(service) => judge(found.was, seen_ns, service),
