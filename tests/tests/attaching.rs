@@ -61,9 +61,13 @@ fn each_hook_sees_the_same_and_the_one_that_costs_least_is_taken() -> Result<()>
 fn another_hook_is_taken_at_a_reload_and_the_one_before_is_given_up() -> Result<()> {
     let lab = Lab::builder().build()?;
     let mut daemon = Daemon::start(lab.gateway(), config().text("watch.hook", "native"))?;
-    for (hook, taken, pin) in
-        [("tc", "tcx", "link_ingress_"), ("generic", "generic", "link_xdp_"), ("auto", "tcx", "link_ingress_")]
-    {
+    for (hook, taken, pin) in [
+        ("generic", "generic", "link_xdp_"),
+        ("native", "native", "link_xdp_"),
+        ("tc", "tcx", "link_ingress_"),
+        ("generic", "generic", "link_xdp_"),
+        ("auto", "tcx", "link_ingress_"),
+    ] {
         daemon.write_config(config().text("watch.hook", hook))?;
         daemon.sighup()?;
         daemon.wait_for(&["status"], LIMIT, |status| status["interfaces"][0]["ingress"] == taken)?;

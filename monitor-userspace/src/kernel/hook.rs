@@ -8,6 +8,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use aya::{
@@ -54,6 +55,9 @@ enum Choice {
 
 /// Drivers of paravirtual cards: a program in them takes offloads away (segments that the host has put together).
 const PARAVIRTUAL: [&str; 5] = ["virtio_net", "vmxnet3", "xen-netfront", "vif", "hv_netvsc"];
+
+/// How long the kernel may take to let go of a program whose pin is gone.
+const LETS_GO: Duration = Duration::from_secs(2);
 
 /// What to try on an interface, one after the other.
 fn choices(watch: &Watch, interface: &str) -> &'static [Choice] {
@@ -121,8 +125,14 @@ fn filter<'a>(pin_dir: &Path, place: &Place<'a>) -> FilterPlace<'a> {
 pub(super) async fn attach(ebpf: &mut Ebpf, watch: &Watch, place: &Place<'_>) -> Result<Hook, KernelError> {
     let choices = choices(watch, place.name);
     let pin = pins::xdp_path(&watch.pin_dir, place.ifindex);
-    if choices != [Choice::Tc] && take_over(ebpf, place, &pin)? {
-        return Ok(mode(place.ifindex).await);
+    // Where TC takes its place, it goes when TC is there (`remove_others`).
+    if pin.exists() && choices != [Choice::Tc] {
+        let before = mode(place.ifindex).await;
+        if !choices.contains(&before) {
+            give_up(place, &pin).await?;
+        } else if take_over(ebpf, place, &pin)? {
+            return Ok(before.into());
+        }
     }
     let mut last = None;
     for (at, choice) in choices.iter().enumerate() {
@@ -170,6 +180,16 @@ impl From<KernelError> for Tried {
     }
 }
 
+impl From<Choice> for Hook {
+    fn from(choice: Choice) -> Self {
+        match choice {
+            Choice::Native => Self::Native,
+            Choice::Generic => Self::Generic,
+            Choice::Tc => Self::Tcx,
+        }
+    }
+}
+
 impl From<TcMode> for Hook {
     fn from(mode: TcMode) -> Self {
         match mode {
@@ -197,11 +217,23 @@ fn take_over(ebpf: &mut Ebpf, place: &Place<'_>, pin: &Path) -> Result<bool, Ker
 }
 
 /// How the XDP program of an interface runs.
-async fn mode(ifindex: u32) -> Hook {
+async fn mode(ifindex: u32) -> Choice {
     match interface::xdp_on(ifindex).await {
-        Some(interface::XdpOn { generic: true, .. }) => Hook::Generic,
-        _ => Hook::Native,
+        Some(interface::XdpOn { generic: true, .. }) => Choice::Generic,
+        _ => Choice::Native,
     }
+}
+
+/// Takes an earlier daemon's program off, as it runs in a way that is not wanted any more. The kernel lets go of it a moment
+/// later.
+async fn give_up(place: &Place<'_>, pin: &Path) -> Result<(), KernelError> {
+    let ours = interface::xdp_on(place.ifindex).await;
+    pins::remove(pin)?;
+    let begin = Instant::now();
+    while ours.is_some() && interface::xdp_on(place.ifindex).await == ours && begin.elapsed() < LETS_GO {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
 }
 
 fn xdp(ebpf: &mut Ebpf, place: &Place<'_>, (mode, how): (XdpMode, &'static str), pin: &Path) -> Result<(), Tried> {

@@ -20,7 +20,7 @@ pub struct Selection {
     pub names: Vec<String>,
     /// What the configuration names, and why it is no interface now.
     pub missing: Vec<Unwatched>,
-    /// Ports of a bridge, bond or VRF that is to be watched too, with its name: each packet would be looked at twice.
+    /// Ports of a bridge or bond that is to be watched too, with its name: each packet would be looked at twice.
     pub twice: Vec<(String, String)>,
 }
 
@@ -130,9 +130,17 @@ fn choose(wanted: &[String], links: &[Link], default_route: &[String]) -> Select
         }
         selection.names.extend(names.into_iter().filter(|name| seen.insert((*name).to_owned())).map(str::to_owned));
     }
+    for vrf in links.iter().filter(|link| link.is_vrf && seen.contains(&link.name)) {
+        let members = links.iter().filter(|link| link.controller == Some(vrf.index)).map(|link| link.name.as_str());
+        let members = members.collect::<Vec<_>>().join(", ");
+        let reason = format!("it is a VRF's own device, which packets do not pass: watch its members ({members})");
+        selection.missing.push(Unwatched { name: vrf.name.clone(), reason });
+        selection.names.retain(|name| *name != vrf.name);
+    }
     for port in links.iter().filter(|link| seen.contains(&link.name)) {
         let controller = links.iter().find(|link| port.controller == Some(link.index));
-        if let Some(controller) = controller.filter(|controller| seen.contains(&controller.name)) {
+        if let Some(controller) = controller.filter(|controller| !controller.is_vrf && seen.contains(&controller.name))
+        {
             selection.twice.push((port.name.clone(), controller.name.clone()));
         }
     }
@@ -205,6 +213,14 @@ mod tests {
         assert_eq!(twice(&["eth*", "bond0"]), [("eth0".to_owned(), "bond0".to_owned())]);
         assert_eq!(twice(&["eth*"]), []);
         assert_eq!(twice(&["forwarding"]), []);
+    }
+
+    #[test]
+    fn in_place_of_a_vrf_its_members_are_to_be_named() {
+        let links = [Link { is_vrf: true, ..link("red", 8) }, Link { controller: Some(8), ..link("eth3", 9) }];
+        let selection = choose(&["red".to_owned(), "eth3".to_owned()], &links, &[]);
+        assert_eq!((selection.names, selection.twice), (vec!["eth3".to_owned()], Vec::new()));
+        assert!(selection.missing[0].reason.contains("watch its members (eth3)"));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Interfaces that gather others: bridges and VRFs.
 
 use anyhow::{Context as _, Result};
-use lab::{Lab, Wiring};
+use lab::{Daemon, Lab, Wiring};
 
-use super::{Link, lab_with, sees_by, sees_nothing, services, turn, watch};
+use super::{LIMIT, Link, lab_with, sees_by, sees_nothing, services, turn, watch, watching};
 
 /// The client's cable ends at a port of the gateway's own bridge.
 fn bridge(lab: &Lab) -> Result<Link> {
@@ -53,12 +53,14 @@ fn vrf(lab: &Lab) -> Result<Link> {
 }
 
 #[test]
-fn clients_in_a_vrf_are_seen_on_its_ports_and_not_on_it() -> Result<()> {
+fn clients_in_a_vrf_are_seen_on_its_members_and_its_own_device_is_refused() -> Result<()> {
     let Some((lab, _link)) = lab_with("VRF", vrf)? else { return Ok(()) };
     let ports = ["native", "auto", "generic"].map(|hook| (&["client1"][..], hook));
     sees_by(&lab, lab.gateway(), &ports, &services(&lab))?;
-    let daemon = watch(lab.gateway(), &["vrf1"], "auto")?;
-    sees_nothing(&lab, &daemon)?;
-    turn(&daemon, &["vrf1"], "generic")?;
-    sees_nothing(&lab, &daemon)
+    let daemon = Daemon::start(lab.gateway(), watching(&["vrf1"], "auto"))?;
+    daemon.wait_for(&["status"], LIMIT, |status| {
+        status["health"] == "degraded"
+            && status["problems"].to_string().contains("watch its members (client1, server1)")
+    })?;
+    Ok(())
 }

@@ -36,6 +36,8 @@ pub(super) async fn look(config: &Config, is_running: bool, mistakes: &mut Mista
         if is_pattern(&name) || [DEFAULT_ROUTE, FORWARDING].contains(&name.as_str()) {
             let reason = format!("`{name}` is no interface now: {reason}");
             mistakes.add(Mistake::new(key(), reason, "name interfaces in watch.interfaces"));
+        } else if present.contains(&name) {
+            mistakes.add(Mistake::plain(key(), format!("{name} is not watched: {reason}")));
         } else {
             must_be_there(key(), &name, mistakes);
         }
