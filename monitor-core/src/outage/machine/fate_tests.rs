@@ -299,3 +299,24 @@ fn a_client_without_patience_for_one_answer_has_seen_no_failure() {
     report(&mut machine, ms(3000), FailedAttempt { answers, ..attempt(Failure::GaveUp, web(), 1, ms(0)) });
     assert_eq!((machine.outages().count(), machine.tally().isolated), (0, 1));
 }
+
+// proves: F-2a F-7a
+#[test]
+fn a_second_word_counts_if_the_first_was_taken_for_the_clients_own_trouble() {
+    let mut machine = machine(Rules::default());
+    // Silent, and the service had answered a later SYN.
+    let answers = Some(AnswersSeen { last: Some(kernel(ms(200))), count: 7, ..ANSWERS });
+    let own = report(&mut machine, ms(3000), FailedAttempt { answers, ..silent(2, ms(100), ms(3500)) });
+    assert_eq!((waits_in(&own), machine.tally().isolated), (vec![], 1));
+    // Then its host goes away, and the router says so of this attempt too: the kernel has said it once already.
+    let answers = Some(AnswersSeen { last: Some(kernel(ms(3100))), count: 8, ..ANSWERS });
+    let unreachable = |n, seen, attempts| FailedAttempt {
+        answers,
+        attempts,
+        ..attempt(Failure::HostUnreachable, web(), n, ms(seen))
+    };
+    assert_eq!(waits_in(&report(&mut machine, ms(6200), unreachable(1, 3200, 1))), [(OutageId(1), client(1), 1)]);
+    assert_eq!(waits_in(&report(&mut machine, ms(6201), unreachable(2, 100, 0))), [(OutageId(1), client(2), 1)]);
+    // A third word adds nothing.
+    assert_eq!(waits_in(&report(&mut machine, ms(6202), unreachable(2, 100, 0))), [(OutageId(1), client(2), 0)]);
+}
