@@ -4,7 +4,7 @@
 //! they do not, the kernel is asked to move them there. The bytes stay what they are.
 
 use aya_ebpf::programs::TcContext;
-use monitor_ebpf::parse::{EtherType, Frame, Ipv4, Ipv6, Payload, Protocol, Tcp, carried, ip_version};
+use monitor_ebpf::parse::{Arp, EtherType, Frame, Ipv4, Ipv6, Payload, Protocol, Tcp, carried, ip_version};
 
 /// What is moved at most: three VLAN tags, PPPoE, IPv6 with extension headers, and the packet that an ICMP message quotes.
 const HEADERS: usize = 256;
@@ -19,6 +19,7 @@ pub(crate) fn ethernet(ctx: &TcContext) -> Frame {
     let shows = match carried(&frame) {
         Some((EtherType::IPV4, offset)) => shows_v4(&frame, offset),
         Some((EtherType::IPV6, offset)) => shows_v6(&frame, offset),
+        Some((EtherType::ARP, offset)) => frame.at::<Arp>(offset).is_some(),
         Some(_) => true,
         None => false,
     };

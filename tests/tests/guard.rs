@@ -271,3 +271,27 @@ fn a_daemon_that_is_killed_with_a_held_request_leaves_it_to_the_kernel() -> Resu
     }
     Ok(())
 }
+
+/// Guards stay in force until a restart, and so does what they need.
+// proves: D-1
+#[test]
+fn a_reload_without_guards_leaves_the_running_ones_in_force() -> Result<()> {
+    let lab = Lab::builder().build()?;
+    let (client, server) = (lab.client(1), lab.server(1));
+    let app = AppServer::start(server, PORT)?;
+    let daemon = Daemon::start(server, config(&lab, ""))?;
+    daemon.write_config(DaemonConfig::new())?;
+    daemon.sighup()?;
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(daemon.status()?["interfaces"][0]["ingress"], "native");
+    app.answers("503")?;
+    assert_eq!(timed(client, server.service_v4(PORT))?.0, Attempt::Refused);
+    // TC cannot hold what arrives: the old configuration stays.
+    daemon.write_config(DaemonConfig::new().text("watch.hook", "tc"))?;
+    daemon.sighup()?;
+    lab::wait_until("it is refused", LIMIT, || {
+        daemon.log().contains("guards that are in force until a restart need XDP")
+    })?;
+    assert_eq!(timed(client, server.service_v4(PORT))?.0, Attempt::Refused);
+    Ok(())
+}

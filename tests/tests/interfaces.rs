@@ -100,6 +100,12 @@ fn the_default_route_is_followed() -> Result<()> {
     daemon.wait_for(&["status"], SOON, |status| watched(status) == ["server1"] && status["health"] == "ok")?;
     gateway.ip(&[format!("route replace default via {}", client.v4())])?;
     daemon.wait_for(&["status"], SOON, |status| watched(status) == ["client1"] && status["health"] == "ok")?;
+    sees(&daemon, client, server)?;
+    // While it is away, as between two leases, what was watched for it goes on.
+    gateway.ip(&["route del default"])?;
+    daemon.wait_for(&["status"], SOON, |status| {
+        watched(status) == ["client1"] && problems(status).contains("there is no default route")
+    })?;
     sees(&daemon, client, server)
 }
 

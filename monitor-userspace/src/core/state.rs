@@ -29,11 +29,11 @@ pub struct State {
 }
 
 impl State {
-    /// How many answers passed whose requests did not, if that is true of all.
+    /// How many answers passed whose requests did not, if no request did.
     #[must_use]
     pub fn answers_without_requests(&self) -> Option<u64> {
         let counted =
             |wanted| self.counters.iter().find(|(counter, _)| *counter == wanted).map_or(0, |(_, count)| *count);
-        (counted(Counter::Answers) == 0).then(|| counted(Counter::AnswersUnmatched))
+        (counted(Counter::Attempts) == 0).then(|| counted(Counter::AnswersUnmatched))
     }
 }

@@ -51,7 +51,13 @@ impl Deciding {
         let (probes_in, probes) = mpsc::channel(WANTED);
         let (opened_in, opened) = mpsc::channel(WANTED);
         let (questions_in, questions) = mpsc::channel(replication::QUESTIONS);
-        let (state_in, state) = watch::channel(State::default());
+        // `status` may ask before the core has said anything.
+        let first = State {
+            interfaces: kernel.attached().to_vec(),
+            unwatched: kernel.unwatched().to_vec(),
+            ..State::default()
+        };
+        let (state_in, state) = watch::channel(first);
         let wiring = Wiring {
             requests,
             probes: probes_in,

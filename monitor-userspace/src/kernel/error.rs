@@ -43,6 +43,9 @@ pub enum KernelError {
         /// Those that are there.
         present: String,
     },
+    /// Guards hold what arrives, which only XDP can.
+    #[error("watch.hook is \"tc\", but the guards that are in force until a restart need XDP: write \"auto\"")]
+    GuardsNeedXdp,
     /// The kernel does not say which interfaces there are.
     #[error("the interfaces of this host cannot be listed: {0}")]
     Interfaces(String),

@@ -60,16 +60,21 @@ pub(super) enum LinkLayer {
 impl LinkLayer {
     /// Of this interface, or why its frames cannot be read.
     pub(super) fn of(name: &str) -> Result<Self, KernelError> {
-        // Not all of these are in libc; if_arp.h has them.
-        const RAW_IP: u16 = 519;
-        const IP6_GRE: u16 = 823;
         let kind = interface::link_layer(name).map_err(|source| KernelError::Attach {
             interface: name.to_owned(),
             how: "its kind",
             reason: source.to_string(),
         })?;
+        Self::of_kind(kind).ok_or_else(|| KernelError::LinkLayer { interface: name.to_owned(), kind })
+    }
+
+    /// Of an interface of this kind (a number of `if_arp.h`); `None`: its frames cannot be read.
+    pub(super) const fn of_kind(kind: u16) -> Option<Self> {
+        // Not all of these are in libc; if_arp.h has them.
+        const RAW_IP: u16 = 519;
+        const IP6_GRE: u16 = 823;
         match kind {
-            libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK => Ok(Self::Ethernet),
+            libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK => Some(Self::Ethernet),
             libc::ARPHRD_NONE
             | libc::ARPHRD_PPP
             | libc::ARPHRD_TUNNEL
@@ -77,8 +82,8 @@ impl LinkLayer {
             | libc::ARPHRD_SIT
             | libc::ARPHRD_IPGRE
             | RAW_IP
-            | IP6_GRE => Ok(Self::None),
-            _ => Err(KernelError::LinkLayer { interface: name.to_owned(), kind }),
+            | IP6_GRE => Some(Self::None),
+            _ => None,
         }
     }
 }

@@ -43,7 +43,7 @@ use aya::{
 };
 use monitor_common::{Counter, Settings, map, program};
 use monitor_core::{
-    config::{Watch, WatchEntry},
+    config::{HookPreference, Watch, WatchEntry},
     domain::MonotonicNs,
 };
 
@@ -82,6 +82,8 @@ pub struct Kernel {
     /// What is to be watched, and how; `None`: nothing was attached yet.
     wanted: Option<Watch>,
     watched: Vec<WatchEntry>,
+    /// Whether there are guards, from the start to the end.
+    guarding: bool,
 }
 
 impl Kernel {
@@ -219,6 +221,7 @@ impl Kernel {
             wanted: None,
             stand_in: None,
             watched: watch.servers.clone(),
+            guarding,
         };
         kernel.put_watch_list(watch)?;
         Ok((kernel, events))
@@ -226,12 +229,16 @@ impl Kernel {
 
     /// Goes on with other settings: watch list, time-out, interfaces. Capacities keep their values until a restart.
     pub async fn reload(&mut self, watch: &Watch) -> Result<(), KernelError> {
-        self.configure(watch)?;
+        if self.guarding && watch.hook == HookPreference::Tc {
+            return Err(KernelError::GuardsNeedXdp);
+        }
+        let watch = &Watch { needs_xdp: watch.needs_xdp || self.guarding, ..watch.clone() };
+        // First what may fail: the old settings stay in force then.
         self.attach(watch).await?;
         if self.stand_in.is_some() {
             self.attach_stand_in(watch)?;
         }
-        Ok(())
+        self.configure(watch)
     }
 
     /// Where the programs are attached, and how.

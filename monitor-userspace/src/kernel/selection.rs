@@ -10,7 +10,7 @@ use wildmatch::WildMatch;
 use super::{
     attach::Unwatched,
     error::{KernelError, deepest},
-    interface,
+    interface::{self, LinkLayer},
 };
 
 /// Interfaces by name, and what is named and not there.
@@ -33,6 +33,8 @@ struct Link {
     is_up: bool,
     /// It hands packets on: the kernel's `forwarding` of IPv4 or IPv6.
     forwards: bool,
+    /// Its packets are Ethernet frames or IP packets.
+    is_readable: bool,
     /// A VRF's own device: packets pass its members.
     is_vrf: bool,
     is_vlan: bool,
@@ -45,14 +47,15 @@ struct Link {
 /// Looks at the interfaces and routes of this network namespace.
 pub async fn select(watch: &Watch) -> Result<Selection, KernelError> {
     let links = links().await.map_err(|error| KernelError::Interfaces(deepest(&error)))?;
-    let wanted = if watch.interfaces.is_empty() { vec![by_default().to_owned()] } else { watch.interfaces.clone() };
+    let wanted =
+        if watch.interfaces.is_empty() { vec![by_default(&links).to_owned()] } else { watch.interfaces.clone() };
     Ok(choose(&wanted, &links, &interface::default_route_interfaces()))
 }
 
 /// The role that is watched where the configuration names nothing: clients of a router come by any interface, those of
 /// another host by the way to everywhere.
-fn by_default() -> &'static str {
-    if is_router() { FORWARDING } else { DEFAULT_ROUTE }
+fn by_default(links: &[Link]) -> &'static str {
+    if is_router() || forwarding(links).next().is_some() { FORWARDING } else { DEFAULT_ROUTE }
 }
 
 /// Whether this host forwards packets.
@@ -86,6 +89,7 @@ fn link(message: &LinkMessage) -> Option<Link> {
         index: message.header.index,
         is_up: flags.contains(LinkFlags::Up) && !flags.contains(LinkFlags::Loopback),
         forwards,
+        is_readable: LinkLayer::of_kind(u16::from(message.header.link_layer_type)).is_some(),
         is_vrf: false,
         is_vlan: false,
         controller: None,
@@ -117,7 +121,8 @@ fn choose(wanted: &[String], links: &[Link], default_route: &[String]) -> Select
             DEFAULT_ROUTE => (default_route.iter().map(String::as_str).collect(), "there is no default route"),
             pattern if is_pattern(pattern) => {
                 let pattern = WildMatch::new(pattern);
-                let alike = links.iter().map(|link| link.name.as_str()).filter(|name| pattern.matches(name));
+                let alike = links.iter().filter(|link| link.is_readable).map(|link| link.name.as_str());
+                let alike = alike.filter(|name| pattern.matches(name));
                 (alike.collect(), "there is no interface of such a name")
             }
             name => {
@@ -151,7 +156,7 @@ fn choose(wanted: &[String], links: &[Link], default_route: &[String]) -> Select
 /// interface passes the interface.
 fn forwarding(links: &[Link]) -> impl Iterator<Item = &str> {
     let of = |index: u32| links.iter().find(move |link| link.index == index);
-    let carries = |link: &&Link| link.is_up && link.forwards && !link.is_vrf;
+    let carries = |link: &&Link| link.is_up && link.forwards && link.is_readable && !link.is_vrf;
     links
         .iter()
         .filter(carries)
@@ -170,6 +175,7 @@ mod tests {
             index,
             is_up: true,
             forwards: true,
+            is_readable: true,
             is_vrf: false,
             is_vlan: false,
             controller: None,
@@ -196,6 +202,7 @@ mod tests {
             Link { is_vrf: true, ..link("red", 8) },
             Link { controller: Some(8), ..link("eth3", 9) },
             Link { forwards: false, ..link("mgmt", 10) },
+            Link { is_readable: false, ..link("pimreg", 12) },
             // The other end is in another network namespace, where the number means another interface.
             Link { below: Some(6), ..link("veth2", 11) },
         ];

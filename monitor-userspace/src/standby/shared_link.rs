@@ -5,7 +5,7 @@ use std::{io, net::IpAddr, time::Duration};
 
 use monitor_core::domain::MonotonicNs;
 use nix::net::if_::if_nametoindex;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::timeout};
 
 use super::announce::Announcer;
 use crate::{
@@ -16,6 +16,9 @@ use crate::{
 /// Between two looks whether the interface is still the same, and whether the gate is still on it.
 const LOOK: Duration = Duration::from_millis(100);
 const LOOK_AT_GATE: Duration = Duration::from_millis(500);
+
+/// The thread of the heartbeats may not be kept for longer.
+const LONGEST: Duration = Duration::from_millis(100);
 
 /// What tells one interface from another of the same name.
 type Identity = (u32, [u8; 6]);
@@ -83,12 +86,21 @@ impl SharedLink {
     }
 
     async fn follow(&mut self, seen: Option<Identity>) -> bool {
-        let is_another = seen != self.identity;
+        if seen != self.identity {
+            // Until it is for the new one, nothing is announced.
+            self.announcer = None;
+        }
+        self.identity = seen;
+        let is_another = self.announcer.is_none();
         let result = match seen {
             None => Err("there is no such interface".to_owned()),
-            Some(identity) => self.put(identity, is_another).await,
+            Some(identity) => match timeout(LONGEST, self.put(identity)).await {
+                Ok(result) => result,
+                // All was well at the last look, and the next one comes soon.
+                Err(_) if !is_another => return false,
+                Err(_) => Err("the kernel does not answer".to_owned()),
+            },
         };
-        self.identity = seen;
         let trouble = result.err().map(|error| format!("{}: {error}", self.interface));
         if trouble != self.trouble {
             match &trouble {
@@ -100,11 +112,11 @@ impl SharedLink {
         is_another && self.trouble.is_none()
     }
 
-    async fn put(&mut self, (index, mac): Identity, is_another: bool) -> Result<(), String> {
+    async fn put(&mut self, (index, mac): Identity) -> Result<(), String> {
         if !self.gate.is_attached(index).await {
             self.gate.attach(index).await.map_err(|error| error.to_string())?;
         }
-        if is_another || self.announcer.is_none() {
+        if self.announcer.is_none() {
             self.gate.set_mac(mac).map_err(|error| error.to_string())?;
             self.announcer = Some(Announcer::open(index, mac).map_err(|error| error.to_string())?);
         }
