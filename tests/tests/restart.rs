@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use aya::programs::{SchedClassifier, TcAttachType};
 use lab::{Attempt, Daemon, DaemonConfig, DatabaseLock, HttpServer, Lab, MailSink, learn, wait_until};
 use serde_json::Value;
 
@@ -136,18 +137,25 @@ fn a_reload_takes_the_new_configuration_and_a_wrong_one_changes_nothing() -> Res
 
 #[test]
 fn cleanup_leaves_nothing_behind() -> Result<()> {
-    let lab = Lab::builder().build()?;
-    let mut daemon = Daemon::start(lab.gateway(), config(&lab))?;
-    daemon.kill9()?;
-    let attached = |lab: &Lab| -> Result<bool> {
-        let output = lab.gateway().command("ip").args(["-details", "link"]).output()?;
-        Ok(String::from_utf8_lossy(&output.stdout).contains("xdp"))
-    };
-    assert!(attached(&lab)?, "pinned links outlive the daemon");
-    let output = daemon.ringback(&["cleanup"])?;
-    assert!(output.status.success());
-    assert!(String::from_utf8_lossy(&output.stdout).contains("link_xdp_"));
-    wait_until("the programs are detached", LIMIT, || attached(&lab).is_ok_and(|attached| !attached))?;
-    assert!(!daemon.pin_dir().exists());
+    for (hook, pin) in [("native", "link_xdp_"), ("tc", "ingress_")] {
+        let lab = Lab::builder().build()?;
+        let mut daemon = Daemon::start(lab.gateway(), config(&lab).text("watch.hook", hook))?;
+        daemon.kill9()?;
+        let attached = |lab: &Lab| -> Result<bool> {
+            let links = lab.gateway().command("ip").args(["-details", "link"]).output()?;
+            let filters = lab.gateway().command("tc").args(["filter", "show", "dev", "client1", "ingress"]).output()?;
+            let by_link = lab.gateway().enter(|| SchedClassifier::query_tcx("client1", TcAttachType::Ingress))?;
+            Ok(String::from_utf8_lossy(&links.stdout).contains("xdp")
+                || String::from_utf8_lossy(&filters.stdout).contains("rb_ingress_tc")
+                || by_link.is_ok_and(|(_, programs)| !programs.is_empty()))
+        };
+        assert!(attached(&lab)?, "pinned links outlive the daemon");
+        let output = daemon.ringback(&["cleanup"])?;
+        assert!(output.status.success());
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.contains(pin), "{said}");
+        wait_until("the programs are detached", LIMIT, || attached(&lab).is_ok_and(|attached| !attached))?;
+        assert!(!daemon.pin_dir().exists());
+    }
     Ok(())
 }
