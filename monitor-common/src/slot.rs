@@ -321,13 +321,14 @@ pub const fn step(ns: u64) -> u64 {
     ns >> FIRST_STEP
 }
 
-/// Whether an attempt is judged when the deadline of its SYN of `seen_ns` is over: not if it was answered since, and a later
-/// SYN of it has a deadline of its own.
+/// Whether an attempt is judged by the deadline of what was seen of it at `seen_ns`: not if it was answered since, and a later
+/// SYN of it has a deadline of its own. Nor if it was forgotten, and seen again at a later SYN: its time then reads as one of
+/// 137 s before, and nothing of it as late as `seen_ns`.
 #[inline(always)]
 #[must_use]
-pub const fn is_deadline_of(word: SlotWord, first_ns: u64, seen_ns: u64) -> bool {
-    let (first, seen) = (step(first_ns), step(seen_ns));
-    first < seen || (first == seen && !word.is(SlotState::Reopened))
+pub const fn is_deadline_of(word: SlotWord, time: SlotTime, seen_ns: u64) -> bool {
+    let (first, latest, seen) = (step(time.first_ns(seen_ns)), step(time.latest_ns(seen_ns)), step(seen_ns));
+    latest + AHEAD >= seen && (first < seen || (first == seen && !word.is(SlotState::Reopened)))
 }
 
 /// For how long a client whose answer was late may say that it had given up: a round trip of the slowest paths.

@@ -33,8 +33,10 @@ fn an_answer_is_the_first_unless_the_server_has_refused_or_the_client_has_gone()
 fn a_deadline_from_before_an_answer_judges_no_later_syn() {
     let word = SlotWord::new(1 << 40, 7, SlotState::Pending);
     let reopened = word.to(SlotState::Reopened);
-    assert!(is_deadline_of(word, SECOND, SECOND) && !is_deadline_of(reopened, SECOND, SECOND));
-    assert!(is_deadline_of(reopened, SECOND, 4 * SECOND) && !is_deadline_of(word, 4 * SECOND, SECOND));
+    let first = SlotTime::first_seen(200 * SECOND);
+    assert!(is_deadline_of(word, first, 200 * SECOND) && !is_deadline_of(reopened, first, 200 * SECOND));
+    let again = first.seen_again(203 * SECOND);
+    assert!(is_deadline_of(reopened, again, 203 * SECOND) && !is_deadline_of(reopened, again, 200 * SECOND));
 }
 
 #[test]
@@ -153,8 +155,21 @@ fn what_waits_for_room_for_long_keeps_its_times() {
     let (first, answered, now) = (100 * SECOND, 160 * SECOND, 460 * SECOND);
     let time = SlotTime::first_seen(first).seen_again(answered);
     assert_eq!(step(time.first_ns(answered)), step(first));
-    assert!(is_deadline_of(SlotWord::new(0, 7, SlotState::WithdrawalUnsaid), time.first_ns(answered), answered));
+    let word = SlotWord::new(0, 7, SlotState::WithdrawalUnsaid);
+    assert!(is_deadline_of(word, time, first) && is_deadline_of(word, time, answered));
     assert!(time.latest_by_ns(answered, now).abs_diff(answered) < SECOND);
     // From now on its first time is another one.
     assert_ne!(step(time.first_ns(now)), step(first));
+}
+
+#[test]
+fn an_attempt_that_was_forgotten_and_seen_again_has_the_later_deadline() {
+    // Its SYNs go out 1, 3, 7, 15, 31 and 63 seconds after the first one (RFC 6298 section 5.5).
+    let (first, word) = (1000 * SECOND, SlotWord::new(0, 7, SlotState::Pending));
+    for again in [3, 7, 15, 31, 63].map(|later| first + later * SECOND) {
+        let time = SlotTime::first_seen(again);
+        assert!(!is_deadline_of(word, time, first) && is_deadline_of(word, time, again));
+        let time = time.seen_again(again + 60 * SECOND);
+        assert!(!is_deadline_of(word, time, first) && is_deadline_of(word, time, again));
+    }
 }

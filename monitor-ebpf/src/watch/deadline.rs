@@ -126,7 +126,7 @@ fn expire(entry: &Attempt, settings: &Settings, now_ns: u64) -> Room {
     }
     let Some(mut found) = bucket::find(entry, settings, now_ns) else { return Room::Yes };
     // By the time of the entry: a report may have waited for room for longer than a slot's time goes back.
-    if !is_deadline_of(found.was, found.time().first_ns(entry.seen_ns), entry.seen_ns) {
+    if !is_deadline_of(found.was, found.time(), entry.seen_ns) {
         return Room::Yes;
     }
     if found.was.is_open() { silent(entry, &mut found, now_ns) } else { say_late(entry, &mut found, now_ns) }

@@ -58,7 +58,7 @@ impl DataPath {
 
     fn expire(&mut self, entry: &Attempt, now_ns: u64) -> Room {
         let Some(mut found) = self.find(entry, now_ns) else { return Room::Yes };
-        if !is_deadline_of(found.was, self.table.time(found.place).first_ns(entry.seen_ns), entry.seen_ns) {
+        if !is_deadline_of(found.was, self.table.time(found.place), entry.seen_ns) {
             return Room::Yes;
         }
         if found.was.is_open() {
