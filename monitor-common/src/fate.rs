@@ -145,6 +145,15 @@ mod tests {
     }
 
     #[test]
+    fn of_two_silences_around_a_syn_it_is_the_later_one() {
+        // The second SYN comes while the answer to the first one is on its way.
+        let tenth = SECOND / 10;
+        let service = answered(&[10 * SECOND, 12 * SECOND, 15 * SECOND]);
+        let span = service.silence_at(12 * SECOND + tenth / 2);
+        assert_eq!((span.from_ns, span.to_ns), (12 * SECOND, 15 * SECOND + tenth));
+    }
+
+    #[test]
     fn what_the_daemon_knows_an_outage_of_is_the_daemons_to_judge() {
         let busy = answered(&[SECOND, 2 * SECOND, 2 * SECOND + SECOND / 10]);
         let life = 2 * SECOND + 1;

@@ -78,21 +78,22 @@ impl ServiceState {
         self.silences[0] = silence;
     }
 
-    /// A silence that holds this moment; both of its times are 0 if none is remembered.
+    /// The latest silence that holds this moment; both of its times are 0 if none is remembered. Two overlap where a SYN came
+    /// just before the answer to an earlier one.
     ///
     /// Without a branch: the verifier follows each way through these comparisons at each place that asks.
     #[inline(always)]
     #[must_use]
     pub const fn silence_at(&self, at_ns: u64) -> SilentSpan {
         let mut found = SilentSpan { from_ns: 0, to_ns: 0 };
-        let mut index = 0;
-        while index < SILENCES {
+        let mut index = SILENCES;
+        while index > 0 {
+            index -= 1;
             let SilentSpan { from_ns, to_ns } = self.silences[index];
             // All ones if from < at < to, as no time reaches 2^63 ns; else all zeros.
             let holds = ((from_ns.wrapping_sub(at_ns) & at_ns.wrapping_sub(to_ns)).cast_signed() >> 63).cast_unsigned();
             found.from_ns ^= (found.from_ns ^ from_ns) & holds;
             found.to_ns ^= (found.to_ns ^ to_ns) & holds;
-            index += 1;
         }
         found
     }
