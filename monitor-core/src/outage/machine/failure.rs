@@ -18,11 +18,11 @@ impl Machine {
             self.tally.refused_ignored += 1;
             return;
         }
+        if attempt.evidence == Failure::KnownFailed {
+            return self.hinted(now, attempt, actions);
+        }
         if let Some(ended) = self.ended_of(attempt) {
             return self.joins_ended(now, ended, attempt, actions);
-        }
-        if attempt.evidence == Failure::KnownFailed {
-            return self.hinted(attempt, actions);
         }
         let mut known = self.index.of_service(attempt.service);
         if let Some(id) = known {
@@ -136,11 +136,21 @@ impl Machine {
     }
 
     /// A SYN to a service that is marked, or one more SYN of an attempt that was reported (F-4). Its client is on the list
-    /// from now on; only the attempt's fate counts.
-    fn hinted(&mut self, attempt: &FailedAttempt, actions: &mut Actions) {
+    /// from now on; only the attempt's fate counts. It may have counted in any outage that holds it, and each of them waits
+    /// for what becomes of it.
+    fn hinted(&mut self, now: &Moment, attempt: &FailedAttempt, actions: &mut Actions) {
+        let ended = self.ended.of_service(attempt.service).filter(|ended| ended.outage.span.holds(attempt.seen));
+        let ended: Vec<_> = ended.map(|ended| ended.outage.id).collect();
+        let mut attempt = *attempt;
+        for id in &ended {
+            self.joins_ended(now, *id, &attempt, actions);
+            attempt.attempts = 0;
+        }
         let Some(mut tracked) = self.index.of_service(attempt.service).and_then(|id| self.index.take(id)) else {
-            self.tally.stale += 1;
-            actions.marks.push(Mark::Recovered(attempt.service));
+            if ended.is_empty() {
+                self.tally.stale += 1;
+                actions.marks.push(Mark::Recovered(attempt.service));
+            }
             return;
         };
         if tracked.outage.span.holds(attempt.seen) && self.may_wait(&mut tracked, attempt.known, false) {
@@ -150,7 +160,7 @@ impl Machine {
             // The kernel has no room to say its fate later.
             outage.failures += u64::from(attempt.attempts);
             actions.changes.push(Change::Put(*outage));
-            actions.changes.push(wait(outage.id, attempt));
+            actions.changes.push(wait(outage.id, &attempt));
         }
         self.put(tracked);
     }
