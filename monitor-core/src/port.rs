@@ -7,18 +7,24 @@ use std::net::IpAddr;
 
 use crate::{
     config::Watch,
-    domain::{ClientAddr, ClockOffset, Service, UnixMs},
+    domain::{ClientAddr, ClockOffset, ClockReading, MonotonicNs, Service, UnixMs},
     outage::{GuardFinding, Observation, Question, Rules},
     snmp::RemoteEngine,
 };
 
 /// The clocks that the core reads.
-pub trait Clock {
-    /// The wall clock.
+pub trait Clock: Clone + Send + 'static {
+    /// The wall clock, without the steps that were not adopted.
     fn wall(&self) -> UnixMs;
 
-    /// How far it is ahead of the kernel's clock now. To be read again now and then: the wall clock may step.
+    /// How far it is ahead of the kernel's clock now. To be read again now and then: the host may have slept.
     fn offset(&self) -> ClockOffset;
+
+    /// The host's clocks, if steps of the wall clock are adopted; else the core goes by the wall clock as it is.
+    fn reading(&self) -> Option<ClockReading>;
+
+    /// From now on the wall clock is the boot's clock and this.
+    fn adopt(&self, ahead: ClockOffset);
 }
 
 /// What a shell says.
@@ -30,8 +36,8 @@ pub enum Request {
     Trap {
         /// The host that the trap speaks for.
         host: IpAddr,
-        /// When it arrived.
-        at: UnixMs,
+        /// When it arrived, by the kernel's clock.
+        at: MonotonicNs,
         /// What must be committed with it, so that the SNMPv3 message it came by has no effect a second time.
         seen: Option<RemoteEngine>,
     },

@@ -11,7 +11,7 @@
 //! one process commits to, [`SharedStore`] the one that several gateways share, [`Outbox`] the letters to be delivered.
 //! All of them are handles that every task clones; a database is closed when the last one is dropped.
 
-mod clock;
+pub mod clock;
 mod database;
 mod engine;
 mod error;

@@ -7,7 +7,7 @@
 use std::{collections::HashMap, path::Path, sync::Arc};
 
 use monitor_core::{
-    domain::UnixMs,
+    domain::{ClockOffset, ClockReading, ClockStep, SteadyClock, UnixMs},
     mail::AddressEntry,
     outage::{Change, Restored},
     snmp::{LocalEngine, RemoteEngine},
@@ -108,6 +108,24 @@ impl LocalStore {
             spooled.notify_one();
         }
         applied
+    }
+
+    /// Goes on with the clock that times are noted by, or begins it. A step of the wall clock moves all that was noted in this
+    /// boot, in one transaction, in which `adopt` is called: no time of before is written after it. If that fails, the clock
+    /// of before counts. Not for a gateway that shares a database: the others' times would not move with it.
+    pub async fn keep_clock(
+        &self,
+        reading: ClockReading,
+        adopt: impl Fn(ClockOffset) + Send + 'static,
+    ) -> Result<(SteadyClock, Option<ClockStep>), StoreError> {
+        self.store
+            .database
+            .write(move |session| {
+                let (clock, step) = tables::clock::keep(session.conn, &reading)?;
+                adopt(clock.ahead);
+                Ok((clock, step))
+            })
+            .await
     }
 
     /// Up to where the kernel's reports are in this database.

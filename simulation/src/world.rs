@@ -1,6 +1,7 @@
 //! The world: what happens when, in one queue, by a clock that stands between two happenings.
 
 mod client;
+mod clock;
 mod daemon;
 mod gateway;
 mod mailer;
@@ -25,7 +26,7 @@ pub(crate) use self::{
     gateway::{Interval, SYN_TIMEOUT},
 };
 use self::{
-    daemon::Clocks,
+    clock::Clocks,
     gateway::Gateway,
     mailer::Accepted,
     network::{Packet, Way},

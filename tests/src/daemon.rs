@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::{Attempt, DaemonConfig, Host, Maildir, Process, wait_until};
+use crate::{Attempt, DaemonConfig, Host, Maildir, Process, WallClock, wait_until};
 
 /// Loading and attaching the programs takes a fraction of this, also on a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(20);
@@ -43,6 +43,11 @@ impl<'lab> Daemon<'lab> {
         let bounding = granted.map(|name| format!(",+{name}")).collect::<String>();
         let through = ["setpriv", "--inh-caps", "-all", "--bounding-set", &format!("-all{bounding}"), "--"];
         Self::start_verb(host, "run", config, through.map(str::to_owned).to_vec())
+    }
+
+    /// The same by a wall clock of the test's.
+    pub fn start_by(host: &'lab Host, clock: &WallClock, config: DaemonConfig) -> Result<Self> {
+        Self::start_verb(host, "run", config, clock.command())
     }
 
     /// The same with `ringback relay`, which watches nothing.

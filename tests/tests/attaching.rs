@@ -44,7 +44,7 @@ fn sees(lab: &Lab, daemon: &Daemon<'_>) -> Result<()> {
     Ok(())
 }
 
-// proves: F-3a F-9a F-12
+// proves: F-3a F-9a F-12 G-5
 #[test]
 fn each_hook_sees_the_same_and_the_one_that_costs_least_is_taken() -> Result<()> {
     for (hook, taken) in [("auto", "tcx"), ("tc", "tcx"), ("native", "native"), ("generic", "generic")] {
@@ -83,7 +83,7 @@ fn another_hook_is_taken_at_a_reload_and_the_one_before_is_given_up() -> Result<
     sees(&lab, &daemon)
 }
 
-// proves: F-9a
+// proves: F-9a G-5
 #[test]
 fn where_another_program_has_xdp_tc_takes_its_place_beside_it() -> Result<()> {
     let lab = Lab::builder().build()?;

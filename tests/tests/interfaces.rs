@@ -39,6 +39,7 @@ fn sees(daemon: &Daemon<'_>, client: &Host, server: &Host) -> Result<()> {
     daemon.wait_for(&["status"], LIMIT, |status| status["waiting_clients"] == 0).map(drop)
 }
 
+// proves: G-3
 #[test]
 fn a_router_watches_by_default_whatever_forwards() -> Result<()> {
     let lab = Lab::new()?;
@@ -66,6 +67,7 @@ fn a_router_watches_by_default_whatever_forwards() -> Result<()> {
     Ok(())
 }
 
+// proves: G-3
 #[test]
 fn a_pattern_takes_each_interface_of_such_a_name_when_it_is_there() -> Result<()> {
     let lab = Lab::new()?;
@@ -87,6 +89,7 @@ fn a_pattern_takes_each_interface_of_such_a_name_when_it_is_there() -> Result<()
     Ok(())
 }
 
+// proves: G-3
 #[test]
 fn the_default_route_is_followed() -> Result<()> {
     let lab = Lab::new()?;

@@ -17,6 +17,7 @@ fn lay(client: &Host, gateway: &Host, server: &Host) -> Result<Tunnel> {
     Ok(tunnel)
 }
 
+// proves: G-1
 #[test]
 fn clients_that_come_by_a_tunnel_are_seen() -> Result<()> {
     let lab = Lab::new()?;

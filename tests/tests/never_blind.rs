@@ -57,6 +57,7 @@ fn plug(gateway: &Host, client: &Host) -> Result<()> {
     ])
 }
 
+// proves: G-3 G-4
 #[test]
 fn an_interface_that_is_made_again_is_watched_again() -> Result<()> {
     let lab = Lab::new()?;
@@ -76,6 +77,7 @@ fn an_interface_that_is_made_again_is_watched_again() -> Result<()> {
     Ok(())
 }
 
+// proves: G-3
 #[test]
 fn an_interface_that_is_not_there_yet_is_waited_for() -> Result<()> {
     let lab = Lab::new()?;
@@ -88,6 +90,7 @@ fn an_interface_that_is_not_there_yet_is_waited_for() -> Result<()> {
     sees(&daemon, client, server)
 }
 
+// proves: G-4
 #[test]
 fn programs_that_are_taken_off_are_put_on_again() -> Result<()> {
     let lab = Lab::new()?;
@@ -111,6 +114,7 @@ fn programs_that_are_taken_off_are_put_on_again() -> Result<()> {
     Ok(())
 }
 
+// proves: G-4
 #[test]
 fn cleanup_leaves_a_running_daemon_alone() -> Result<()> {
     let lab = Lab::new()?;

@@ -5,6 +5,7 @@ mod attempt_mask;
 pub mod byte_order_mark;
 mod language;
 pub(crate) mod net;
+mod steady_clock;
 mod time;
 pub mod wall_clock;
 
@@ -13,5 +14,6 @@ pub use self::{
     attempt_mask::AttemptMask,
     language::Language,
     net::ClientNet,
-    time::{ClockOffset, Moment, MonotonicNs, UnixMs},
+    steady_clock::{ClockReading, SteadyClock},
+    time::{ClockOffset, ClockStep, Moment, MonotonicNs, UnixMs},
 };

@@ -26,6 +26,26 @@ impl UnixMs {
     }
 }
 
+/// A step of the wall clock: an operator, or NTP, has set it.
+///
+/// What was noted by the clock as it was moves with it, so that what is to come is as far away as before. What was noted in
+/// an earlier boot stays: it was written by a clock that had been set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockStep {
+    /// By how many milliseconds it went ahead; negative: back.
+    pub by: i64,
+    /// Times from here on were noted by it, and move.
+    pub since: UnixMs,
+}
+
+impl UnixMs {
+    /// This time after the step. 0 stands for no time in many places, and is never moved.
+    #[must_use]
+    pub fn moved(self, step: &ClockStep) -> Self {
+        if self.0 == 0 || self < step.since { self } else { Self(self.0.saturating_add(step.by)) }
+    }
+}
+
 impl Add<Duration> for UnixMs {
     type Output = Self;
 
@@ -76,6 +96,12 @@ impl ClockOffset {
     #[must_use]
     pub const fn nanoseconds(self) -> i64 {
         self.nanoseconds
+    }
+
+    /// The same after a step of the wall clock.
+    #[must_use]
+    pub const fn moved(self, step: &ClockStep) -> Self {
+        Self { nanoseconds: self.nanoseconds.saturating_add(step.by.saturating_mul(1_000_000)) }
     }
 
     /// The wall-clock time of a kernel time.

@@ -7,7 +7,7 @@ use monitor_common::step;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{Failure, Level, Recovery};
-use crate::domain::{AttemptMask, ClientAddr, MonotonicNs, OutageId, Service, UnixMs};
+use crate::domain::{AttemptMask, ClientAddr, ClockStep, MonotonicNs, OutageId, Service, UnixMs};
 
 /// Where an outage stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +98,18 @@ pub struct Outage {
     /// Where it stands.
     #[serde(flatten)]
     pub phase: Phase,
+}
+
+impl Outage {
+    /// The wall clock has stepped.
+    pub(super) fn clock_stepped(&mut self, step: &ClockStep) {
+        for time in [&mut self.since, &mut self.latest, &mut self.trying_until] {
+            *time = time.moved(step);
+        }
+        if let Phase::Settling { until, recovered, .. } = &mut self.phase {
+            (*until, *recovered) = (until.moved(step), recovered.moved(step));
+        }
+    }
 }
 
 /// A change of durable state. All changes of one batch are one transaction.

@@ -31,7 +31,7 @@ use self::{
     index::{OutageIndex, Tracked},
 };
 use super::{Actions, Change, Ended, Mark, Observation, Outage, Phase, Recovery, Restored, Rules};
-use crate::domain::{Moment, OutageId, Service, UnixMs};
+use crate::domain::{ClockStep, Moment, OutageId, Service, UnixMs};
 
 /// Bounds of the pause between two purges: ageing (F-8) is exact to a 24th of the age within these.
 const PURGE_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3600));
@@ -185,6 +185,18 @@ impl Machine {
             }
             self.put(tracked);
         }
+    }
+
+    /// The wall clock has stepped, and the store's times with it: everything is due as long from now as before.
+    pub fn clock_stepped(&mut self, step: &ClockStep) {
+        self.next_purge = self.next_purge.map(|at| at.moved(step));
+        for mut tracked in self.index.take_all() {
+            tracked.outage.clock_stepped(step);
+            tracked.asking = tracked.asking.map(|until| until.moved(step));
+            tracked.probing = tracked.probing.map(|probing| probing.moved(step));
+            self.put(tracked);
+        }
+        self.ended.clock_stepped(step);
     }
 
     /// The outages that are not over, by id.

@@ -161,15 +161,15 @@ pub enum Observation {
     Trap {
         /// The host that the trap speaks for.
         host: IpAddr,
-        /// When it arrived.
-        at: UnixMs,
+        /// When it arrived, by the kernel's clock.
+        at: MonotonicNs,
     },
     /// An authenticated signal says that the target is back (F-13).
     Signal {
         /// What is back.
         target: Target,
-        /// When it was received.
-        at: UnixMs,
+        /// When it was received, by the kernel's clock.
+        at: MonotonicNs,
     },
     /// The answer to [`super::Actions::probes`] (F-14).
     Probed {
@@ -177,8 +177,8 @@ pub enum Observation {
         service: Service,
         /// Whether it accepted a connection.
         connected: bool,
-        /// When.
-        at: UnixMs,
+        /// When, by the kernel's clock.
+        at: MonotonicNs,
     },
     /// Another gateway has this outage; its `id` is not ours.
     OpenElsewhere(Outage),

@@ -22,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0009_outbox.sql"),
     include_str!("migrations/0010_fate.sql"),
     include_str!("migrations/0011_parts.sql"),
+    include_str!("migrations/0012_clock.sql"),
 ];
 
 /// Brings the schema up to date, or says why that cannot be.

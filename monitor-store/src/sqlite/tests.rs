@@ -58,7 +58,7 @@ fn a_database_of_a_newer_version_is_refused_with_both_numbers() {
     let folder = bed.closed();
     Connection::open(&path).unwrap().execute("UPDATE schema_version SET version = 99", ()).unwrap();
     match Store::open(&path) {
-        Err(StoreError::Newer { found: 99, known: 11, path: named }) => assert_eq!(named, path.display().to_string()),
+        Err(StoreError::Newer { found: 99, known: 12, path: named }) => assert_eq!(named, path.display().to_string()),
         other => panic!("{other:?}"),
     }
     drop(folder);

@@ -3,6 +3,7 @@
 pub(super) mod address;
 pub(super) mod book;
 pub(super) mod changes;
+pub(super) mod clock;
 pub(super) mod closing;
 mod columns;
 pub(super) mod follow;

@@ -7,6 +7,8 @@ type Bed = super::Bed<File>;
 
 #[path = "addresses.rs"]
 mod addresses;
+#[path = "clock.rs"]
+mod clock;
 #[path = "closing.rs"]
 mod closing;
 #[path = "crash.rs"]

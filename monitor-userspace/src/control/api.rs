@@ -11,7 +11,7 @@ use axum::{
 };
 use monitor_core::{
     config::webhook_name,
-    domain::{ClientAddr, ClientNet, OutageId, UnixMs},
+    domain::{ClientAddr, ClientNet, MonotonicNs, OutageId, UnixMs},
     mail::{Content, ReadyLetter, notice, sample},
     outage::Observation,
 };
@@ -267,7 +267,7 @@ async fn signal(
     State(context): State<ControlContext>,
     Json(request): Json<SignalRequest>,
 ) -> Result<(StatusCode, Json<bool>), Wrong> {
-    let signal = Observation::Signal { target: request.target.into(), at: UnixMs::now() };
+    let signal = Observation::Signal { target: request.target.into(), at: MonotonicNs::now() };
     context.core.observed(signal).await.map_err(|_| stopping())?;
     Ok((StatusCode::ACCEPTED, Json(true)))
 }

@@ -20,7 +20,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use anyhow::Result;
 use monitor_common::Event;
 use monitor_core::{
-    domain::{ClockOffset, Moment, MonotonicNs, OutageId, Service, UnixMs},
+    domain::{ClockOffset, Moment, MonotonicNs, OutageId, Service, SteadyClock, UnixMs},
     mail::AddressBook,
     outage::{Actions, Background, Intake, Machine, Meaning, Observation, Question, Rules},
     port::{Answer, Clock},
@@ -91,6 +91,8 @@ pub(crate) struct Core<K, E, C> {
     steady: ClockOffset,
     /// Up to when everything that was reported is known.
     known: MonotonicNs,
+    /// The clock that times are noted by; `None`: the wall clock as it is.
+    adopted: Option<SteadyClock>,
     /// Until when reports may wait in the kernel for room in the ring buffer: what is not read is not known before.
     waiting_until: MonotonicNs,
     /// How often the ring buffer was full.

@@ -26,6 +26,14 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
         let Settings { rules, guarded, shared, time_out } = settings;
         let Ports { kernel, mut events, clock } = ports;
         let ring = kernel.maps_id()?;
+        let adopted = match clock.reading() {
+            Some(reading) => {
+                let clock = clock.clone();
+                let kept = store.keep_clock(reading, move |ahead| clock.adopt(ahead)).await;
+                Some(kept.context("reading the clock")?.0)
+            }
+            None => None,
+        };
         let offset = clock.offset();
         let read = store.read_up_to().await.context("reading how far reports were taken")?;
         match read.filter(|read| read.ring == ring) {
@@ -49,6 +57,7 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
             events,
             offset,
             steady,
+            adopted,
             known: MonotonicNs::default(),
             waiting_until: MonotonicNs::default(),
             ring_full: 0,

@@ -10,7 +10,10 @@ use monitor_core::{
 };
 
 use super::{Core, Turn};
-use crate::kernel::{self, EventSource, KernelPort};
+use crate::{
+    clock,
+    kernel::{self, EventSource, KernelPort},
+};
 
 /// Between two looks through the kernel's table of services.
 const SWEEP_SECONDS: u64 = 60;
@@ -25,6 +28,7 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
     pub(super) async fn every_second(&mut self, turn: &mut Turn) {
         self.seconds += 1;
         self.kernel.tend().await;
+        self.follow_clock().await;
         self.offset = self.clock.offset();
         self.kernel.flush_log();
         if self.seconds.is_multiple_of(SWEEP_SECONDS) {
@@ -42,6 +46,29 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
             tracing::error!(%error, "counters cannot be read");
         }
         self.publish();
+    }
+
+    /// A step of the wall clock moves what was noted, here as in the store; and once a minute it is noted how late it is.
+    async fn follow_clock(&mut self) {
+        let Some((adopted, reading)) = self.adopted.clone().zip(self.clock.reading()) else { return };
+        if adopted.follow(&reading).is_none() && !self.seconds.is_multiple_of(SWEEP_SECONDS) {
+            return;
+        }
+        let clock = self.clock.clone();
+        match self.store.keep_clock(reading, move |ahead| clock.adopt(ahead)).await {
+            Ok((clock, step)) => {
+                self.adopted = Some(clock);
+                let Some(step) = step else { return };
+                clock::say(&step);
+                self.machine.clock_stepped(&step);
+                self.steady = self.steady.moved(&step);
+                self.kept_until = self.kept_until.moved(&step);
+            }
+            Err(error) => {
+                self.clock.adopt(adopted.ahead);
+                tracing::error!(%error, "how late it is cannot be noted");
+            }
+        }
     }
 
     /// Counts the services, makes room for new ones, and once an hour returns the latest answers for the store.

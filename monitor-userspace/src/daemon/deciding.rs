@@ -73,7 +73,7 @@ impl Deciding {
             shared: config.is_shared(),
             time_out: config.watch.syn_timeout,
         };
-        let ports = Ports { kernel, events, clock: SystemClock };
+        let ports = Ports { kernel, events, clock: SystemClock { adopts_steps: !config.is_shared() } };
         let core = Core::start(settings, ports, stores.local.clone(), wiring).await?;
         Ok(Self { core, probes, opened, questions, state })
     }

@@ -21,7 +21,7 @@ use super::{
     supervise::{self, MAILBOX, Tasks},
 };
 use crate::{
-    clock::Now as _,
+    clock::{self, Now as _},
     control::{self, Role},
     notify::{Delivery, OutboxWorker},
     parts::{Loaded, Parts},
@@ -41,6 +41,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     // A relay mails the clients itself, whatever other roles the same file speaks of.
     let policy = NotificationPolicy::new(config.notify.lifetime, Relays::default(), Notices::default());
     let local = LocalStore::at(&database, policy)?;
+    let steady = clock::begin_alone(&local).await.context("reading the clock")?;
     let store = local.store().clone();
     store
         .replace_config_addresses(AddressEntry::of_config(&config.address, UnixMs::now()))
@@ -81,6 +82,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     if let Some(snmp) = snmp {
         tasks.spawn("SNMP manager", snmp.run(fetching.clone()));
     }
+    tasks.spawn("clock", clock::follow(local.clone(), steady, fetching.clone()));
     tasks.spawn("traps", at_traps(requests, Arc::clone(&look), local, fetching.clone()));
     tasks.spawn_sure(MAILBOX, relay::watch(poller, config.mailbox.poll, look, intake, fetching.clone()));
     tasks.spawn("outbox", OutboxWorker::new(store.outbox(), delivery, letters).run(ends.telling.clone()));

@@ -11,7 +11,7 @@ use super::{
     HISTORY,
     replication::{self, SettleIn},
 };
-use crate::clock::Now as _;
+use crate::clock::{self, Now as _};
 
 /// See the module.
 pub(super) struct Stores {
@@ -34,6 +34,7 @@ impl Stores {
     pub(super) async fn open(config: &Config, database: &Location, policy: NotificationPolicy) -> Result<Self> {
         let Location::File(_) = database else { return Self::open_shared(config, database, policy).await };
         let local = LocalStore::at(database, policy)?;
+        clock::begin(&local).await.context("reading the clock")?;
         let store = local.store().clone();
         SettleIn::of(config).settle_in(&store, None).await?;
         Ok(Self { outbox: store.outbox(), store, local, shared: None, cut_off: None, arrival: None })

@@ -75,7 +75,7 @@ impl Worker {
                     // One that was let through now answers by itself: that is the better evidence.
                     for (addr, port) in services.into_iter().filter(|service| !admitted.contains(service)) {
                         let service = Service::new(addr, port);
-                        self.report(Observation::Probed { service, connected: true, at: UnixMs::now() });
+                        self.report(Observation::Probed { service, connected: true, at: MonotonicNs::now() });
                     }
                 }
             }

@@ -14,7 +14,6 @@ use monitor_core::{
         frame,
         machine::{GuardFact, GuardOutcome},
     },
-    port::Clock as _,
 };
 use tokio::{
     sync::watch,
@@ -29,7 +28,7 @@ use super::{
     reply::Replies,
 };
 use crate::{
-    clock::{Now as _, SystemClock},
+    clock::Now as _,
     health::CheckLine,
     kernel::{self, GuardReport, Guards, KernelError},
     port::CoreHandle,
@@ -188,7 +187,7 @@ impl Worker {
     }
 
     fn publish(&self) {
-        let offset = SystemClock.offset();
+        let offset = monitor_store::clock::offset();
         let line =
             |(index, guard): (usize, &Guard)| guard.line(self.kernel.counts(index as u32).unwrap_or_default(), offset);
         let lines: Vec<_> = self.guards.iter().enumerate().map(line).collect();

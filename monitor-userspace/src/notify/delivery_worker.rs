@@ -1,10 +1,6 @@
 //! A delivery worker, one of several: takes a letter, tries it once, reports what became of it.
 
-use std::{
-    net::IpAddr,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use monitor_core::{
     domain::UnixMs,
@@ -15,6 +11,8 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
+
+use crate::clock::Now as _;
 
 use super::{delivery::Delivery, lease::Lease, queue::LetterQueue};
 
@@ -54,14 +52,21 @@ impl<Q: LetterQueue> DeliveryWorker<Q> {
                 }
             };
             let id = letter.id;
-            let (became, rest) = match expired(&letter, now()) {
+            let (became, rest) = match expired(&letter, UnixMs::now()) {
+                _ if !self.lease.holds() => (given_back(), false),
                 Some(dead) => (dead, false),
-                None if !self.lease.holds() => (given_back(), false),
                 None => {
                     self.name_servers(&mut letter).await;
                     let attempt = carrier.carry(&self.delivery, &letter).await;
                     let rest = matches!(attempt, Attempt::NoSession(_));
-                    (outcome(&letter, attempt, now(), self.delivery.backoff), rest)
+                    let became = match attempt {
+                        // Whether its lifetime is over is known by the store's times alone.
+                        Attempt::Deferred(reason) | Attempt::NoSession(reason) if !self.lease.holds() => {
+                            Outcome::Retry { at: UnixMs::now(), reason }
+                        }
+                        attempt => outcome(&letter, attempt, UnixMs::now(), self.delivery.backoff),
+                    };
+                    (became, rest)
                 }
             };
             tell(&letter, &became);
@@ -99,9 +104,10 @@ impl<Q: LetterQueue> DeliveryWorker<Q> {
     }
 }
 
-/// Not begun: another gateway may have it by now. If none has, it is due.
+/// Not begun: another gateway may have it by now, or its times have moved. If none has, it is due.
 fn given_back() -> Outcome {
-    Outcome::Retry { at: now(), reason: "the database was out of reach for too long to begin this letter".to_owned() }
+    let reason = "not begun: the database was out of reach for too long, or the clock was set";
+    Outcome::Retry { at: UnixMs::now(), reason: reason.to_owned() }
 }
 
 /// Says what became of a letter; who it was for, and answers that may quote that, only when debugging.
@@ -117,10 +123,4 @@ fn tell(letter: &Letter, became: &Outcome) {
     if let Outcome::Retry { reason, .. } | Outcome::Dead { reason, .. } = became {
         tracing::debug!(letter = letter_id, to = letter.to, reason, "letter not delivered");
     }
-}
-
-/// The wall clock.
-pub(super) fn now() -> UnixMs {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    UnixMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use monitor_core::{
-    domain::MonotonicNs,
+    domain::{MonotonicNs, UnixMs},
     mail::{Letter, LetterId, Outcome, Pacer},
 };
 use monitor_store::StoreError;
@@ -20,12 +20,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    delivery::Delivery,
-    delivery_worker::{DeliveryWorker, now},
-    lease::Lease,
-    queue::LetterQueue,
-};
+use super::{delivery::Delivery, delivery_worker::DeliveryWorker, lease::Lease, queue::LetterQueue};
 use crate::clock::Now as _;
 
 /// Letters read from the store at once.
@@ -209,7 +204,7 @@ impl<Q: LetterQueue> Running<Q> {
             self.look = since;
             return Ok(());
         }
-        self.outbox.renew_leases(now() + self.lease.length()).await?;
+        self.outbox.renew_leases(UnixMs::now() + self.lease.length()).await?;
         self.lease.renew(since);
         Ok(())
     }
@@ -238,7 +233,7 @@ impl<Q: LetterQueue> Running<Q> {
         }
         let limit = TAKE.min(IN_HAND - self.in_hand.len());
         let letters =
-            self.outbox.take_due(now(), u32::try_from(limit).unwrap_or(u32::MAX), self.lease.length()).await?;
+            self.outbox.take_due(UnixMs::now(), u32::try_from(limit).unwrap_or(u32::MAX), self.lease.length()).await?;
         let all_taken = letters.len() < limit;
         for letter in letters {
             if self.in_hand.insert(letter.id)
@@ -249,7 +244,7 @@ impl<Q: LetterQueue> Running<Q> {
         }
         if all_taken {
             let due = self.outbox.next_due().await?;
-            let wait = due.map_or(LOOK, |due| due.since(now()).clamp(STORE_REST, LOOK));
+            let wait = due.map_or(LOOK, |due| due.since(UnixMs::now()).clamp(STORE_REST, LOOK));
             self.look = Instant::now() + wait;
         }
         Ok(())

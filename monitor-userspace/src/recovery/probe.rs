@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use monitor_core::{
-    domain::{Service, UnixMs},
+    domain::{MonotonicNs, Service},
     outage::Observation,
 };
 use tokio::{
@@ -34,7 +34,7 @@ pub async fn run(mut wanted: mpsc::Receiver<Service>, core: CoreHandle, limit: D
         probes.spawn(async move {
             let connected = connects(service, limit).await;
             drop(permit);
-            core.tell(Observation::Probed { service, connected, at: UnixMs::now() }).await;
+            core.tell(Observation::Probed { service, connected, at: MonotonicNs::now() }).await;
         });
     }
 }

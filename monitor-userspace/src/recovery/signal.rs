@@ -17,7 +17,7 @@ use axum::{
 };
 use monitor_core::{
     config::SecretError,
-    domain::{Service, UnixMs},
+    domain::{MonotonicNs, Service},
     outage::{self, Observation},
 };
 use serde::{Deserialize, Serialize};
@@ -133,7 +133,7 @@ async fn recovered(
         let form = r#"write {"server":"192.0.2.7"} or {"service":"192.0.2.7:443"}"#;
         (StatusCode::BAD_REQUEST, format!("{}: {form}", error.body_text()))
     })?;
-    let signal = Observation::Signal { target: request.target.into(), at: UnixMs::now() };
+    let signal = Observation::Signal { target: request.target.into(), at: MonotonicNs::now() };
     match timeout(LIMIT, context.core.observed(signal)).await {
         Ok(Ok(())) => Ok(StatusCode::ACCEPTED),
         _ => Err((StatusCode::SERVICE_UNAVAILABLE, "not committed; send it again".to_owned())),

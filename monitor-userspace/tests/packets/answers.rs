@@ -291,7 +291,8 @@ async fn what_acknowledges_data_of_a_syn_is_its_answer_or_its_refusal() {
 /// What this gateway says when another one asks.
 fn hear(kernel: &Kernel, question: &Question) -> Option<UnixMs> {
     let state = kernel.service(question.service).unwrap().unwrap_or_default();
-    let last = (state.last_answer_ns != 0).then(|| SystemClock.offset().unix(MonotonicNs(state.last_answer_ns)));
+    let last = (state.last_answer_ns != 0)
+        .then(|| SystemClock { adopts_steps: false }.offset().unix(MonotonicNs(state.last_answer_ns)));
     question.well(kernel.has_unmatched_answer(question).unwrap(), last)
 }
 

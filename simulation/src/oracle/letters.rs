@@ -162,11 +162,9 @@ fn too_early(passage: &Passage<'_>, told: &Told, report: &mut Report) {
     let near = |at: u64| at.abs_diff(told.until) <= TICK;
     let answered = passage.answers(told.service).iter().any(|answer| near(answer.at));
     let said = passage.world.said_back.iter();
-    // The wall clock may have stepped meanwhile: what is said is known by it alone.
-    let steps = !passage.world.plan.clock_steps.is_empty();
     // An operator's word counts when it is taken.
     let taken = |at: u64| at <= told.until + TICK && told.until <= at + MINUTE;
-    let was_said = said.into_iter().any(|(at, service)| *service == told.service && (taken(*at) || steps));
+    let was_said = said.into_iter().any(|(at, service)| *service == told.service && taken(*at));
     if !answered && !was_said {
         report.mistake(Slip::TooEarly, told.name());
     }

@@ -45,10 +45,6 @@ pub(super) fn of_missed(passage: &Passage<'_>, fate: &Fate, why: Certain) -> Opt
             looks_like_others(passage, fate),
             "missed: another attempt of its client got through, and was taken for it: their marks are alike",
         ),
-        (
-            scenario.settle > 0 && world.plan.clock_steps.iter().any(|(_, by)| *by < 0),
-            "not told yet: the wall clock has stepped back, and the outage settles until then",
-        ),
     ];
     limits.into_iter().find_map(|(holds, limit)| holds.then_some(limit))
 }

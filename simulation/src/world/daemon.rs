@@ -8,13 +8,13 @@ use std::time::Duration;
 use anyhow::Result;
 use monitor_common::{Addr, Counter, Event, MarkRequest, ServiceFlags, ServiceKey};
 use monitor_core::{
-    domain::{ClockOffset, Moment, MonotonicNs, Service, UnixMs},
+    domain::{ClockOffset, ClockStep, Moment, MonotonicNs, Service, UnixMs},
     mail::AddressBook,
     outage::{Actions, Background, Change, Intake, Machine, Mark, Meaning, Observation, Question, Rules},
 };
 use monitor_store::{Batch, LocalStore, ReadUpTo};
 
-use super::SYN_TIMEOUT;
+use super::{SYN_TIMEOUT, clock::Clocks};
 use crate::{
     datapath::DataPath,
     disk::Disk,
@@ -51,19 +51,6 @@ pub(crate) struct Turn {
     pub(crate) learned: Vec<(Service, UnixMs)>,
     pub(crate) questions: Vec<Question>,
     pub(crate) up_to: u64,
-}
-
-/// The clocks at this moment.
-#[derive(Clone, Copy)]
-pub(crate) struct Clocks {
-    pub(crate) now: u64,
-    pub(crate) offset: ClockOffset,
-}
-
-impl Clocks {
-    pub(crate) fn wall(self) -> UnixMs {
-        self.offset.unix(MonotonicNs(self.now))
-    }
 }
 
 /// See the module.
@@ -152,6 +139,12 @@ impl Daemon {
         daemon.hold_knowledge(clocks);
         daemon.look_for_answers(path);
         Ok(daemon)
+    }
+
+    /// The wall clock was set, and the store's times have moved.
+    pub(crate) fn clock_stepped(&mut self, step: &ClockStep) {
+        self.machine.clock_stepped(step);
+        self.steady = self.steady.moved(step);
     }
 
     /// The second half: what was reported while no daemon lived.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use anyhow::Result;
 use monitor_common::Addr;
 use monitor_core::{
-    domain::{MonotonicNs, OutageId},
+    domain::{ClockOffset, MonotonicNs, OutageId},
     mail::LetterId,
     outage::{Change, Observation, Question, Target},
 };
@@ -61,6 +61,8 @@ pub(crate) struct Gateway {
     /// Outages by the kernel's clock, as they were committed.
     pub(crate) outages: BTreeMap<OutageId, Interval>,
     pub(crate) kills: u64,
+    /// The clock that its daemon goes by: the wall clock as it was last adopted.
+    pub(super) adopted: ClockOffset,
 }
 
 impl Gateway {
@@ -94,6 +96,7 @@ impl Gateway {
             noted: 0,
             outages: BTreeMap::new(),
             kills: 0,
+            adopted: ClockOffset::from_nanoseconds(0),
         })
     }
 
@@ -142,7 +145,8 @@ impl World<'_> {
             self.queue.push(self.now + SECOND, Happening::Start { gateway });
             return Ok(());
         }
-        let clocks = self.clocks();
+        self.adopt(gateway)?;
+        let clocks = self.clocks_of(gateway);
         let (plan, disk) = (self.plan, self.disk);
         let it = &mut self.gateways[gateway];
         it.daemon = Some(Daemon::start(plan, disk, &it.store, &mut it.path, clocks)?);
@@ -223,8 +227,11 @@ impl World<'_> {
 
     /// One step. Returns how long it takes.
     fn daemon_steps(&mut self, gateway: usize) -> Result<u64> {
-        let clocks = self.clocks();
         let refuses = self.store_refuses();
+        if !refuses {
+            self.adopt(gateway)?;
+        }
+        let clocks = self.clocks_of(gateway);
         let plan = self.plan;
         let it = &mut self.gateways[gateway];
         it.steps += 1;
@@ -269,7 +276,7 @@ impl World<'_> {
         if daemon.stage != Stage::Idle || daemon.has_unread(&it.path) || !it.requests.is_empty() {
             return 20 * US;
         }
-        daemon.next_turn(self.clocks()).saturating_sub(self.now).max(50 * US)
+        daemon.next_turn(self.clocks_of(gateway)).saturating_sub(self.now).max(50 * US)
     }
 
     fn commits(&mut self, gateway: usize, random: &mut Random) -> Result<u64> {
@@ -308,7 +315,7 @@ impl World<'_> {
     pub(crate) fn word(&mut self, word: usize) {
         let word = self.plan.words[word].clone();
         let service = book::service(word.service);
-        let at = self.clocks().wall();
+        let at = MonotonicNs(self.now);
         let observation = match word.is_trap {
             true => Observation::Trap { host: service.addr(), at },
             false => Observation::Signal { target: Target::Service(service), at },
@@ -330,7 +337,7 @@ impl World<'_> {
         if connected {
             self.said_back.push((self.now, number));
         }
-        let (service, at) = (book::service(number), self.clocks().wall());
+        let (service, at) = (book::service(number), MonotonicNs(self.now));
         self.note(|| format!("gateway {gateway}: probe of {service}: connected {connected}"));
         self.say(gateway, Observation::Probed { service, connected, at });
     }
@@ -342,7 +349,7 @@ impl World<'_> {
         if self.store_refuses() {
             return self.schedule_mail(gateway, self.now + SECOND);
         }
-        let clocks = self.clocks();
+        let clocks = self.clocks_of(gateway);
         let it = &mut self.gateways[gateway];
         let life = it.life;
         let Some(mailer) = &mut it.mailer else { return };
@@ -357,7 +364,7 @@ impl World<'_> {
     }
 
     pub(crate) fn letter_was_tried(&mut self, gateway: usize, life: u64, letter: LetterId) {
-        let clocks = self.clocks();
+        let clocks = self.clocks_of(gateway);
         let it = &mut self.gateways[gateway];
         let Some(mailer) = it.mailer.as_mut().filter(|_| it.life == life) else { return };
         let taken = mailer.tried(letter, self.plan.scenario.mail_trouble, self.plan.seed, clocks);

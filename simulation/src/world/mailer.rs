@@ -13,7 +13,7 @@ use crate::{
     disk::Disk,
     random::Random,
     time::{MS, SECOND},
-    world::daemon::Clocks,
+    world::clock::Clocks,
 };
 
 /// Letters read from the store at once.

@@ -31,6 +31,7 @@ fn use_port(lab: &Lab, port: &str) -> Result<()> {
     lab.gateway().ip(&[format!("link set {other} up")])
 }
 
+// proves: G-6
 #[test]
 fn clients_that_come_by_a_bond_are_seen_whichever_port_is_active() -> Result<()> {
     let Some((lab, _link)) = lab_with("bonding", bond)? else { return Ok(()) };

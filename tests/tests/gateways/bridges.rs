@@ -11,6 +11,7 @@ fn bridge(lab: &Lab) -> Result<Link> {
     Ok(Link::new("eth0", "br0"))
 }
 
+// proves: G-6
 #[test]
 fn clients_behind_a_bridge_are_seen_on_it_and_on_its_port() -> Result<()> {
     let Some((lab, _link)) = lab_with("bridge", bridge)? else { return Ok(()) };
@@ -26,6 +27,7 @@ fn clients_behind_a_bridge_are_seen_on_it_and_on_its_port() -> Result<()> {
     sees_by(&lab, lab.gateway(), &ways, &services(&lab))
 }
 
+// proves: G-6
 #[test]
 fn what_a_bridge_passes_on_is_seen_on_its_ports_and_not_on_it() -> Result<()> {
     let lab = Lab::builder().wiring(Wiring::SingleInterface).build()?;
@@ -52,6 +54,7 @@ fn vrf(lab: &Lab) -> Result<Link> {
     Ok(Link::new("eth0", "client1"))
 }
 
+// proves: G-6
 #[test]
 fn clients_in_a_vrf_are_seen_on_its_members_and_its_own_device_is_refused() -> Result<()> {
     let Some((lab, _link)) = lab_with("VRF", vrf)? else { return Ok(()) };

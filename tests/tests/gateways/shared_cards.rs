@@ -12,6 +12,7 @@ fn macvlan(lab: &Lab) -> Result<Link> {
     Ok(Link::new("eth0", "macvlan0"))
 }
 
+// proves: G-6
 #[test]
 fn clients_that_come_by_macvlan_are_seen() -> Result<()> {
     story("macvlan", &["auto", "generic"], macvlan)
@@ -43,6 +44,7 @@ fn ipvlan(lab: &Lab, mode: &str) -> Result<()> {
 }
 
 /// In mode L3S, what arrives goes to the container by a netfilter hook, past those of its device.
+// proves: G-6
 #[test]
 fn clients_of_a_container_on_ipvlan_are_seen_there_and_on_the_card() -> Result<()> {
     for mode in ["l2", "l3", "l3s"] {

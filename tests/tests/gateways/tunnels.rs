@@ -25,6 +25,7 @@ fn wireguard(lab: &Lab) -> Result<Link> {
     Ok(Link::new("wg0", "wg0"))
 }
 
+// proves: G-1
 #[test]
 fn clients_that_come_by_wireguard_are_seen() -> Result<()> {
     story("WireGuard", &["auto", "generic"], wireguard)
@@ -56,11 +57,13 @@ fn pppoe(lab: &Lab) -> Result<Link> {
     Ok(Link { client: "ppp0", gateway: "ppp0", _programs: vec![dialled, server] })
 }
 
+// proves: G-1
 #[test]
 fn clients_that_come_by_pppoe_are_seen_at_its_end() -> Result<()> {
     story("PPP", &["auto", "generic"], pppoe)
 }
 
+// proves: G-2
 #[test]
 fn clients_that_come_by_pppoe_are_seen_on_its_cable() -> Result<()> {
     let Some((lab, _link)) = lab_with("PPP", pppoe)? else { return Ok(()) };
@@ -90,6 +93,7 @@ const TUNNELS: [(&str, bool, bool); 8] = [
     ("vxlan id 7 dstport 4789", true, true),
 ];
 
+// proves: G-1
 #[test]
 fn clients_that_come_by_a_tunnel_of_the_kernel_are_seen() -> Result<()> {
     for (kind, v4, v6) in TUNNELS {

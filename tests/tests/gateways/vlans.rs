@@ -13,6 +13,7 @@ fn vlan(lab: &Lab, offload: &str) -> Result<Link> {
     Ok(Link::new("eth0.7", "client1.7"))
 }
 
+// proves: G-6
 #[test]
 fn clients_in_a_vlan_are_seen_in_it_and_on_its_cable() -> Result<()> {
     for offload in ["on", "off"] {

@@ -54,6 +54,12 @@ const BROWSER: [Needed; 3] = [
 const INTERFACES: [Needed; 5] =
     [("ethtool", "ethtool"), ("pppd", "ppp"), ("pppoe", "pppoe"), ("pppoe-server", "pppoe"), ("wg", "wireguard-tools")];
 
+/// What lets a test set the wall clock of one program.
+#[cfg(not(target_arch = "aarch64"))]
+const WALL_CLOCK: [Needed; 1] = [("usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", "libfaketime")];
+#[cfg(target_arch = "aarch64")]
+const WALL_CLOCK: [Needed; 1] = [("usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1", "libfaketime")];
+
 const EMULATOR: [Needed; 1] = [("qemu-system-x86_64", "qemu-system-x86")];
 
 /// What Ringback is measured against: a program in C for BPF, connection tracking, hot standby by VRRP.
@@ -143,7 +149,10 @@ pub(crate) fn fetch() -> Result<Peers> {
 /// The same, and the browser and the interfaces that the tests need.
 pub(crate) fn fetch_for_tests() -> Result<Peers> {
     let folder = workspace::target().join("peers");
-    fetch_missing(Peers { folder, needed: [&LAB[..], &BROWSER, &INTERFACES].concat(), user: "a test" }, download)
+    fetch_missing(
+        Peers { folder, needed: [&LAB[..], &BROWSER, &INTERFACES, &WALL_CLOCK].concat(), user: "a test" },
+        download,
+    )
 }
 
 /// The same as for the lab, and what the tests on other kernels need.

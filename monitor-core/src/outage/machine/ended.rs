@@ -9,7 +9,7 @@ use std::{
 
 use super::{Machine, failure::wait, index::Tracked};
 use crate::{
-    domain::{ClockOffset, Moment, MonotonicNs, OutageId, Service, UnixMs},
+    domain::{ClockOffset, ClockStep, Moment, MonotonicNs, OutageId, Service, UnixMs},
     outage::{Actions, Change, Closing, Ended, FailedAttempt, Recovery},
 };
 
@@ -99,6 +99,14 @@ impl EndedOutages {
         let last = late.until() + LATE;
         late.due = if late.is_waited_for { last.min(steady.kernel(late.ended.outage.trying_until)) } else { last };
         self.by_due.insert((late.due, id));
+    }
+
+    /// They are due by the kernel's clock, which does not step.
+    pub(super) fn clock_stepped(&mut self, step: &ClockStep) {
+        for late in self.by_id.values_mut() {
+            late.ended.outage.clock_stepped(step);
+            late.ended.recovered = late.ended.recovered.moved(step);
+        }
     }
 
     /// Those whose lists are to be looked at, and whether that is the last time.

@@ -219,7 +219,7 @@ fn services_of_one_host_that_ended_together_are_told_together() {
     let mut machine = machine(Rules::default());
     open(&mut machine, Failure::Unanswered, web());
     open(&mut machine, Failure::Unanswered, "10.0.2.7:443".parse().unwrap());
-    machine.observe(&now(ms(9)), Observation::Trap { host: web().addr(), at: ms(9) });
+    machine.observe(&now(ms(9)), Observation::Trap { host: web().addr(), at: OFFSET.kernel(ms(9)) });
     let last = machine.tick(&now(ms(140_009)));
     assert_eq!(settled(&last), [(vec![OutageId(1), OutageId(2)], ms(140_009), true)]);
 }

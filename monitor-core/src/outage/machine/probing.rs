@@ -7,7 +7,7 @@ use std::{
 
 use super::Machine;
 use crate::{
-    domain::{OutageId, UnixMs},
+    domain::{ClockStep, OutageId, UnixMs},
     outage::{Actions, Rules},
 };
 
@@ -32,6 +32,11 @@ impl Probing {
     /// The schedule of an outage of which a trap says that it may be over: at once, then with back-off.
     pub(super) fn confirm(rules: &Rules, now: UnixMs) -> Self {
         Self { next: now, pause: rules.probe_interval.unwrap_or(CONFIRM_PAUSE), tries: 0 }
+    }
+
+    /// The same after a step of the wall clock.
+    pub(super) fn moved(self, step: &ClockStep) -> Self {
+        Self { next: self.next.moved(step), ..self }
     }
 
     /// The schedule after a probe at `now`.

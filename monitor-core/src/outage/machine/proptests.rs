@@ -69,10 +69,15 @@ fn recovery() -> impl Strategy<Value = Observation> {
         (service(), proptest::option::of(client())).prop_map(move |(service, client)| answered(service, client, at)),
         (service(), proptest::sample::select(vec![Recovery::Arp, Recovery::NeighbourAdvertisement]))
             .prop_map(move |(service, evidence)| Observation::HostSeen { host: service.addr(), evidence, at }),
-        service().prop_map(move |service| Observation::Trap { host: service.addr(), at }),
-        service().prop_map(move |service| Observation::Signal { target: Target::Service(service), at }),
-        service().prop_map(move |service| Observation::Signal { target: Target::Host(service.addr()), at }),
-        (service(), any::<bool>()).prop_map(move |(service, connected)| Observation::Probed { service, connected, at }),
+        service().prop_map(move |service| Observation::Trap { host: service.addr(), at: MonotonicNs(0) }),
+        service().prop_map(move |service| Observation::Signal { target: Target::Service(service), at: MonotonicNs(0) }),
+        service()
+            .prop_map(move |service| Observation::Signal { target: Target::Host(service.addr()), at: MonotonicNs(0) }),
+        (service(), any::<bool>()).prop_map(move |(service, connected)| Observation::Probed {
+            service,
+            connected,
+            at: MonotonicNs(0)
+        }),
     ]
 }
 
@@ -173,9 +178,9 @@ fn at(observation: Observation, now: &Moment) -> Observation {
         }
         Observation::Withdrawn { .. } => observation,
         Observation::HostSeen { host, evidence, .. } => Observation::HostSeen { host, evidence, at: wall },
-        Observation::Trap { host, .. } => Observation::Trap { host, at: wall },
-        Observation::Signal { target, .. } => Observation::Signal { target, at: wall },
-        Observation::Probed { service, connected, .. } => Observation::Probed { service, connected, at: wall },
+        Observation::Trap { host, .. } => Observation::Trap { host, at: kernel },
+        Observation::Signal { target, .. } => Observation::Signal { target, at: kernel },
+        Observation::Probed { service, connected, .. } => Observation::Probed { service, connected, at: kernel },
         Observation::OpenElsewhere(outage) => {
             Observation::OpenElsewhere(Outage { since: wall, latest: wall, ..outage })
         }

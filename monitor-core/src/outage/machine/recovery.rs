@@ -99,10 +99,10 @@ impl Machine {
     }
 
     /// F-10.
-    pub(super) fn trap(&mut self, now: &Moment, host: IpAddr, at: UnixMs, actions: &mut Actions) {
+    pub(super) fn trap(&mut self, now: &Moment, host: IpAddr, at: MonotonicNs, actions: &mut Actions) {
         let ids = self.index.of_host(host);
         if !self.rules.confirm_traps {
-            self.recovered(now, ids, Recovery::Trap, (at, now.offset.kernel(at)), actions);
+            self.recovered(now, ids, Recovery::Trap, (now.offset.unix(at), at), actions);
             return;
         }
         for id in ids {
@@ -116,12 +116,12 @@ impl Machine {
     }
 
     /// F-13.
-    pub(super) fn signal(&mut self, now: &Moment, target: Target, at: UnixMs, actions: &mut Actions) {
+    pub(super) fn signal(&mut self, now: &Moment, target: Target, at: MonotonicNs, actions: &mut Actions) {
         let ids = match target {
             Target::Host(host) => self.index.of_host(host),
             Target::Service(service) => self.index.of_service(service).into_iter().collect(),
         };
-        self.recovered(now, ids, Recovery::Signal, (at, now.offset.kernel(at)), actions);
+        self.recovered(now, ids, Recovery::Signal, (now.offset.unix(at), at), actions);
     }
 
     /// F-14.
@@ -130,14 +130,14 @@ impl Machine {
         now: &Moment,
         service: Service,
         connected: bool,
-        at: UnixMs,
+        at: MonotonicNs,
         actions: &mut Actions,
     ) {
         if !connected {
             return;
         }
         let ids = self.index.of_service(service).into_iter().collect();
-        self.recovered(now, ids, Recovery::Probe, (at, now.offset.kernel(at)), actions);
+        self.recovered(now, ids, Recovery::Probe, (now.offset.unix(at), at), actions);
     }
 
     /// These outages are over, or settle. They close together: a person who waits in several is told once.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::{
     Tally,
     bed::{
-        ANSWERS, T0, answered, attempt, client, closings, ended, fail, machine, ms, now, open, restored, service,
-        waits, web,
+        ANSWERS, OFFSET, T0, answered, attempt, client, closings, ended, fail, machine, ms, now, open, restored,
+        service, waits, web,
     },
 };
 use crate::{
@@ -129,10 +129,10 @@ fn rule_5_what_ends_an_outage_of_each_level() {
             Recovery::NeighbourAdvertisement,
             [false, true],
         ),
-        (Observation::Trap { host, at }, Recovery::Trap, [true, true]),
-        (Observation::Signal { target: Target::Host(host), at }, Recovery::Signal, [true, true]),
-        (Observation::Signal { target: Target::Service(web()), at }, Recovery::Signal, [true, true]),
-        (Observation::Probed { service: web(), connected: true, at }, Recovery::Probe, [true, true]),
+        (Observation::Trap { host, at: OFFSET.kernel(at) }, Recovery::Trap, [true, true]),
+        (Observation::Signal { target: Target::Host(host), at: OFFSET.kernel(at) }, Recovery::Signal, [true, true]),
+        (Observation::Signal { target: Target::Service(web()), at: OFFSET.kernel(at) }, Recovery::Signal, [true, true]),
+        (Observation::Probed { service: web(), connected: true, at: OFFSET.kernel(at) }, Recovery::Probe, [true, true]),
     ];
     for (observation, evidence, closes) in ends {
         for (failure, over) in [Failure::Unanswered, Failure::HostUnreachable].into_iter().zip(closes) {
@@ -157,8 +157,8 @@ fn rule_5_evidence_for_another_service_or_host_ends_nothing() {
     let at = ms(1);
     for observation in [
         answered(service("10.0.2.7:81"), None, at),
-        Observation::Trap { host: service("10.0.2.8:80").addr(), at },
-        Observation::Probed { service: web(), connected: false, at },
+        Observation::Trap { host: service("10.0.2.8:80").addr(), at: OFFSET.kernel(at) },
+        Observation::Probed { service: web(), connected: false, at: OFFSET.kernel(at) },
     ] {
         assert_eq!(machine.observe(&now(at), observation), Actions::default(), "{observation:?}");
     }
@@ -168,13 +168,14 @@ fn rule_5_evidence_for_another_service_or_host_ends_nothing() {
 fn rule_5_a_trap_that_must_be_confirmed_is_probed_until_it_is() {
     let mut machine = machine(Rules { confirm_traps: true, ..Rules::default() });
     open(&mut machine, Failure::Unanswered, web());
-    let actions = machine.observe(&now(ms(10)), Observation::Trap { host: web().addr(), at: ms(10) });
+    let actions = machine.observe(&now(ms(10)), Observation::Trap { host: web().addr(), at: OFFSET.kernel(ms(10)) });
     assert_eq!(actions, Actions { probes: vec![web()], ..Actions::default() });
-    machine.observe(&now(ms(11)), Observation::Probed { service: web(), connected: false, at: ms(11) });
+    machine.observe(&now(ms(11)), Observation::Probed { service: web(), connected: false, at: OFFSET.kernel(ms(11)) });
     let next = machine.next_deadline().unwrap();
     assert!(next <= ms(1010), "{next:?}");
     assert_eq!(machine.tick(&now(next)).probes, [web()]);
-    let closed = machine.observe(&now(ms(1020)), Observation::Probed { service: web(), connected: true, at: ms(1020) });
+    let closed = machine
+        .observe(&now(ms(1020)), Observation::Probed { service: web(), connected: true, at: OFFSET.kernel(ms(1020)) });
     assert_eq!(closings(&closed)[0].evidence, Recovery::Probe);
 }
 
@@ -185,7 +186,7 @@ fn rule_6_services_of_one_host_that_recover_together_close_together() {
     open(&mut machine, Failure::Unanswered, web());
     open(&mut machine, Failure::HostUnreachable, service("10.0.2.7:443"));
     open(&mut machine, Failure::Unanswered, service("10.0.2.8:80"));
-    let actions = machine.observe(&now(ms(9)), Observation::Trap { host: web().addr(), at: ms(9) });
+    let actions = machine.observe(&now(ms(9)), Observation::Trap { host: web().addr(), at: OFFSET.kernel(ms(9)) });
     assert_eq!(closings(&actions).len(), 1);
     assert_eq!(closings(&actions)[0].outages, [OutageId(1), OutageId(2)]);
     assert_eq!(machine.outages().count(), 1);
@@ -223,7 +224,7 @@ fn rule_8_a_suspicion_that_is_not_confirmed_is_forgotten_and_nobody_is_told() {
     assert!(one.tick(&now(ms(5000))).changes.contains(&Change::Discard { outage: OutageId(1), at: ms(5000) }));
     let mut other = machine(rules);
     open(&mut other, Failure::Unanswered, web());
-    let actions = other.observe(&now(ms(1)), Observation::Trap { host: web().addr(), at: ms(1) });
+    let actions = other.observe(&now(ms(1)), Observation::Trap { host: web().addr(), at: OFFSET.kernel(ms(1)) });
     assert_eq!(actions.changes, [Change::Discard { outage: OutageId(1), at: ms(1) }]);
 }
 
@@ -248,7 +249,7 @@ fn rule_8_clients_are_told_when_the_service_has_stayed_up_for_the_settle_time() 
 fn rule_8_an_attempt_from_before_the_recovery_does_not_undo_it() {
     let mut machine = machine(Rules { settle: Duration::from_secs(10), ..Rules::default() });
     open(&mut machine, Failure::Unanswered, web());
-    machine.observe(&now(ms(100)), Observation::Trap { host: web().addr(), at: ms(100) });
+    machine.observe(&now(ms(100)), Observation::Trap { host: web().addr(), at: OFFSET.kernel(ms(100)) });
     let late = fail(&mut machine, attempt(Failure::Unanswered, web(), 2, ms(90)));
     assert_eq!((late.marks.len(), waits(&late)), (0, vec![client(2)]));
     // Reported by a mark that is gone by now: its fate is to come.
@@ -301,7 +302,8 @@ fn old_attempts_are_not_told_and_are_purged() {
     assert!(actions.changes.contains(&Change::Discard { outage: OutageId(1), at: ms(260_000) }));
     assert_eq!(actions.marks, [Mark::Recovered(web())]);
     open(&mut machine, Failure::Unanswered, web());
-    let closed = machine.observe(&now(ms(300_000)), Observation::Trap { host: web().addr(), at: ms(300_000) });
+    let closed =
+        machine.observe(&now(ms(300_000)), Observation::Trap { host: web().addr(), at: OFFSET.kernel(ms(300_000)) });
     assert_eq!(closings(&closed)[0].tell_since, ms(60_000));
 }
 
@@ -326,7 +328,7 @@ fn probes_back_off_up_to_their_cap_and_end_with_the_outage() {
     for (pause, full) in pauses.iter().zip([10.0, 10.0, 20.0, 40.0, 60.0, 60.0, 60.0]) {
         assert!((full * 0.8..=full).contains(pause), "{pauses:?}");
     }
-    machine.observe(&now(latest), Observation::Probed { service: web(), connected: true, at: latest });
+    machine.observe(&now(latest), Observation::Probed { service: web(), connected: true, at: OFFSET.kernel(latest) });
     assert_eq!(machine.tick(&now(ms(10_000_000))).probes, []);
 }
 

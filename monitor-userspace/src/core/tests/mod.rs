@@ -1,6 +1,7 @@
 //! The core over the real store in a folder of its own, with a kernel and a clock that are played: no root, no eBPF.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod clock;
 mod order;
 mod requests;
 mod restart;

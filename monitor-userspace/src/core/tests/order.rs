@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use monitor_common::Evidence;
 use monitor_core::{
-    domain::UnixMs,
+    domain::MonotonicNs,
     outage::{Failure, Mark, Observation, Recovery, Target},
 };
 use tokio::time::timeout;
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::{Bed, client, mail, until, web, world::Done};
 
 fn signal() -> Observation {
-    Observation::Signal { target: Target::Service(web()), at: UnixMs(0) }
+    Observation::Signal { target: Target::Service(web()), at: MonotonicNs(0) }
 }
 
 // proves: F-3a F-13a

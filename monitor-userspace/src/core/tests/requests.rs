@@ -101,7 +101,7 @@ async fn a_trap_ends_an_outage_and_is_remembered_in_the_same_commit() {
     bed.world.fails(client(1), web(), Evidence::Unanswered);
     until("the service is marked", async || bed.world.is_marked(web())).await;
     let engine = RemoteEngine { id: vec![1; 8], boots: 1, time: 2, received: UnixMs(3), seen: vec![(2, 9)] };
-    let trap = Request::Trap { host: web().addr(), at: UnixMs(BOOT.0 + 9000), seen: Some(engine.clone()) };
+    let trap = Request::Trap { host: web().addr(), at: MonotonicNs(9_000_000_000), seen: Some(engine.clone()) };
     running.core.send(trap).await.unwrap().committed().await.unwrap();
     assert_eq!(running.open().await, []);
     assert_eq!(running.local.remote_engines().await.unwrap(), [engine]);

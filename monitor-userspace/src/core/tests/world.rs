@@ -9,7 +9,7 @@ use std::{
 use monitor_common::{Addr, Counter, Event, EventKind, Evidence, ServiceFlags, ServiceState};
 use monitor_core::{
     config::Watch,
-    domain::{ClientAddr, ClockOffset, MonotonicNs, Service, UnixMs},
+    domain::{ClientAddr, ClockOffset, ClockReading, MonotonicNs, Service, UnixMs},
     outage::{Mark, Question},
     port::Clock,
 };
@@ -42,6 +42,10 @@ pub(super) enum Death {
 #[derive(Default)]
 pub(super) struct Inside {
     pub(super) now: u64,
+    /// By how many milliseconds somebody has set the wall clock ahead.
+    pub(super) set_ahead: i64,
+    /// How far the clock that was adopted is ahead of the kernel's, in nanoseconds; 0: none was.
+    adopted: i64,
     /// Events that nobody has let go of.
     pub(super) ring: VecDeque<Event>,
     /// How many were let go, and how many of the ring the core that lives has read.
@@ -322,6 +326,17 @@ impl Clock for World {
     }
 
     fn offset(&self) -> ClockOffset {
-        ClockOffset::from_nanoseconds(BOOT.0 * 1_000_000)
+        let adopted = self.lock().adopted;
+        ClockOffset::from_nanoseconds(if adopted == 0 { BOOT.0 * 1_000_000 } else { adopted })
+    }
+
+    fn reading(&self) -> Option<ClockReading> {
+        let inside = self.lock();
+        let ahead = ClockOffset::from_nanoseconds((BOOT.0 + inside.set_ahead) * 1_000_000);
+        Some(ClockReading { boot: "this one".to_owned(), ahead, at: MonotonicNs(inside.now) })
+    }
+
+    fn adopt(&self, ahead: ClockOffset) {
+        self.lock().adopted = ahead.nanoseconds();
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use ipnet::IpNet;
 use monitor_core::{
     config::{Key, Mistake, Mistakes, RecoverySettings},
-    domain::UnixMs,
+    domain::{MonotonicNs, UnixMs},
     port::Request,
     snmp::{
         LocalEngine, RemoteEngine,
@@ -259,7 +259,7 @@ impl Receiver {
         Counters::count(&self.counters.recoveries);
         let host = server.unwrap_or_else(|| speaker(source.ip(), notice.agent, &self.proxies));
         tracing::info!(%host, %source, "recovery trap");
-        let trap = Request::Trap { host, at: UnixMs::now(), seen };
+        let trap = Request::Trap { host, at: MonotonicNs::now(), seen };
         if let Ok(pending) = self.core.send(trap).await
             && let Some(answer) = answer
         {

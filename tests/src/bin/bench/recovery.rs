@@ -165,7 +165,7 @@ pub(crate) async fn closing(store: &LocalStore, clients: u32) -> Result<()> {
 }
 
 fn close(machine: &mut Machine) -> Vec<Change> {
-    let signal = Observation::Signal { target: Target::Service(service()), at: UnixMs::now() };
+    let signal = Observation::Signal { target: Target::Service(service()), at: MonotonicNs::now() };
     machine.observe(&now(), signal).changes
 }
 
