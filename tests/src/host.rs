@@ -9,7 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::{FrameListener, FrameSocket, Process, XdpPass, namespace::Namespace, peers};
 
@@ -139,6 +139,13 @@ impl Host {
         if !output.status.success() {
             bail!("{}: `ip` failed: {}\n{lines}", self.role, String::from_utf8_lossy(&output.stderr).trim());
         }
+        Ok(())
+    }
+
+    /// Applies one rule of its packet filter (`add table inet bar`).
+    pub fn nft(&self, rule: &str) -> Result<()> {
+        let output = self.command("nft").arg(rule).output()?;
+        ensure!(output.status.success(), "nft {rule}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(())
     }
 

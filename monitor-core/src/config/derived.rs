@@ -18,6 +18,7 @@ impl Config {
             max_unknown: self.outage.max_unknown,
             min_failures: self.outage.min_failures,
             min_clients: self.outage.min_clients,
+            confirm_refusals: self.outage.confirm_refusals,
             suspect_for: self.outage.suspect_for,
             settle: self.recovery.settle,
             max_age: self.notify.max_age,

@@ -163,6 +163,8 @@ pub struct OutageSettings {
     /// Attempts of clients without an address on record that one outage lists; those beyond are only counted. Clients on
     /// record are always listed.
     pub max_unknown: u64,
+    /// A refusal that one client alone has seen opens an outage only if the gateway's own probe is not accepted either.
+    pub confirm_refusals: bool,
     /// A suspicion that is not confirmed within this time is forgotten.
     #[serde(with = "super::duration")]
     pub suspect_for: Duration,
@@ -170,7 +172,13 @@ pub struct OutageSettings {
 
 impl Default for OutageSettings {
     fn default() -> Self {
-        Self { min_failures: 1, min_clients: 1, max_unknown: 1_000_000, suspect_for: Duration::from_secs(60) }
+        Self {
+            min_failures: 1,
+            min_clients: 1,
+            max_unknown: 1_000_000,
+            confirm_refusals: true,
+            suspect_for: Duration::from_secs(60),
+        }
     }
 }
 

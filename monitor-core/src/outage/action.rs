@@ -286,6 +286,8 @@ pub struct Rules {
     pub min_failures: u32,
     /// Different clients that open an outage, at least 1.
     pub min_clients: u32,
+    /// A refusal of one client alone opens an outage only if a probe is not accepted either (V-1).
+    pub confirm_refusals: bool,
     /// A suspicion that is not confirmed within this time is discarded.
     pub suspect_for: Duration,
     /// How long a recovered service must stay without a failure before clients are told; zero: at once.
@@ -313,6 +315,7 @@ impl Default for Rules {
             max_unknown: 1_000_000,
             min_failures: 1,
             min_clients: 1,
+            confirm_refusals: true,
             suspect_for: Duration::from_secs(60),
             settle: Duration::ZERO,
             max_age: Duration::from_secs(24 * 3600),

@@ -64,6 +64,12 @@ impl Failure {
         matches!(self, Self::Unanswered | Self::Stalled | Self::GaveUp)
     }
 
+    /// Whether a filter on the way says the same to a client that it bars, and to nobody else (design rule 9).
+    #[must_use]
+    pub const fn may_be_a_filters(self) -> bool {
+        matches!(self, Self::Refused | Self::PortUnreachable | Self::Prohibited)
+    }
+
     /// Whether this speaks of one service or of its whole host.
     #[must_use]
     pub const fn level(self) -> Level {

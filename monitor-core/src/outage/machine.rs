@@ -1,6 +1,7 @@
 //! The face of the machine: takes facts and time, and passes them to the rule that they concern.
 
 mod asked;
+mod confirming;
 mod elsewhere;
 mod ended;
 mod failure;
@@ -15,6 +16,8 @@ mod asking_tests;
 #[cfg(test)]
 mod bed;
 #[cfg(test)]
+mod confirming_tests;
+#[cfg(test)]
 mod fate_tests;
 #[cfg(test)]
 mod outside;
@@ -23,7 +26,7 @@ mod proptests;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 pub use self::tally::Tally;
 use self::{
@@ -68,6 +71,8 @@ pub struct Machine {
     ended: EndedOutages,
     next_id: OutageId,
     next_purge: Option<UnixMs>,
+    /// Services that have just accepted a probe which was to confirm a suspicion, and when.
+    probed_well: HashMap<Service, UnixMs>,
     tally: Tally,
 }
 
@@ -83,6 +88,7 @@ impl Machine {
             ended: EndedOutages::default(),
             next_id: restored.next_outage,
             next_purge: None,
+            probed_well: HashMap::new(),
             tally: Tally::default(),
         };
         let mut actions = Actions::default();
@@ -92,14 +98,17 @@ impl Machine {
         for outage in restored.outages {
             machine.next_id = machine.next_id.max(OutageId(outage.id.0 + 1));
             let mut tracked = Tracked::new(outage);
+            tracked.is_restored = true;
             if outage.phase == Phase::Open {
                 machine.index.mark(&outage, &mut actions.marks);
                 tracked.marked = now.offset.kernel(now.wall) + recovery::ROUNDING;
                 actions.race_checks.push(outage.service);
                 tracked.probing = probing::Probing::first(&machine.rules, UnixMs::default());
             }
-            if outage.phase == Phase::Suspected && machine.rules.ask.is_some() && outage.evidence.is_silence() {
-                // Whatever was asked, nobody hears the answer.
+            let was_asked = machine.rules.ask.is_some() && outage.evidence.is_silence()
+                || machine.rules.confirm_refusals && outage.evidence.may_be_a_filters();
+            if outage.phase == Phase::Suspected && was_asked {
+                // Whatever was asked, nobody hears the answer. What a probe says now is nothing of then.
                 tracked.asking = Some(UnixMs::default());
             }
             machine.put(tracked);
@@ -145,16 +154,22 @@ impl Machine {
     pub fn tick(&mut self, now: &Moment) -> Actions {
         let mut actions = Actions::default();
         self.purge(now.wall, &mut actions);
+        self.forget_probes(now.wall);
         let mut settled = Vec::new();
         for id in self.index.due(now.wall) {
             let Some(tracked) = self.index.get(id) else { continue };
             let (Outage { phase, since, latest, .. }, asking) = (tracked.outage, tracked.asking);
             match phase {
-                Phase::Suspected | Phase::Settling { .. } if asking.is_some_and(|until| until <= now.wall) => {
-                    self.nobody_objected(id, now, &mut actions);
-                }
                 Phase::Suspected if asking.is_none() && since + self.rules.suspect_for <= now.wall => {
                     self.discard(now, id, now.wall, &mut actions);
+                }
+                Phase::Suspected | Phase::Settling { .. }
+                    if tracked.confirming.is_some_and(|it| it.probe_at <= now.wall) =>
+                {
+                    self.probe_suspicion(id, now.wall, &mut actions);
+                }
+                Phase::Suspected | Phase::Settling { .. } if asking.is_some_and(|until| until <= now.wall) => {
+                    self.nobody_objected(id, now, &mut actions);
                 }
                 Phase::Open if latest + self.rules.max_age <= now.wall => {
                     self.discard(now, id, now.wall, &mut actions);
@@ -194,9 +209,11 @@ impl Machine {
             tracked.outage.clock_stepped(step);
             tracked.asking = tracked.asking.map(|until| until.moved(step));
             tracked.probing = tracked.probing.map(|probing| probing.moved(step));
+            tracked.confirming = tracked.confirming.map(|confirming| confirming.moved(step));
             self.put(tracked);
         }
         self.ended.clock_stepped(step);
+        self.probed_well.clear();
     }
 
     /// The outages that are not over, by id.
@@ -225,6 +242,10 @@ impl Machine {
                 let aged = tracked.outage.latest + self.rules.max_age;
                 tracked.probing.as_ref().map_or(aged, |probing| aged.min(probing.next))
             }
+        };
+        let due = match tracked.confirming {
+            Some(confirming) if tracked.outage.phase != Phase::Open => due.min(confirming.probe_at),
+            _ => due,
         };
         self.index.put(tracked, due);
     }

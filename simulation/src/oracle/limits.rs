@@ -33,6 +33,10 @@ pub(super) fn of_missed(passage: &Passage<'_>, fate: &Fate, why: Certain) -> Opt
             scenario.skip_connected && is_lost_of(passage, fate),
             "not told: it seemed to get through, and a report was lost",
         ),
+        (
+            was_refused_alone(passage, fate),
+            "not told: it was refused alone, and others or the gateway were accepted right after",
+        ),
         (scenario.min_failures > 1 || scenario.min_clients > 1, "not told: too few failed, perhaps"),
         (is_asked_about(passage, fate), "not told: it was over before the other gateways had been asked"),
         (fate.first + PATIENCE > world.now, "not told yet: the history is over"),
@@ -83,6 +87,21 @@ fn is_full(passage: &Passage<'_>) -> bool {
 /// Whether somebody said in the outage that an attempt of before had failed.
 fn counted_outside(passage: &Passage<'_>, fate: &Fate, told: &Told) -> bool {
     fate.first < told.from && passage.world.flows[fate.flow].passed.unreachables.iter().any(|at| told.holds(*at))
+}
+
+/// Whether its service was said to be well right behind its refusal, or answered, and nobody else was refused before that: as
+/// if a filter barred it.
+fn was_refused_alone(passage: &Passage<'_>, fate: &Fate) -> bool {
+    let refused = |fate: &Fate| passage.world.flows[fate.flow].passed.refusals.first().copied();
+    let Some(said) = refused(fate) else { return false };
+    let words = passage.world.said_back.iter().filter(|(_, service)| *service == fate.service).map(|(at, _)| *at);
+    let later = passage.answers(fate.service).iter().filter(|answer| answer.syn > said).map(|answer| answer.at);
+    let mut soon = words.chain(later).filter(|at| (said..said + 2 * SECOND).contains(at));
+    // Who tried before others were answered failed in an outage of before.
+    let since = passage.around(fate.service, fate.first).0.unwrap_or(0);
+    let beside = |other: &&Fate| other.service == fate.service && other.client != fate.client && other.first > since;
+    let others = || passage.fates.iter().filter(beside);
+    soon.any(|probe| !others().filter_map(refused).any(|other| (said..probe).contains(&other)))
 }
 
 /// Whether a report of any attempt of this client was lost, and counted.

@@ -42,6 +42,26 @@ fn no_frame_passes_the_pages_program_while_nothing_is_failed() -> Result<()> {
     Ok(())
 }
 
+// proves: V-1 F-21
+#[test]
+fn a_client_that_a_filter_bars_has_the_page_shown_to_nobody() -> Result<()> {
+    let lab = Lab::builder().clients(2).build()?;
+    let (barred, other, server) = (lab.client(1), lab.client(2), lab.server(1));
+    let _nginx = HttpServer::start(server, 80)?;
+    let service = server.service_v4(80);
+    let daemon = Daemon::start(lab.gateway(), config())?;
+    learn(&daemon, other, service)?;
+    server.nft("add table inet bar")?;
+    server.nft("add chain inet bar input { type filter hook input priority 0; }")?;
+    server.nft(&format!("add rule inet bar input ip saddr {} tcp dport 80 reject with tcp reset", barred.v4()))?;
+    for _ in 0..5 {
+        assert_eq!(barred.connect(None, service, LIMIT)?, Attempt::Refused);
+        assert!(!is_steering(lab.gateway())?);
+        assert_eq!(curl(other, &[&url(service, "/")])?.status, 200);
+    }
+    Ok(())
+}
+
 fn routing(gateway: &Host) -> Result<String> {
     let mut text = String::new();
     for args in [["-4", "rule"], ["-6", "rule"], ["-4", "route"], ["-6", "route"]] {

@@ -21,13 +21,14 @@ use crate::{command, workspace};
 /// A program that is needed, and the package that has it.
 type Needed = (&'static str, &'static str);
 
-const LAB: [Needed; 18] = [
+const LAB: [Needed; 19] = [
     ("arping", "iputils-arping"),
     ("bpftool", "bpftool"),
     ("curl", "curl"),
     ("dovecot", "dovecot-pop3d"),
     ("ip", "iproute2"),
     ("nc", "netcat-openbsd"),
+    ("nft", "nftables"),
     ("nginx", "nginx"),
     ("openssl", "openssl"),
     ("postgres", "postgresql"),
@@ -63,12 +64,8 @@ const WALL_CLOCK: [Needed; 1] = [("usr/lib/aarch64-linux-gnu/faketime/libfaketim
 const EMULATOR: [Needed; 1] = [("qemu-system-x86_64", "qemu-system-x86")];
 
 /// What Ringback is measured against: a program in C for BPF, connection tracking, hot standby by VRRP.
-const MEASUREMENTS: [Needed; 4] = [
-    ("clang", "clang"),
-    ("keepalived", "keepalived"),
-    ("nft", "nftables"),
-    ("usr/include/bpf/bpf_helpers.h", "libbpf-dev"),
-];
+const MEASUREMENTS: [Needed; 3] =
+    [("clang", "clang"), ("keepalived", "keepalived"), ("usr/include/bpf/bpf_helpers.h", "libbpf-dev")];
 
 /// Folders of programs inside a package.
 const PROGRAM_FOLDERS: [&str; 4] = ["usr/bin", "usr/sbin", "bin", "sbin"];

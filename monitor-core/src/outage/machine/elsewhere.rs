@@ -27,6 +27,7 @@ impl Machine {
         tracked.outage.latest = tracked.outage.latest.max(theirs.latest);
         tracked.outage.level = tracked.outage.level.max(theirs.level);
         tracked.suspects = HashSet::new();
+        tracked.confirming = None;
         if tracked.asking.take().is_none() {
             // What has answered here since is no word against what the other gateway has seen.
             tracked.outage.span.latest = None;

@@ -24,11 +24,11 @@ impl Machine {
         if let Some(ended) = self.ended_of(attempt) {
             return self.joins_ended(now, ended, attempt, actions);
         }
-        let mut known = self.index.of_service(attempt.service);
+        let known = self.index.of_service(attempt.service);
+        let known = known.and_then(|id| self.unless_it_was_over(now, id, attempt, actions));
         if let Some(id) = known {
             // Also where nobody counted answers: then an earlier count says nothing about this attempt.
             self.index.note_latest(id, LatestAttempt::of(attempt));
-            known = self.unless_it_was_over(now, id, attempt, actions);
         }
         let attempt = &self.with_first_word(attempt, known);
         if self.is_overtaken(attempt, known) {
@@ -121,6 +121,7 @@ impl Machine {
                     tracked.suspects.insert(attempt.client);
                 }
                 self.ask(now, attempt, tracked);
+                self.confirm(now, attempt, tracked);
                 self.open_if_confirmed(now, tracked, actions);
             }
             Phase::Open if raised => self.index.mark_host(&tracked.outage, &mut actions.marks),
@@ -129,6 +130,7 @@ impl Machine {
             Phase::Settling { .. } => {
                 if outage.span.is_over_before(attempt.seen) {
                     self.ask(now, attempt, tracked);
+                    self.confirm(now, attempt, tracked);
                     self.reopen_unless_asking(now, tracked, actions);
                 }
             }
@@ -183,7 +185,13 @@ impl Machine {
         actions: &mut Actions,
     ) -> Option<OutageId> {
         let outage = self.index.get(id)?.outage;
-        if outage.phase == Phase::Suspected && outage.span.is_over_before(attempt.seen) {
+        // Somebody was answered since: what was suspected was its clients' own trouble.
+        let answered = attempt.answers.filter(|answers| answers.silence.is_none()).and_then(|answers| answers.last);
+        let was_well =
+            answered.zip(outage.span.latest).is_some_and(|(answer, latest)| step(answer.0) > step(latest.seen.0));
+        let over = outage.span.is_over_before(attempt.seen) || (self.rules.confirm_refusals && was_well);
+        if outage.phase == Phase::Suspected && over {
+            self.tally.isolated += if was_well { outage.failures } else { 0 };
             self.discard(now, id, now.wall, actions);
             return None;
         }
@@ -224,7 +232,12 @@ impl Machine {
         // client's own trouble.
         let answered = attempt.answers.filter(|answers| answers.silence.is_none()).and_then(|answers| answers.last);
         let own = u64::from(attempt.evidence == Failure::GaveUp);
-        if attempt.evidence.is_silence() && answered.is_some_and(|answer| step(answer.0) + own > step(attempt.seen.0)) {
+        let answered_later = answered.is_some_and(|answer| step(answer.0) + own > step(attempt.seen.0));
+        // A report may have waited: what was answered behind the refusal is no word against it.
+        let is_filters = self.rules.confirm_refusals
+            && attempt.evidence.may_be_a_filters()
+            && answered.is_some_and(|answer| answer <= attempt.said);
+        if (attempt.evidence.is_silence() || is_filters) && answered_later {
             self.tally.isolated += 1;
             return false;
         }
@@ -280,6 +293,7 @@ impl Machine {
         // A suspicion that is restored rests on one client at least.
         let clients = tracked.suspects.len().max(1);
         if tracked.asking.is_none_or(|until| until <= now.wall)
+            && tracked.confirming.is_none()
             && tracked.outage.failures >= u64::from(self.rules.min_failures)
             && clients >= self.rules.min_clients as usize
         {
@@ -292,10 +306,11 @@ impl Machine {
 
     /// It had not recovered.
     pub(super) fn reopen_unless_asking(&mut self, now: &Moment, tracked: &mut Tracked, actions: &mut Actions) {
-        if tracked.asking.is_none_or(|until| until <= now.wall) {
+        if tracked.asking.is_none_or(|until| until <= now.wall) && tracked.confirming.is_none() {
             tracked.outage.phase = Phase::Open;
             tracked.outage.span.until = None;
             tracked.asking = None;
+            tracked.suspects = HashSet::new();
             self.opened(now, tracked, actions);
         }
     }

@@ -15,6 +15,11 @@ use crate::{
     },
 };
 
+/// A refusal counts without a probe.
+fn at_once() -> Rules {
+    Rules { confirm_refusals: false, ..Rules::default() }
+}
+
 fn kernel(at: UnixMs) -> MonotonicNs {
     OFFSET.kernel(at)
 }
@@ -54,7 +59,7 @@ fn waits_in(actions: &Actions) -> Vec<(OutageId, ClientAddr, u32)> {
 // proves: F-4 F-7a
 #[test]
 fn a_syn_to_a_failed_service_lists_its_client_and_its_fate_alone_counts() {
-    let mut machine = machine(Rules::default());
+    let mut machine = machine(at_once());
     open(&mut machine, Failure::Unanswered, web());
     let hint = fail(&mut machine, attempt(Failure::KnownFailed, web(), 2, ms(5)));
     assert_eq!(waits_in(&hint), [(OutageId(1), client(2), 0)]);
@@ -67,7 +72,7 @@ fn a_syn_to_a_failed_service_lists_its_client_and_its_fate_alone_counts() {
 // proves: F-7a F-12
 #[test]
 fn an_attempt_that_began_before_the_end_joins_the_outage_whenever_its_fate_is_reported() {
-    let mut machine = machine(Rules::default());
+    let mut machine = machine(at_once());
     open(&mut machine, Failure::Refused, web());
     let closed = answer(&mut machine, client(9), ms(4000), ms(4100), 0);
     assert_eq!((closings(&closed).len(), closed.marks.clone()), (1, vec![ended(web(), ms(4100))]));
@@ -86,7 +91,7 @@ fn an_attempt_that_began_before_the_end_joins_the_outage_whenever_its_fate_is_re
 // proves: F-12
 #[test]
 fn who_gets_through_by_a_repeated_syn_is_taken_off_the_outage_that_it_was_counted_in() {
-    let mut machine = machine(Rules::default());
+    let mut machine = machine(at_once());
     report(&mut machine, ms(3000), silent(1, ms(0), ms(6500)));
     let closed = answer(&mut machine, client(9), ms(4000), ms(4100), 0);
     assert!(matches!(closings(&closed)[..], [closing] if closing.known == ms(4100)));
@@ -103,7 +108,7 @@ fn who_gets_through_by_a_repeated_syn_is_taken_off_the_outage_that_it_was_counte
 // proves: F-12
 #[test]
 fn a_service_that_fails_again_before_its_mark_is_taken_back_has_a_second_outage_by_the_fates() {
-    let mut machine = machine(Rules::default());
+    let mut machine = machine(at_once());
     open(&mut machine, Failure::Unanswered, web());
     answer(&mut machine, client(1), ms(1000), ms(1001), 0);
     // The kernel has the mark of the first outage: a hint of a time when there was none.
@@ -124,18 +129,18 @@ fn an_outage_that_is_over_before_its_first_time_out_is_one_all_the_same() {
     let silence = Some(Silence { from: kernel(ms(0)), to: kernel(ms(4100)) });
     let answers = Some(AnswersSeen { last: Some(kernel(ms(4390))), count: 9, on_path: true, silence });
     let of = |n, seen| FailedAttempt { answers, ..silent(n, ms(seen), ms(seen + 3500)) };
-    let mut one = machine(Rules::default());
+    let mut one = machine(at_once());
     let first = report(&mut one, ms(4400), of(1, 1400));
     assert_eq!(waits_in(&first), [(OutageId(1), client(1), 1)]);
     assert!(matches!(closings(&first)[..], [closing] if closing.recovered == ms(4100)));
     assert_eq!(first.marks, [Mark::Failed(web()), ended(web(), ms(4100))]);
     assert_eq!(waits_in(&report(&mut one, ms(4600), of(2, 1600))), [(OutageId(1), client(2), 1)]);
     // Where two clients are asked for, the second confirms it.
-    let mut two = machine(Rules { min_clients: 2, ..Rules::default() });
+    let mut two = machine(Rules { min_clients: 2, ..at_once() });
     assert_eq!(closings(&report(&mut two, ms(4400), of(1, 1400))).len(), 0);
     assert_eq!(closings(&report(&mut two, ms(4600), of(2, 1600))).len(), 1);
     // A suspicion of a time that was over says nothing of a later one.
-    let mut other = machine(Rules { min_clients: 2, ..Rules::default() });
+    let mut other = machine(Rules { min_clients: 2, ..at_once() });
     report(&mut other, ms(4400), of(1, 1400));
     let later = report(&mut other, ms(9000), attempt(Failure::Refused, web(), 2, ms(9000)));
     assert_eq!(waits_in(&later), [(OutageId(2), client(2), 1)]);
@@ -145,7 +150,7 @@ fn an_outage_that_is_over_before_its_first_time_out_is_one_all_the_same() {
 // proves: F-12
 #[test]
 fn a_client_that_had_given_up_when_its_answer_came_failed() {
-    let mut machine = machine(Rules::default());
+    let mut machine = machine(at_once());
     report(&mut machine, ms(3000), silent(1, ms(0), ms(6500)));
     let gave_up = FailedAttempt { attempts: 1, ..attempt(Failure::GaveUp, web(), 1, ms(0)) };
     let closed = answer(&mut machine, client(1), ms(0), ms(3100), 1);
@@ -164,7 +169,7 @@ fn a_client_that_had_given_up_when_its_answer_came_failed() {
 
 #[test]
 fn a_second_word_on_an_attempt_of_the_outage_before_says_nothing_of_the_next() {
-    let mut machine = machine(Rules::default());
+    let mut machine = machine(at_once());
     report(&mut machine, ms(3000), silent(1, ms(0), ms(6500)));
     answer(&mut machine, client(9), ms(3100), ms(3101), 0);
     let answers = Some(AnswersSeen { last: Some(kernel(ms(3101))), count: 1, ..ANSWERS });
@@ -178,7 +183,7 @@ fn a_second_word_on_an_attempt_of_the_outage_before_says_nothing_of_the_next() {
 // proves: F-12
 #[test]
 fn an_answer_from_before_the_outage_that_comes_late_ends_nothing() {
-    let mut machine = machine(Rules::default());
+    let mut machine = machine(at_once());
     let answers = Some(AnswersSeen { last: Some(kernel(ms(90))), count: 1, ..ANSWERS });
     report(&mut machine, ms(100), FailedAttempt { answers, ..attempt(Failure::Refused, web(), 1, ms(99)) });
     assert_eq!(closings(&answer(&mut machine, client(2), ms(80), ms(85), 0)).len(), 0);
@@ -188,7 +193,7 @@ fn an_answer_from_before_the_outage_that_comes_late_ends_nothing() {
 // proves: F-15b
 #[test]
 fn an_ended_outage_is_let_go_when_nobody_can_be_reported_any_more() {
-    let mut machine = machine(Rules::default());
+    let mut machine = machine(at_once());
     open(&mut machine, Failure::Refused, web());
     answer(&mut machine, client(9), ms(1000), ms(1001), 0);
     assert_eq!(machine.tick(&now(ms(100_000))).changes, []);
@@ -202,13 +207,13 @@ fn an_ended_outage_is_let_go_when_nobody_can_be_reported_any_more() {
 // proves: F-12 R-6a
 #[test]
 fn a_restored_machine_goes_on_with_outages_that_have_ended() {
-    let mut first = machine(Rules::default());
+    let mut first = machine(at_once());
     report(&mut first, ms(3000), silent(1, ms(0), ms(6500)));
     let mut outage = *first.outages().next().unwrap();
     outage.span.until = Some(kernel(ms(4000)));
     let kept = Ended { outage, recovered: ms(4000), evidence: Recovery::Answered };
     let restored = Restored { outages: vec![], ended: vec![kept], next_outage: OutageId(2) };
-    let (mut second, actions) = Machine::restore(Rules::default(), restored, &now(ms(5000)));
+    let (mut second, actions) = Machine::restore(at_once(), restored, &now(ms(5000)));
     assert_eq!(actions, Actions::default());
     assert_eq!(waits_in(&report(&mut second, ms(5100), silent(2, ms(2100), ms(5600)))), [(OutageId(1), client(2), 1)]);
     assert_eq!(settled(&second.tick(&now(ms(6500)))), [(vec![OutageId(1)], ms(6500), false)]);
@@ -216,7 +221,7 @@ fn a_restored_machine_goes_on_with_outages_that_have_ended() {
 
 #[test]
 fn services_of_one_host_that_ended_together_are_told_together() {
-    let mut machine = machine(Rules::default());
+    let mut machine = machine(at_once());
     open(&mut machine, Failure::Unanswered, web());
     open(&mut machine, Failure::Unanswered, "10.0.2.7:443".parse().unwrap());
     machine.observe(&now(ms(9)), Observation::Trap { host: web().addr(), at: OFFSET.kernel(ms(9)) });
@@ -226,7 +231,7 @@ fn services_of_one_host_that_ended_together_are_told_together() {
 
 #[test]
 fn while_it_settles_who_began_before_the_recovery_joins_and_who_began_after_it_opens_it_again() {
-    let rules = Rules { settle: Duration::from_secs(60), skip_connected: true, ..Rules::default() };
+    let rules = Rules { settle: Duration::from_secs(60), skip_connected: true, ..at_once() };
     let mut machine = machine(rules);
     open(&mut machine, Failure::Refused, web());
     let settling = answer(&mut machine, client(9), ms(4000), ms(4100), 0);
@@ -245,7 +250,7 @@ fn while_it_settles_who_began_before_the_recovery_joins_and_who_began_after_it_o
 
 #[test]
 fn a_settling_outage_is_read_back_as_it_was_written() {
-    let mut machine = machine(Rules { settle: Duration::from_secs(60), ..Rules::default() });
+    let mut machine = machine(Rules { settle: Duration::from_secs(60), ..at_once() });
     open(&mut machine, Failure::Refused, web());
     let settling = answer(&mut machine, client(9), ms(4000), ms(4100), 0);
     for change in settling.changes {
@@ -265,7 +270,7 @@ fn a_settling_outage_is_read_back_as_it_was_written() {
 // proves: F-12
 #[test]
 fn an_answer_from_before_the_latest_failure_ends_nothing() {
-    let mut machine = machine(Rules::default());
+    let mut machine = machine(at_once());
     report(&mut machine, ms(100), attempt(Failure::Refused, web(), 1, ms(100)));
     // Its program was interrupted, or it waited for room in the ring buffer.
     let late = answer(&mut machine, client(9), ms(90), ms(99), 0);
@@ -277,7 +282,7 @@ fn an_answer_from_before_the_latest_failure_ends_nothing() {
 // proves: F-3a
 #[test]
 fn a_silence_that_ended_just_after_the_present_outage_began_is_one_of_its_own() {
-    let mut machine = machine(Rules::default());
+    let mut machine = machine(at_once());
     let known = AnswersSeen { last: Some(kernel(ms(5000))), count: 5, ..ANSWERS };
     report(
         &mut machine,
@@ -294,7 +299,7 @@ fn a_silence_that_ended_just_after_the_present_outage_began_is_one_of_its_own() 
 
 #[test]
 fn a_client_without_patience_for_one_answer_has_seen_no_failure() {
-    let mut machine = machine(Rules::default());
+    let mut machine = machine(at_once());
     let answers = Some(AnswersSeen { last: Some(kernel(ms(0))), count: 5, ..ANSWERS });
     report(&mut machine, ms(3000), FailedAttempt { answers, ..attempt(Failure::GaveUp, web(), 1, ms(0)) });
     assert_eq!((machine.outages().count(), machine.tally().isolated), (0, 1));
@@ -303,7 +308,7 @@ fn a_client_without_patience_for_one_answer_has_seen_no_failure() {
 // proves: F-2a F-7a
 #[test]
 fn a_second_word_counts_if_the_first_was_taken_for_the_clients_own_trouble() {
-    let mut machine = machine(Rules::default());
+    let mut machine = machine(at_once());
     // Silent, and the service had answered a later SYN.
     let answers = Some(AnswersSeen { last: Some(kernel(ms(200))), count: 7, ..ANSWERS });
     let own = report(&mut machine, ms(3000), FailedAttempt { answers, ..silent(2, ms(100), ms(3500)) });

@@ -5,7 +5,7 @@ use std::{
     net::IpAddr,
 };
 
-use super::probing::Probing;
+use super::{confirming::Confirming, probing::Probing};
 use crate::{
     domain::{ClientAddr, MonotonicNs, OutageId, Service, UnixMs},
     outage::{LatestAttempt, Level, Mark, Outage, Phase},
@@ -15,12 +15,16 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Tracked {
     pub(super) outage: Outage,
-    /// Different clients of a suspicion, as many as the rules ask for.
+    /// Different clients of a suspicion, or of one that it had not recovered: as many as the rules ask for.
     pub(super) suspects: HashSet<ClientAddr>,
     /// Attempts of clients without an address on record that were listed since the start of this process.
     pub(super) unknown: u64,
     /// Until when other gateways are asked whether they saw an answer.
     pub(super) asking: Option<UnixMs>,
+    /// It waits for a probe that confirms it.
+    pub(super) confirming: Option<Confirming>,
+    /// It is from before a restart: what was asked then is not known any more.
+    pub(super) is_restored: bool,
     /// When its mark was asked for, by the kernel's clock: later SYNs are reported as they pass.
     pub(super) marked: MonotonicNs,
     /// When to probe, if at all.
@@ -35,6 +39,8 @@ impl Tracked {
             suspects: HashSet::new(),
             unknown: 0,
             asking: None,
+            confirming: None,
+            is_restored: false,
             marked: MonotonicNs(u64::MAX),
             probing: None,
             due: UnixMs::default(),

@@ -145,6 +145,7 @@ fn rules() -> impl Strategy<Value = Rules> {
             max_age: Duration::from_secs(30),
             skip_connected: false,
             confirm_traps: confirm,
+            confirm_refusals: false,
             probe_interval: probes.then_some(Duration::from_secs(2)),
             probe_max_interval: Duration::from_secs(8),
             ask: asks.then_some(Duration::from_secs(1)),

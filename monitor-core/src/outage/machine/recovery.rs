@@ -133,10 +133,17 @@ impl Machine {
         at: MonotonicNs,
         actions: &mut Actions,
     ) {
+        let ids: Vec<_> = self.index.of_service(service).into_iter().collect();
+        for id in &ids {
+            if connected && self.refutes(*id, at) {
+                self.is_refuted(now, *id);
+            } else {
+                self.is_confirmed(now, *id, actions);
+            }
+        }
         if !connected {
             return;
         }
-        let ids = self.index.of_service(service).into_iter().collect();
         self.recovered(now, ids, Recovery::Probe, (now.offset.unix(at), at), actions);
     }
 
