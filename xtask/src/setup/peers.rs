@@ -21,7 +21,7 @@ use crate::{command, workspace};
 /// A program that is needed, and the package that has it.
 type Needed = (&'static str, &'static str);
 
-const LAB: [Needed; 18] = [
+const LAB: [Needed; 19] = [
     ("arping", "iputils-arping"),
     ("bpftool", "bpftool"),
     ("curl", "curl"),
@@ -39,6 +39,7 @@ const LAB: [Needed; 18] = [
     ("snmpget", "snmp"),
     ("snmpinform", "snmp"),
     ("snmptrap", "snmp"),
+    ("snmptrapd", "snmptrapd"),
     ("tc", "iproute2"),
 ];
 
