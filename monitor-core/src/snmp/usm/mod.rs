@@ -226,7 +226,8 @@ impl Usm {
                 Ok(Verdict::Taken(Taken { notice, server, seen, acknowledgement: None, inform: None }))
             }
             Some(response) if ours => {
-                let key = remembered.then_some(InformKey { time: frame.time, message: frame.message });
+                let digest = datagram.get(frame.digest.clone()).unwrap_or_default();
+                let key = remembered.then(|| InformKey::new(frame.time, digest));
                 let known = key.map_or(Ok(Known::New), |key| self.informs.take(key, now.engine))?;
                 if known == Known::Taken {
                     return Err(UsmRefusal::Replayed);

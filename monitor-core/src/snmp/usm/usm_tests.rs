@@ -150,6 +150,25 @@ fn an_odd_inform_is_acknowledged_byte_for_byte_at_every_level() {
 }
 
 #[test]
+fn informs_of_the_same_second_and_message_id_are_different_ones() {
+    for user in LEVELS {
+        let mut usm = usm();
+        // Two devices that have started together: all they differ in is what they say.
+        let inform = |who: u8| {
+            let uptime = write(SEQUENCE, &[&[6, 8, 0x2b, 6, 1, 2, 1, 1, 3, 0], &[0x43, 1, who]]);
+            sent(user, OURS, &scoped(0xa6, &[&uptime, TRAP_OID].concat()), true)
+        };
+        let keys: Vec<_> = [1, 2].map(|who| take(&mut usm, &inform(who)).ok().unwrap().inform).to_vec();
+        if user == "nobody" {
+            continue;
+        }
+        assert_eq!(take(&mut usm, &inform(1)).err(), Some((UsmRefusal::Replayed, false)), "{user}");
+        keys.into_iter().for_each(|key| usm.committed(key.unwrap()));
+        assert!(matches!(usm.take(&inform(2), NOW, |_| true), Verdict::Again { .. }), "{user}");
+    }
+}
+
+#[test]
 fn a_trap_that_asks_for_a_report_is_a_trap() {
     for user in LEVELS {
         let trap = scoped(0xa7, &odd_varbinds());
