@@ -215,6 +215,8 @@ mod tests {
         for cut in 0..SCOPED.len() {
             assert!(Scoped::read(&SCOPED[..cut]).is_none(), "{cut}");
         }
+        let other = [&[0x31], &SCOPED[1..]].concat();
+        assert!(Scoped::read(&other).is_none(), "no sequence");
     }
 
     proptest! {
