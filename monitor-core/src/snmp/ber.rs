@@ -131,6 +131,12 @@ impl<'a> Reader<'a> {
         self.element().filter(|element| element.tag == tag)
     }
 
+    /// What is behind this element, which is in here, at any depth.
+    pub(super) fn behind(self, element: Element<'_>) -> Option<Self> {
+        let at = element.start + element.content.len();
+        Some(Self { rest: self.rest.get(at.checked_sub(self.at)?..)?, at })
+    }
+
     /// The next element, or `Some(None)` at the end.
     pub(super) fn element_or_end(&mut self) -> Option<Option<Element<'a>>> {
         if self.is_empty() { Some(None) } else { self.element().map(Some) }

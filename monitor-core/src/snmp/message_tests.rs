@@ -200,6 +200,26 @@ fn varbinds_that_are_none_are_skipped() {
     }
 }
 
+#[test]
+fn a_varbind_whose_length_holds_the_next_one_is_read_as_by_net_snmp() {
+    for next in [varbind(&[0x2b, 6, 1], INTEGER, &[5]), varbind(&[0x2b, 6, 1], OCTET_STRING, &[9; 9])] {
+        // Into the middle of the next one, and to its end.
+        for more in [3, u8::try_from(next.len()).unwrap()] {
+            let mut longer = TRAP_OID.to_vec();
+            longer[1] += more;
+            for varbinds in [[&longer, &next[..], &next].concat(), [&next[..], &longer, &next].concat()] {
+                let found = decode(&message(1, TRAP, &varbinds)).map(|found| found.notice.oid);
+                assert_eq!(found.as_deref(), Some(&COLD_START[..]), "{more}");
+            }
+            let v1 = |varbinds: &[u8]| {
+                let pdu = write(0xa4, &[&COLD_START_V1[15..42], &write(SEQUENCE, &[varbinds])]);
+                decode(&write(SEQUENCE, &[&COLD_START_V1[2..13], &pdu]))
+            };
+            assert_eq!(v1(&[&longer, &next[..]].concat()), decode(COLD_START_V1), "{more}");
+        }
+    }
+}
+
 /// A varbind of any name, type and content, but none that is read.
 fn any_varbind() -> impl Strategy<Value = Vec<u8>> {
     let content = || proptest::collection::vec(any::<u8>(), 0..40);

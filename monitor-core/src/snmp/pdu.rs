@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::ber::{self, Element, IP_ADDRESS, OCTET_STRING, SEQUENCE, ZERO_DOT_ZERO};
+use super::ber::{self, Element, IP_ADDRESS, OCTET_STRING, Reader, SEQUENCE, ZERO_DOT_ZERO};
 
 /// snmpTrapOID.0 (RFC 3418): the second varbind of a v2 notification.
 const TRAP_OID: [u32; 11] = [1, 3, 6, 1, 6, 3, 1, 1, 4, 1, 0];
@@ -84,8 +84,8 @@ fn trap_v1(pdu: Element<'_>) -> Option<TrapContent> {
     let specific = fields.element()?;
     // time-stamp and variable-bindings
     let _time = fields.element_or_end()?;
-    if let Some(bindings) = fields.element_or_end()? {
-        content_bounds(bindings)?;
+    if fields.element_or_end()?.is_some_and(|bindings| !end_within(bindings)) {
+        return None;
     }
     let oid = if generic == ENTERPRISE_SPECIFIC {
         let mut oid = enterprise.oid()?;
@@ -99,13 +99,27 @@ fn trap_v1(pdu: Element<'_>) -> Option<TrapContent> {
     Some(TrapContent { oid, agent: address(agent) })
 }
 
-/// What the varbinds of a v2 notification say. net-snmp looks for snmpTrapOID where it belongs, and then from the front.
+/// Where the varbind behind another one begins.
+#[derive(Clone, Copy)]
+enum Next {
+    /// Where the length of that one says.
+    Length,
+    /// Behind the value of that one, whatever its length says: there net-snmp goes on.
+    Value,
+}
+
+/// What the varbinds of a v2 notification say.
 fn content(bindings: Element<'_>) -> Option<TrapContent> {
+    content_by(bindings, Next::Length).or_else(|| content_by(bindings, Next::Value))
+}
+
+/// net-snmp looks for snmpTrapOID where it belongs, and then from the front.
+fn content_by(bindings: Element<'_>, next: Next) -> Option<TrapContent> {
     let mut bindings = bindings.elements();
     let (mut trap, mut agent) = (None, None);
     let mut place = 0_usize;
     while !bindings.is_empty() {
-        let binding = Binding::read(bindings.element()?)?;
+        let binding = Binding::read(&mut bindings, next)?;
         if binding.is(&TRAP_OID) && (trap.is_none() || place == 1) {
             trap = Some(binding.value);
         } else if binding.is(&TRAP_ADDRESS) && agent.is_none() {
@@ -118,14 +132,15 @@ fn content(bindings: Element<'_>) -> Option<TrapContent> {
 }
 
 /// Whether the varbinds end where they must.
-fn content_bounds(bindings: Element<'_>) -> Option<()> {
-    if bindings.tag == SEQUENCE {
+fn end_within(bindings: Element<'_>) -> bool {
+    let end = |next| {
         let mut bindings = bindings.elements();
         while !bindings.is_empty() {
-            Binding::read(bindings.element()?)?;
+            Binding::read(&mut bindings, next)?;
         }
-    }
-    Some(())
+        Some(())
+    };
+    bindings.tag != SEQUENCE || end(Next::Length).or_else(|| end(Next::Value)).is_some()
 }
 
 /// One varbind.
@@ -136,8 +151,17 @@ struct Binding<'a> {
 }
 
 impl<'a> Binding<'a> {
-    /// `None` only if a length in it leads out of it.
-    fn read(binding: Element<'a>) -> Option<Self> {
+    /// The next one; `None` if a length leads out of what it is in.
+    fn read(bindings: &mut Reader<'a>, next: Next) -> Option<Self> {
+        let start = bindings.clone();
+        let binding = Self::of(bindings.element()?)?;
+        if let Next::Value = next {
+            *bindings = start.behind(binding.value?)?;
+        }
+        Some(binding)
+    }
+
+    fn of(binding: Element<'a>) -> Option<Self> {
         if binding.tag != SEQUENCE {
             return Some(Self { name: None, value: None });
         }

@@ -3,7 +3,7 @@
 //! A discovery (RFC 3414 section 4) has to be answered before anybody is authentic, and its source can be forged: without a
 //! limit we would flood whomever a forger names. The table has a fixed size. If two sources want one place, the later one
 //! takes it and starts anew, so nobody's Reports can be stopped by what others send; a forger who pushes a source out of the
-//! table must send about [`PLACES`] datagrams for each time.
+//! table must send about a thousand datagrams for each time.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
