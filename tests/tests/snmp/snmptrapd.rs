@@ -3,6 +3,7 @@
 use std::{
     env, fs,
     net::SocketAddr,
+    sync::atomic::{AtomicUsize, Ordering},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -23,6 +24,10 @@ const DATAGRAMS: usize = 400;
 
 /// Beside the daemon's own.
 const PORT: u16 = 1162;
+
+const COMMUNITY: &[u8] = b"public";
+
+static STARTS: AtomicUsize = AtomicUsize::new(0);
 
 /// The request-id of markers.
 const MARKER: u8 = 99;
@@ -87,7 +92,7 @@ impl Random {
     fn trap_oid(&mut self) -> Vec<u8> {
         let last = self.pick(&[1, 2, 3, 4, 5]);
         let oid = if self.one_in(15) { self.bytes(9) } else { [TRAPS, &[last]].concat() };
-        let tag = if self.one_in(20) { self.byte() } else { OBJECT_IDENTIFIER };
+        let tag = if self.one_in(20) { self.pick(&[INTEGER, OCTET_STRING, 0x40, 0x42]) } else { OBJECT_IDENTIFIER };
         varbind(TRAP_OID, tag, &oid)
     }
 
@@ -139,14 +144,18 @@ impl Random {
         let behind = if self.one_in(8) { self.bytes(4) } else { Vec::new() };
         let pdu = long_element(tag, &[&fields, &list, &behind], self.form());
         let community = if self.one_in(15) { self.pick(&[0x40, 0x44, 0x45, 0x24]) } else { OCTET_STRING };
-        let community = element(community, &[b"public"]);
+        let community = element(community, &[COMMUNITY]);
         let mut datagram = long_element(SEQUENCE, &[&version, &community, &pdu], self.form());
         if self.one_in(10) {
             datagram.extend(self.bytes(6));
         }
         if self.one_in(10) {
-            let place = self.below(datagram.len());
-            datagram[place] = self.byte();
+            let (place, byte) = (self.below(datagram.len()), self.byte());
+            // snmptrapd is configured to take any community; ours must not.
+            let said = datagram.windows(COMMUNITY.len()).position(|bytes| bytes == COMMUNITY).unwrap_or_default();
+            if !(said..said + COMMUNITY.len()).contains(&place) {
+                datagram[place] = byte;
+            }
         }
         datagram
     }
@@ -165,7 +174,9 @@ impl Snmptrapd {
         command.env("MIBS", "").env("SNMP_PERSISTENT_DIR", folder.join("state")).args(["-f", "-Lo", "-n", "-On", "-C"]);
         command.arg("-c").arg(conf).arg(format!("udp:0.0.0.0:{PORT}"));
         let process = gateway.spawn("snmptrapd", &mut command)?;
-        wait_until("snmptrapd listens", LIMIT, || process.output().contains("NET-SNMP version"))?;
+        // The log goes on where the one before has ended.
+        let before = STARTS.fetch_add(1, Ordering::Relaxed);
+        wait_until("snmptrapd listens", LIMIT, || process.output().matches("NET-SNMP version").count() > before)?;
         Ok(Self(process))
     }
 
@@ -202,7 +213,7 @@ fn wherever_the_real_snmptrapd_finds_a_trap_the_daemon_does_and_acknowledges_wha
     let lab = Lab::builder().build()?;
     let server = lab.server(1);
     let daemon = Daemon::start(lab.gateway(), public())?;
-    let snmptrapd = Snmptrapd::start(lab.gateway())?;
+    let mut snmptrapd = Snmptrapd::start(lab.gateway())?;
     let ours = trap_port(server)?;
     let theirs = SocketAddr::new(ours.ip(), PORT);
     let (mut both, mut neither, mut acknowledged) = (0, 0, 0);
@@ -210,7 +221,17 @@ fn wherever_the_real_snmptrapd_finds_a_trap_the_daemon_does_and_acknowledges_wha
     for number in 0..DATAGRAMS {
         let datagram = random.datagram();
         let what = || format!("datagram {number} of seed {seed}: {}", hexadecimal(&datagram));
-        let (_, their_answer) = send(server, theirs, &datagram).with_context(what)?;
+        let their_answer = match send(server, theirs, &datagram) {
+            Ok((_, answer)) => answer,
+            // A snmpTrapOID.0 that is noSuchObject, for one, ends it.
+            Err(_) if !snmptrapd.0.is_running() => {
+                drop(snmptrapd);
+                snmptrapd = Snmptrapd::start(lab.gateway())?;
+                theirs_before = snmptrapd.found();
+                continue;
+            }
+            Err(error) => return Err(error).with_context(what),
+        };
         let (sender, our_answer) = send(server, ours, &datagram).with_context(what)?;
         let (theirs_now, ours_now) = (snmptrapd.found(), found(&daemon)?);
         // Each has found the marker.
