@@ -54,6 +54,12 @@ pub(crate) fn counted(daemon: &Daemon<'_>, reason: &str, count: u64) -> Result<V
     })
 }
 
+/// What this status says of one reason.
+pub(crate) fn count_of(status: &Value, reason: &str) -> u64 {
+    let lines = status["snmp"].as_array().into_iter().flatten();
+    lines.filter(|line| line["reason"] == reason).find_map(|line| line["count"].as_u64()).unwrap_or(0)
+}
+
 pub(crate) fn ended_by_trap(daemon: &Daemon<'_>, outages: usize) -> Result<()> {
     daemon.wait_for(&["outages", "--all"], LIMIT, |lines| {
         lines

@@ -12,19 +12,19 @@ use lab::{Daemon, DaemonConfig, DatabaseLock, Host, Lab, wait_until};
 use crate::support::{Agent, COLD_START, LIMIT, config, counted, ended_by_trap, fail, gateway_of, snmp, stop};
 
 const ENGINE: &str = "0x80000000010203040506";
-const AUTH: &str = "authentic words";
-const PRIVACY: &str = "private words";
+pub(crate) const AUTH: &str = "authentic words";
+pub(crate) const PRIVACY: &str = "private words";
 
 /// A user as net-snmp and the configuration name its protocols; empty: none.
-struct User {
-    name: &'static str,
-    auth: (&'static str, &'static str),
-    privacy: (&'static str, &'static str),
+pub(crate) struct User {
+    pub(crate) name: &'static str,
+    pub(crate) auth: (&'static str, &'static str),
+    pub(crate) privacy: (&'static str, &'static str),
 }
 
-const NOBODY: User = User { name: "nobody", auth: ("", ""), privacy: ("", "") };
-const SIGNER: User = User { name: "signer", auth: ("SHA", "sha1"), privacy: ("", "") };
-const KEEPER: User = User { name: "keeper", auth: ("SHA-256", "sha256"), privacy: ("AES", "aes128") };
+pub(crate) const NOBODY: User = User { name: "nobody", auth: ("", ""), privacy: ("", "") };
+pub(crate) const SIGNER: User = User { name: "signer", auth: ("SHA", "sha1"), privacy: ("", "") };
+pub(crate) const KEEPER: User = User { name: "keeper", auth: ("SHA-256", "sha256"), privacy: ("AES", "aes128") };
 
 const USERS: [User; 8] = [
     NOBODY,
@@ -78,14 +78,14 @@ impl User {
     }
 
     /// Whether an inform is acknowledged within so many seconds.
-    fn inform(&self, from: &Host, to: &str, seconds: &str) -> Result<bool> {
+    pub(crate) fn inform(&self, from: &Host, to: &str, seconds: &str) -> Result<bool> {
         let mut args = self.options();
         args.extend(["-t", seconds, "-r", "0", to, "", COLD_START]);
         snmp(from, "snmpinform", &args)
     }
 }
 
-fn config_of(lab: &Lab, users: &[User]) -> Result<DaemonConfig> {
+pub(crate) fn config_of(lab: &Lab, users: &[User]) -> Result<DaemonConfig> {
     users.iter().try_fold(config(), |config, user| Ok(config.table(&user.table(lab)?)))
 }
 
@@ -101,7 +101,7 @@ fn capture(user: &User, server: &Host, engine_time: &str) -> Result<Vec<u8>> {
 }
 
 /// The daemon's engine id, which a sender would keep after its first inform.
-fn own_engine(lab: &Lab, daemon: &Daemon<'_>) -> Result<String> {
+pub(crate) fn own_engine(lab: &Lab, daemon: &Daemon<'_>) -> Result<String> {
     let script = "import sqlite3,sys; print(sqlite3.connect(sys.argv[1]).execute('select hex(id) from local_engine').fetchone()[0])";
     let mut python = lab.gateway().command("python3");
     let output = python.args(["-c", script]).arg(daemon.state_dir().join("ringback.db")).output()?;

@@ -40,6 +40,7 @@ const LAB: [Needed; 19] = [
     ("snmpget", "snmp"),
     ("snmpinform", "snmp"),
     ("snmptrap", "snmp"),
+    ("snmptrapd", "snmptrapd"),
     ("tc", "iproute2"),
 ];
 

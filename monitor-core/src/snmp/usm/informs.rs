@@ -10,13 +10,25 @@ use super::{
     window::{LARGEST_WINDOW, TIME_WINDOW},
 };
 
-/// snmpEngineTime and msgID of an inform.
+/// Bytes of a digest that tell a message from any other: the shortest digest has as many (RFC 3414 section 6.3.1).
+const DIGEST: usize = 12;
+
+/// What tells an authentic inform from every other one. Its msgID does not: devices that start together send their first
+/// informs in the same second, and each of them may count from 1. Nor does its source, which is not authentic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InformKey {
     /// Our snmpEngineTime, as its sender believes it.
-    pub time: u32,
-    /// msgID.
-    pub message: i32,
+    time: u32,
+    digest: [u8; DIGEST],
+}
+
+impl InformKey {
+    /// Of an inform with this digest, which was verified.
+    pub(super) fn new(time: u32, digest: &[u8]) -> Self {
+        let mut start = [0; DIGEST];
+        start.iter_mut().zip(digest).for_each(|(to, from)| *to = *from);
+        Self { time, digest: start }
+    }
 }
 
 /// What is known of an inform that arrives.
@@ -62,21 +74,24 @@ impl Informs {
 mod tests {
     use super::{InformKey, Informs, Known, LARGEST_WINDOW, TIME_WINDOW, UsmRefusal};
 
+    fn key(time: u32, message: usize) -> InformKey {
+        InformKey::new(time, &message.to_be_bytes())
+    }
+
     #[test]
     fn an_inform_is_new_once_until_nobody_can_send_it_again() {
         let mut informs = Informs::default();
-        let key = InformKey { time: 10, message: 1 };
-        assert_eq!(informs.take(key, 10), Ok(Known::New));
-        assert_eq!(informs.take(key, 11), Ok(Known::Taken));
-        informs.committed(key);
-        assert_eq!(informs.take(key, 10 + TIME_WINDOW), Ok(Known::Committed));
+        let first = key(10, 1);
+        assert_eq!(informs.take(first, 10), Ok(Known::New));
+        assert_eq!(informs.take(first, 11), Ok(Known::Taken));
+        informs.committed(first);
+        assert_eq!(informs.take(first, 10 + TIME_WINDOW), Ok(Known::Committed));
         for message in 2..=LARGEST_WINDOW {
-            let message = i32::try_from(message).unwrap_or_default();
-            assert_eq!(informs.take(InformKey { time: 10, message }, 10), Ok(Known::New));
+            assert_eq!(informs.take(key(10, message), 10), Ok(Known::New));
         }
-        assert_eq!(informs.take(InformKey { time: 10, message: -1 }, 10), Err(UsmRefusal::WindowFull));
+        assert_eq!(informs.take(key(10, 0), 10), Err(UsmRefusal::WindowFull));
         let later = 11 + TIME_WINDOW;
-        assert_eq!(informs.take(InformKey { time: later, message: -1 }, later), Ok(Known::New));
+        assert_eq!(informs.take(key(later, 0), later), Ok(Known::New));
         assert_eq!(informs.0.len(), 1);
     }
 }

@@ -15,14 +15,12 @@ use std::net::IpAddr;
 use rasn::types::ObjectIdentifier;
 use rasn_smi::v2 as smi2;
 use rasn_snmp::{
-    v2::{
-        GetNextRequest, GetRequest, InformRequest, Pdu, Pdus, Report, Response, SetRequest, Trap, VarBind, VarBindValue,
-    },
-    v3::{ScopedPdu, ScopedPduData},
+    v2::{Pdu, Pdus, Report, VarBind, VarBindValue},
+    v3::ScopedPdu,
 };
 
 use self::{
-    frame::{Frame, Header},
+    frame::{Frame, Header, Scoped},
     informs::{Informs, Known},
     keys::Protection,
     users::Users,
@@ -33,7 +31,7 @@ pub use self::{
     keys::{Encrypted, EngineKeys, UserKeys},
     users::{User, engine_id},
 };
-use super::message::{self, TrapContent};
+use super::pdu::{self, NotificationPdu, TrapContent};
 use crate::{
     domain::UnixMs,
     snmp::{LocalEngine, RemoteEngine},
@@ -150,9 +148,10 @@ impl Usm {
 
     /// Takes a datagram; `recovers` says whether the OID of a notification means recovery.
     pub fn take(&mut self, datagram: &[u8], now: Now, recovers: impl Fn(&[u32]) -> bool) -> Verdict {
-        let Some(frame) = Frame::read(datagram) else {
+        let Some(mut frame) = Frame::read(datagram) else {
             return Verdict::Refused { why: UsmRefusal::Malformed, report: None };
         };
+        frame.reportable = frame.reportable && !self.is_trap(&frame, datagram);
         self.open(&frame, datagram, now, recovers).unwrap_or_else(|why| {
             let report = self.report(&frame, why, now);
             Verdict::Refused { why, report }
@@ -164,10 +163,23 @@ impl Usm {
         self.informs.committed(inform);
     }
 
+    /// Whether it can be seen to be a trap, of which nobody wants to know why it is refused: there are agents that ask for
+    /// a Report to their traps (RFC 3412 section 6.4).
+    fn is_trap(&self, frame: &Frame<'_>, datagram: &[u8]) -> bool {
+        if let Some(scoped) = frame.clear() {
+            return pdu::is_trap(scoped.pdu);
+        }
+        let user = self.users.of_engine(frame.user, frame.engine);
+        let keys = user.filter(|user| user.level() == (true, true)).and_then(|user| user.localized(frame.engine));
+        let keys = keys.filter(|keys| keys.verify(datagram, frame.digest.clone()));
+        let clear = keys.and_then(|keys| decrypted(frame, Some(&*keys)).ok().flatten());
+        clear.is_some_and(|bytes| Scoped::read(&bytes).is_some_and(|scoped| pdu::is_trap(scoped.pdu)))
+    }
+
     /// RFC 3414 section 3.2, in its order.
     fn open(
         &mut self,
-        frame: &Frame,
+        frame: &Frame<'_>,
         datagram: &[u8],
         now: Now,
         recovers: impl Fn(&[u32]) -> bool,
@@ -179,12 +191,12 @@ impl Usm {
         if !ENGINE_ID.contains(&frame.engine.len()) {
             return Err(UsmRefusal::Malformed);
         }
-        let user = if ours { self.users.named(&frame.user) } else { self.users.of_engine(&frame.user, &frame.engine) };
+        let user = if ours { self.users.named(frame.user) } else { self.users.of_engine(frame.user, frame.engine) };
         let user = user.ok_or(UsmRefusal::UnknownUser)?;
         if user.level() != (frame.authenticated, frame.encrypted) {
             return Err(UsmRefusal::WrongLevel);
         }
-        let keys = user.localized(&frame.engine);
+        let keys = user.localized(frame.engine);
         if frame.authenticated && keys.is_none() {
             return Err(UsmRefusal::WrongDigest);
         }
@@ -197,33 +209,32 @@ impl Usm {
             if ours {
                 self.in_own_window(stamp, now)?;
             } else {
-                self.windows.admit(&frame.engine, stamp, now.unix)?;
+                self.windows.admit(frame.engine, stamp, now.unix)?;
             }
         }
-        let scoped = clear(frame, keys.as_deref())?;
-        match &scoped.data {
-            Pdus::Trap(Trap(pdu)) if !ours => {
-                let notice = message::notice(pdu).ok_or(UsmRefusal::Malformed)?;
-                let seen = if keys.is_some() && recovers(&notice.oid) {
-                    Some(self.windows.remember(&frame.engine, stamp)?)
-                } else {
-                    None
-                };
+        let decrypted = decrypted(frame, keys.as_deref())?;
+        let scoped = match &decrypted {
+            Some(bytes) => Scoped::read(bytes).ok_or(UsmRefusal::Undecryptable)?,
+            None => frame.clear().ok_or(UsmRefusal::Malformed)?,
+        };
+        let NotificationPdu { content: notice, response } =
+            pdu::notification(scoped.pdu).ok_or(UsmRefusal::Malformed)?;
+        let remembered = keys.is_some() && recovers(&notice.oid);
+        match response {
+            None if !ours => {
+                let seen = remembered.then(|| self.windows.remember(frame.engine, stamp)).transpose()?;
                 Ok(Verdict::Taken(Taken { notice, server, seen, acknowledgement: None, inform: None }))
             }
-            Pdus::InformRequest(InformRequest(pdu)) if ours => {
-                let notice = message::notice(pdu).ok_or(UsmRefusal::Malformed)?;
-                let key = (keys.is_some() && recovers(&notice.oid))
-                    .then_some(InformKey { time: frame.time, message: frame.message });
+            Some(response) if ours => {
+                let digest = datagram.get(frame.digest.clone()).unwrap_or_default();
+                let key = remembered.then(|| InformKey::new(frame.time, digest));
                 let known = key.map_or(Ok(Known::New), |key| self.informs.take(key, now.engine))?;
                 if known == Known::Taken {
                     return Err(UsmRefusal::Replayed);
                 }
-                let data = Pdus::Response(Response(Pdu { error_status: 0, error_index: 0, ..pdu.clone() }));
-                let answer = ScopedPdu { data, ..scoped };
-                let header = self.header(frame, now);
+                let (header, answer) = (self.header(frame, now), scoped.with(&response));
                 let acknowledgement =
-                    frame::write(&header, answer, as_received(frame, keys.as_deref())).ok_or(UsmRefusal::Malformed)?;
+                    frame::write(&header, &answer, as_received(frame, keys.as_deref())).ok_or(UsmRefusal::Malformed)?;
                 if known == Known::Committed {
                     return Ok(Verdict::Again { acknowledgement });
                 }
@@ -243,7 +254,7 @@ impl Usm {
     }
 
     /// Tells the sender why its message is refused, if it wants to know (RFC 3412 section 7.1.3).
-    fn report(&mut self, frame: &Frame, why: UsmRefusal, now: Now) -> Option<Vec<u8>> {
+    fn report(&mut self, frame: &Frame<'_>, why: UsmRefusal, now: Now) -> Option<Vec<u8>> {
         let which = why.statistic()?;
         let count = self.statistics.get_mut(usize::from(which) - 1)?;
         *count = count.wrapping_add(1);
@@ -255,7 +266,8 @@ impl Usm {
         let value =
             smi2::ObjectSyntax::ApplicationWide(smi2::ApplicationSyntax::Counter(rasn_smi::v1::Counter(*count)));
         let pdu = Pdu {
-            request_id: request_id(&frame.scoped),
+            // What the Report refers to; 0 when that is encrypted (RFC 3412 section 7.1.3).
+            request_id: frame.clear().and_then(|scoped| pdu::request_id(scoped.pdu)).unwrap_or(0),
             error_status: 0,
             error_index: 0,
             variable_bindings: vec![VarBind {
@@ -270,27 +282,27 @@ impl Usm {
         };
         // Our time must be believed by who sets its clock by it (section 3.2, step 7a); the rest need not be.
         let keys = if why == UsmRefusal::NotInWindow {
-            Some(self.users.named(&frame.user)?.localized(&self.local.id)?)
+            Some(self.users.named(frame.user)?.localized(&self.local.id)?)
         } else {
             None
         };
         let protection = keys.as_deref().map_or(Protection::None, Protection::Signed);
-        frame::write(&self.header(frame, now), scoped, protection)
+        frame::write(&self.header(frame, now), &rasn::ber::encode(&scoped).ok()?, protection)
     }
 
-    fn header<'a>(&'a self, frame: &'a Frame, now: Now) -> Header<'a> {
+    fn header<'a>(&'a self, frame: &Frame<'a>, now: Now) -> Header<'a> {
         Header {
             message: frame.message,
             engine: &self.local.id,
             boots: self.local.boots,
             time: now.engine,
-            user: &frame.user,
+            user: frame.user,
         }
     }
 }
 
 /// The protection of an answer: that of what is answered.
-fn as_received<'a>(frame: &Frame, keys: Option<&'a dyn EngineKeys>) -> Protection<'a> {
+fn as_received<'a>(frame: &Frame<'_>, keys: Option<&'a dyn EngineKeys>) -> Protection<'a> {
     match keys {
         None => Protection::None,
         Some(keys) if frame.encrypted => Protection::Encrypted(keys),
@@ -298,27 +310,15 @@ fn as_received<'a>(frame: &Frame, keys: Option<&'a dyn EngineKeys>) -> Protectio
     }
 }
 
-/// The scoped PDU, decrypted if it must be.
-fn clear(frame: &Frame, keys: Option<&dyn EngineKeys>) -> Result<ScopedPdu, UsmRefusal> {
-    match (&frame.scoped, keys.filter(|_| frame.encrypted)) {
-        (ScopedPduData::CleartextPdu(scoped), None) => Ok(scoped.clone()),
-        (ScopedPduData::EncryptedPdu(encrypted), Some(keys)) => {
-            let clear =
-                keys.decrypt(encrypted, frame.boots, frame.time, &frame.salt).ok_or(UsmRefusal::Undecryptable)?;
-            rasn::ber::decode(&clear).map_err(|_| UsmRefusal::Undecryptable)
-        }
-        _ => Err(UsmRefusal::Malformed),
-    }
+/// The bytes of the scoped PDU, if it is encrypted.
+fn decrypted(frame: &Frame<'_>, keys: Option<&dyn EngineKeys>) -> Result<Option<Vec<u8>>, UsmRefusal> {
+    let Some(keys) = keys.filter(|_| frame.encrypted) else { return Ok(None) };
+    let encrypted = frame.ciphertext().ok_or(UsmRefusal::Malformed)?;
+    let clear = keys.decrypt(encrypted, frame.boots, frame.time, frame.salt);
+    clear.map(Some).ok_or(UsmRefusal::Undecryptable)
 }
 
-/// What a Report refers to; 0 when it is encrypted.
-fn request_id(scoped: &ScopedPduData) -> i32 {
-    let ScopedPduData::CleartextPdu(scoped) = scoped else { return 0 };
-    match &scoped.data {
-        Pdus::GetRequest(GetRequest(pdu))
-        | Pdus::GetNextRequest(GetNextRequest(pdu))
-        | Pdus::SetRequest(SetRequest(pdu))
-        | Pdus::InformRequest(InformRequest(pdu)) => pdu.request_id,
-        _ => 0,
-    }
-}
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+#[path = "usm_tests.rs"]
+mod tests;

@@ -27,8 +27,10 @@ counters! {
     recoveries,
     /// Informs that were acknowledged.
     acknowledged,
-    /// Engine discoveries that were answered.
+    /// Engine discoveries, and whatever else takes another engine for the authority.
     discoveries,
+    /// Reports, such as the answers to discoveries, that a source did not get because it had so many.
+    reports_limited,
     /// Notifications whose OID does not mean recovery.
     not_recovery,
     /// Datagrams that are not SNMP, or not a notification.

@@ -16,6 +16,7 @@ use monitor_core::{
         LocalEngine, RemoteEngine,
         meaning::Meanings,
         message::{self, TrapContent},
+        report_limit::ReportLimit,
         speaker::speaker,
         usm::{InformKey, Now, Taken, User, Usm, UsmRefusal, Verdict},
     },
@@ -125,6 +126,7 @@ pub struct Receiver {
     socket: UdpSocket,
     communities: Vec<Vec<u8>>,
     usm: Option<Usm>,
+    reports: ReportLimit,
     meanings: Meanings,
     proxies: Vec<IpNet>,
     core: CoreHandle,
@@ -155,6 +157,7 @@ impl Receiver {
             socket,
             communities,
             usm,
+            reports: ReportLimit::default(),
             meanings,
             proxies,
             core,
@@ -208,7 +211,8 @@ impl Receiver {
 
     async fn take_v3(&mut self, datagram: &[u8], source: SocketAddr) {
         let Some(usm) = &mut self.usm else { return Counters::count(&self.counters.unknown_user) };
-        let engine = u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX);
+        let running = self.started.elapsed();
+        let engine = u32::try_from(running.as_secs()).unwrap_or(u32::MAX);
         let now = Now { unix: UnixMs::now(), engine };
         match usm.take(datagram, now, |oid| self.meanings.is_recovery(oid)) {
             Verdict::Refused { why, report } => {
@@ -223,9 +227,11 @@ impl Receiver {
                     UsmRefusal::Replayed => &self.counters.replayed,
                     UsmRefusal::WindowFull => &self.counters.window_full,
                 });
-                if let Some(report) = report {
-                    self.send(&report, source).await;
+                let Some(report) = report else { return };
+                if !self.reports.allows(source.ip(), running) {
+                    return Counters::count(&self.counters.reports_limited);
                 }
+                self.send(&report, source).await;
             }
             Verdict::Again { acknowledgement } => {
                 Counters::count(&self.counters.replayed);
