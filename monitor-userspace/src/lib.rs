@@ -20,6 +20,7 @@ pub mod health;
 mod host;
 mod interface;
 pub mod kernel;
+mod listener;
 pub mod notify;
 mod outgoing;
 pub mod page;
