@@ -31,4 +31,5 @@ pub mod recovery;
 pub mod relay;
 mod secret;
 pub mod standby;
+mod text_file;
 mod tls;

@@ -27,7 +27,7 @@ fn kinds(server: &Host) -> Vec<Kind> {
         kind(&page, &format!("{page}\nstatus = 204"), "answers 200 where 204 is expected"),
         kind("http = '127.0.0.1:8097/health'\nstatus = 503", "http = '127.0.0.1:8097/health'", "answers 503"),
         // What a server says before its final answer is none.
-        kind("http = '127.0.0.1:8096/health'", "http = '127.0.0.1:8095/health'", "answers 101 where 200 to 399"),
+        kind("http = '127.0.0.1:8096/health'", "http = '127.0.0.1:8095/health'", "answers 101 where 200 is expected"),
         kind("command = ['true']", "command = ['sh', '-c', 'echo no table; exit 2']", "ends with status 2: no table"),
         kind("command = ['sleep', '0.1']", "command = ['sleep', '20']\nlimit = '200ms'", "no result within 200ms"),
         kind("unit = 'web.service'", "unit = 'db.service'", "ends with status 3: inactive"),

@@ -5,6 +5,7 @@ mod attempt_mask;
 pub mod byte_order_mark;
 mod language;
 pub(crate) mod net;
+pub mod text_file;
 mod time;
 pub mod wall_clock;
 

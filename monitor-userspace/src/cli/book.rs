@@ -15,6 +15,14 @@ pub(super) enum Book {
     Store(Store),
 }
 
+/// Which piece of an import it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// Others follow at once.
+    More,
+    Last,
+}
+
 impl Book {
     /// A file lets in one process at a time: a daemon that does not answer but runs is named by the error.
     pub(super) async fn open(context: &Context) -> Result<Self, Failure> {
@@ -39,9 +47,13 @@ impl Book {
     }
 
     /// All lines or none; returns how many.
-    pub(super) async fn put(&self, lines: Vec<AddressLine>) -> Result<usize, Failure> {
+    pub(super) async fn put(&self, lines: Vec<AddressLine>, piece: Piece) -> Result<usize, Failure> {
         match self {
-            Self::Daemon(client) => Ok(client.post("/v1/addresses", &lines).await?),
+            Self::Daemon(client) => {
+                let path = if piece == Piece::More { "/v1/addresses?more=true" } else { "/v1/addresses" };
+                // The last piece waits until the core has read the book.
+                Ok(client.clone().patient().post(path, &lines).await?)
+            }
             Self::Store(store) => {
                 let entries = AddressLine::entries(lines, UnixMs::now()).map_err(Failure::usage)?;
                 let count = entries.len();

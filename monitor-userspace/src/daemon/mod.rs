@@ -101,6 +101,7 @@ pub async fn run(loaded: Loaded, path: PathBuf) -> Result<()> {
         delivery: in_force.test_mails(),
         snmp: listeners.snmp.as_ref().map(|snmp| snmp.counters()),
         mailbox: telling.poller(),
+        imports: Arc::default(),
         started: UnixMs::now(),
         role: Role::Gateway(Arc::new(view)),
     };

@@ -72,6 +72,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         delivery: watch::channel(Arc::clone(&delivery)).1,
         snmp: snmp.as_ref().map(|snmp| snmp.counters()),
         mailbox: Some(poller.clone()),
+        imports: Arc::default(),
         started: UnixMs::now(),
         role: Role::Relay,
     };
