@@ -138,17 +138,17 @@ fn a_million_addresses_are_imported_in_bounded_memory_and_others_are_told_meanwh
     let daemon = Daemon::start(lab.gateway(), config)?;
     let nginx = HttpServer::start(lab.server(1), 80)?;
     learn(&daemon, client, service)?;
-    let mut text = String::from("\u{feff}Client;Mail\r\n");
+    let mut text = String::from("\u{feff}Client,Mail\r\n");
     for number in 0..PEOPLE {
         let [_, a, b, c] = number.to_be_bytes();
-        write!(text, "100.{a}.{b}.{c};p{number}@example.jp\r\n")?;
+        write!(text, "100.{a}.{b}.{c},p{number}@example.jp\r\n")?;
     }
     let file = lab.folder().join("people.csv");
     fs::write(&file, &text)?;
     drop(text);
     // One wrong line at the end: nothing is taken.
     let wrong = lab.folder().join("wrong.csv");
-    fs::write(&wrong, [fs::read(&file)?, b"100.100.0.x;nobody@example.jp\r\n".to_vec()].concat())?;
+    fs::write(&wrong, [fs::read(&file)?, b"100.100.0.x,nobody@example.jp\r\n".to_vec()].concat())?;
     let output = daemon.ringback(&["address", "import", &wrong.display().to_string()])?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
