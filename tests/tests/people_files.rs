@@ -181,6 +181,9 @@ fn a_million_addresses_are_imported_in_bounded_memory_and_others_are_told_meanwh
     // Whoever comes later is told by the new entries.
     assert!(daemon.ringback(&["address", "remove", "100.0.0.7"])?.status.success());
     assert!(daemon.ringback(&["address", "remove", "100.15.66.63"])?.status.success());
+    let exported = daemon.ringback(&["address", "export"])?;
+    let lines = exported.stdout.iter().filter(|byte| **byte == b'\n').count();
+    assert_eq!(lines, 1_000_000 + 1 - 2, "{}", String::from_utf8_lossy(&exported.stderr));
     daemon.wait_for(&["status"], LIMIT, |status| status["health"] == "ok")?;
     Ok(())
 }

@@ -92,7 +92,7 @@ impl AddressArgs {
                     origin: None,
                     registered: None,
                 };
-                book.put(vec![line], Piece::Last).await.map(drop)
+                book.put(vec![line], Piece::Whole).await.map(drop)
             }
             Self::Remove(verb) => book.remove(verb.client).await,
             Self::Import(verb) => {
@@ -102,7 +102,7 @@ impl AddressArgs {
                 table::print(verb.json, &count, |count| format!("{count} entries imported in {took:.1} s\n"))
             }
             Self::Export => {
-                let lines = book.lines().await?;
+                let lines = book.patient().lines().await?;
                 let text = address_file::write(&lines).map_err(|error| Failure::failed(error.to_string()))?;
                 table::print(false, &lines, |_| text)
             }

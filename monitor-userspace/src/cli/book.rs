@@ -15,11 +15,14 @@ pub(super) enum Book {
     Store(Store),
 }
 
-/// Which piece of an import it is.
+/// Which piece of an address list it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Piece {
+    /// All of it: a line or two.
+    Whole,
     /// Others follow at once.
     More,
+    /// Of an import; no other follows.
     Last,
 }
 
@@ -34,6 +37,14 @@ impl Book {
         let store =
             Store::at(&database, NotificationPolicy::default()).map_err(|error| Failure::failed(error.to_string()))?;
         Ok(Self::Store(store))
+    }
+
+    /// The same for a book of any length.
+    pub(super) fn patient(self) -> Self {
+        match self {
+            Self::Daemon(client) => Self::Daemon(client.patient()),
+            store @ Self::Store(_) => store,
+        }
     }
 
     pub(super) async fn lines(&self) -> Result<Vec<AddressLine>, Failure> {
@@ -51,8 +62,9 @@ impl Book {
         match self {
             Self::Daemon(client) => {
                 let path = if piece == Piece::More { "/v1/addresses?more=true" } else { "/v1/addresses" };
-                // The last piece waits until the core has read the book.
-                Ok(client.clone().patient().post(path, &lines).await?)
+                // The last piece waits until the core has read the whole book.
+                let client = if piece == Piece::Whole { client.clone() } else { client.clone().patient() };
+                Ok(client.post(path, &lines).await?)
             }
             Self::Store(store) => {
                 let entries = AddressLine::entries(lines, UnixMs::now()).map_err(Failure::usage)?;
