@@ -20,7 +20,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == "/health":
             words = open(sys.argv[2]).read().split()
             time.sleep(float(words[1]) if len(words) > 1 else 0)
-            status = int(words[0])
+            *interim, status = map(int, words[0].split("+"))
+            for early in interim:
+                self.wfile.write(b"HTTP/1.1 %d Early\r\nLink: </a.css>; rel=preload\r\n\r\n" % early)
+                self.wfile.flush()
         body = b"this is the application\n"
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
@@ -72,7 +75,8 @@ impl AppServer {
         self.process.signal(Signal::SIGCONT)
     }
 
-    /// What `/health` answers from now on: `200`, `503`, or `200 0.4` for an answer after 0.4 seconds.
+    /// What `/health` answers from now on: `200`, `503`, `200 0.4` for an answer after 0.4 seconds, or `103+200` for
+    /// one that another one precedes.
     pub fn answers(&self, health: &str) -> Result<()> {
         // In one step: the server must never find half a word.
         let new = self.health.with_extension("new");

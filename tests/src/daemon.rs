@@ -50,6 +50,12 @@ impl<'lab> Daemon<'lab> {
         Self::start_verb(host, "run", config, clock.command())
     }
 
+    /// The same with no more open files than these.
+    pub fn start_with_files(host: &'lab Host, files: u32, config: DaemonConfig) -> Result<Self> {
+        let through = ["prlimit", &format!("--nofile={files}:{files}"), "--"];
+        Self::start_verb(host, "run", config, through.map(str::to_owned).to_vec())
+    }
+
     /// The same with `ringback relay`, which watches nothing.
     pub fn start_relay(host: &'lab Host, config: DaemonConfig) -> Result<Self> {
         Self::start_verb(host, "relay", config, Vec::new())
@@ -124,10 +130,10 @@ impl<'lab> Daemon<'lab> {
         command.output().context("cannot start ringback")
     }
 
-    /// The same with another configuration file; ended when it has not ended by itself after ten seconds.
+    /// The same with another configuration file; ended when it has not ended by itself after half a minute.
     pub fn ringback_with(&self, config: &Path, args: &[&str]) -> Result<Output> {
         let mut command: Command = self.host.command("timeout");
-        command.arg("10").arg(program()?).args(args).arg("--config").arg(config);
+        command.arg("30").arg(program()?).args(args).arg("--config").arg(config);
         command.output().context("cannot start ringback")
     }
 

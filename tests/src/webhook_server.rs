@@ -31,7 +31,9 @@ def is_valid(headers, body):
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["content-length"]))
-        status = int(open(folder + "/answer").read())
+        *interim, status = map(int, open(folder + "/answer").read().split("+"))
+        for early in interim:
+            self.wfile.write(b"HTTP/1.1 %d Early\r\nLink: </a.css>; rel=preload\r\n\r\n" % early)
         line = { "path": self.path, "id": self.headers["webhook-id"], "type": self.headers["content-type"],
                  "timestamp": int(self.headers["webhook-timestamp"]), "valid": is_valid(self.headers, body),
                  "status": status, "body": json.loads(body) }
@@ -94,6 +96,13 @@ impl WebhookServer {
             host.connect(None, address, Duration::from_secs(1)).ok() == Some(Attempt::Connected)
         })?;
         Ok(server)
+    }
+
+    /// The same, with 103 Early Hints before it.
+    pub fn answer_after_hints(&self, status: u16) -> Result<()> {
+        let new = self.folder.join("answer.new");
+        fs::write(&new, format!("103+{status}"))?;
+        fs::rename(new, self.folder.join("answer")).context("the answer")
     }
 
     /// With which status it answers from now on.

@@ -26,6 +26,8 @@ fn kinds(server: &Host) -> Vec<Kind> {
         kind(&format!("tcp = '{nginx}'"), "tcp = '127.0.0.1:8098'", "does not accept a connection"),
         kind(&page, &format!("{page}\nstatus = 204"), "answers 200 where 204 is expected"),
         kind("http = '127.0.0.1:8097/health'\nstatus = 503", "http = '127.0.0.1:8097/health'", "answers 503"),
+        // What a server says before its final answer is none.
+        kind("http = '127.0.0.1:8096/health'", "http = '127.0.0.1:8095/health'", "answers 101 where 200 is expected"),
         kind("command = ['true']", "command = ['sh', '-c', 'echo no table; exit 2']", "ends with status 2: no table"),
         kind("command = ['sleep', '0.1']", "command = ['sleep', '20']\nlimit = '200ms'", "no result within 200ms"),
         kind("unit = 'web.service'", "unit = 'db.service'", "ends with status 3: inactive"),
@@ -56,6 +58,9 @@ fn each_kind_of_check_lets_clients_in_or_refuses_them_with_its_reason() -> Resul
     let _nginx = HttpServer::start(server, 8099)?;
     let app = AppServer::start(server, 8097)?;
     app.answers("503")?;
+    let (early, switching) = (AppServer::start(server, 8096)?, AppServer::start(server, 8095)?);
+    early.answers("103+100+102+103+200")?;
+    switching.answers("103+101")?;
     // A daemon has room for 16 guards.
     let kinds: Vec<_> = (0..).zip(kinds(server)).collect();
     kinds.chunks(5).try_for_each(|kinds| each_lets_in_or_refuses(client, server, kinds))

@@ -125,7 +125,7 @@ fn what_is_not_taken_is_posted_again_under_the_same_id_whatever_kills_the_daemon
     daemon.launch()?;
     let before = receiver.posts()?.len();
     wait_for_posts(&receiver, "a try of the next daemon", |posts| posts.len() > before)?;
-    receiver.answer(204)?;
+    receiver.answer_after_hints(204)?;
     let posts = wait_for_posts(&receiver, "it is taken", |posts| posts.iter().any(|post| post["status"] == 204))?;
     delivered(&daemon, 2)?;
     assert!(posts.iter().all(|post| post["id"] == posts[0]["id"] && post["body"] == posts[0]["body"]), "{posts:#?}");

@@ -18,6 +18,9 @@ pub enum SecretError {
     /// It is no secret.
     #[error("{} can be read by everybody", .0.display())]
     Public(PathBuf),
+    /// It would be two passwords.
+    #[error("{} has more than one line", .0.display())]
+    Lines(PathBuf),
     /// It can be guessed.
     #[error("the secret in {} is shorter than {shortest} characters", path.display())]
     Short {
@@ -35,6 +38,7 @@ impl SecretError {
         match self {
             Self::Unreadable { .. } => Mistake::plain(key, reason),
             Self::Public(path) => Mistake::new(key, reason, format!("chmod 640 {}", path.display())),
+            Self::Lines(_) => Mistake::new(key, reason, "write one line"),
             Self::Short { .. } => Mistake::new(key, reason, "write a longer one"),
         }
     }

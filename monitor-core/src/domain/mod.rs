@@ -6,6 +6,7 @@ pub mod byte_order_mark;
 mod language;
 pub(crate) mod net;
 mod steady_clock;
+pub mod text_file;
 mod time;
 pub mod wall_clock;
 

@@ -4,6 +4,8 @@ mod attachment;
 mod issue;
 mod keys;
 mod list;
+mod mail_listing;
+mod mailbox_memory;
 mod receipt;
 mod seal;
 
@@ -12,6 +14,8 @@ pub use self::{
     issue::{About, Issued, LIST_FILE, MOST_CLIENTS, Relay, Relays},
     keys::{KeyError, Keyring, ReadSecret},
     list::{List, Listed},
+    mail_listing::{MailEntry, mail_entries},
+    mailbox_memory::{Blame, MailPlan, MailboxMemory},
     receipt::{RECEIPT_FILE, Receipt},
     seal::{LARGEST, Refusal},
 };

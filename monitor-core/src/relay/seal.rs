@@ -32,6 +32,12 @@ pub enum Refusal {
     /// More bytes than ours ever has.
     #[error("larger than {LARGEST} bytes")]
     TooLarge,
+    /// A mail with more bytes than are fetched.
+    #[error("the mail `{0}` is larger than mailbox.largest, {1} bytes")]
+    Larger(String, u64),
+    /// The mailbox does not give it out.
+    #[error("the mail `{0}` cannot be fetched: {1}")]
+    Unfetched(String, String),
     /// The last line is missing or something else.
     #[error("no HMAC at the end")]
     Unsigned,

@@ -1,16 +1,14 @@
 //! `ringback address`: list, add, remove, import, export.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{path::PathBuf, time::Instant};
 
 use clap::{Args, Subcommand};
 use monitor_core::domain::{ClientNet, Language, wall_clock::utc_short};
 
 use super::{
     Context, Failure, address_file,
-    book::Book,
+    book::{Book, Piece},
+    import,
     table::{self, Width, table},
 };
 use crate::control::AddressLine;
@@ -25,6 +23,9 @@ pub(super) enum AddressArgs {
     /// Remove an entry
     Remove(Remove),
     /// Add all entries of a CSV file with lines CLIENT,MAIL[,en|ja]; none if one of them is wrong
+    ///
+    /// The whole file is read before anything is changed. Then its entries are added in order, 5,000 in one transaction.
+    /// If that breaks off, the command says which lines are added; adding them again does no harm.
     Import(Import),
     /// Print the address book in the form that import reads
     Export,
@@ -91,16 +92,17 @@ impl AddressArgs {
                     origin: None,
                     registered: None,
                 };
-                book.put(vec![line]).await.map(drop)
+                book.put(vec![line], Piece::Whole).await.map(drop)
             }
             Self::Remove(verb) => book.remove(verb.client).await,
             Self::Import(verb) => {
-                let lines = read(&verb.file)?;
-                let count = book.put(lines).await?;
-                table::print(verb.json, &count, |count| format!("{count} entries imported\n"))
+                let begin = Instant::now();
+                let count = import::import(&book, &verb.file).await?;
+                let took = begin.elapsed().as_secs_f64();
+                table::print(verb.json, &count, |count| format!("{count} entries imported in {took:.1} s\n"))
             }
             Self::Export => {
-                let lines = book.lines().await?;
+                let lines = book.patient().lines().await?;
                 let text = address_file::write(&lines).map_err(|error| Failure::failed(error.to_string()))?;
                 table::print(false, &lines, |_| text)
             }
@@ -130,37 +132,5 @@ pub(super) const fn word(language: Language) -> &'static str {
     match language {
         Language::En => "en",
         Language::Ja => "ja",
-    }
-}
-
-fn read(file: &Path) -> Result<Vec<AddressLine>, Failure> {
-    let shown = file.display();
-    let text = fs::read_to_string(file).map_err(|error| Failure::usage(format!("{shown} cannot be read: {error}")))?;
-    address_file::read(&text).map_err(|mistakes| {
-        let mut lines: Vec<_> = mistakes.into_iter().map(|(line, what)| format!("{shown}:{line}: {what}")).collect();
-        lines.push("nothing was imported".to_owned());
-        Failure::usage(lines.join("\n"))
-    })
-}
-
-#[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use std::fs;
-
-    #[test]
-    fn an_import_names_every_wrong_line_and_takes_none() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("people.csv");
-        fs::write(&file, "# people\n10.1.1.1,sato@example.jp,ja\n10.1.1.x,a@b.c\n10.1.1.2,nobody\n10.1.1.3\n").unwrap();
-        let error = super::read(&file).unwrap_err();
-        assert_eq!(error.status(), 2);
-        let text = error.to_string();
-        let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines.len(), 4, "{text}");
-        assert!(lines[0].contains("people.csv:3: `10.1.1.x` is not an address or network"), "{text}");
-        assert!(lines[1].contains("people.csv:4: `nobody` is not a mail address"), "{text}");
-        assert!(lines[2].contains("people.csv:5: `10.1.1.3` is not CLIENT,MAIL"), "{text}");
-        assert_eq!(lines[3], "nothing was imported");
     }
 }

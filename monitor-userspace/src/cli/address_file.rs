@@ -1,49 +1,87 @@
 //! The address book as a file: lines `CLIENT,MAIL[,LANGUAGE]`, as spreadsheets write them too.
+//!
+//! Beside entries there may be empty lines, comments (`#`), and names of columns on the first line. Spreadsheets put a byte
+//! order mark in front, quote what they like (RFC 4180), write all columns of every line, and, where the comma is in
+//! numbers, semicolons or tabs between them. A file is read line by line: its length is no matter.
+
+mod lines;
+
+use std::io::{self, BufReader, Read};
 
 use csv::{ReaderBuilder, StringRecord, Trim, WriterBuilder};
-use monitor_core::domain::byte_order_mark::without_mark;
+use monitor_core::domain::text_file::NotText;
 
+use self::lines::{Lines, Record};
 use super::address::{language, word};
 use crate::control::AddressLine;
 
-/// The entries of a file's text, or every mistake in it with its line.
-///
-/// Beside entries there may be empty lines, comments (`#`), and names of columns on the first line. Spreadsheets put a
-/// byte order mark in front, quote what they like, and write all columns of every line.
-pub(super) fn read(text: &str) -> Result<Vec<AddressLine>, Vec<(usize, String)>> {
-    let text = without_mark(text);
-    let mut reader = ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .trim(Trim::All)
-        .comment(Some(b'#'))
-        .from_reader(text.as_bytes());
-    let (mut entries, mut mistakes) = (Vec::new(), Vec::new());
-    let mut lines = Lines { text, offset: 0, line: 1 };
-    let mut is_first = true;
-    for record in reader.records() {
-        let record = match record {
-            Ok(record) => record,
-            Err(error) => {
-                mistakes.push((lines.line, error.to_string()));
-                break;
-            }
-        };
-        let line = lines.of(&record);
-        if record.iter().all(str::is_empty) || record[0].starts_with('#') {
-            continue;
+/// Bytes that are read at once.
+const PIECE: usize = 64 * 1024;
+
+/// The entries of a file, or what is wrong with a line of it.
+pub(super) struct Entries<R> {
+    lines: Lines<R>,
+    /// What is between two cells; known with the first record.
+    delimiter: Option<u8>,
+}
+
+/// One line that is not as it should be.
+#[derive(Debug)]
+pub(super) enum WrongLine {
+    /// The next one can be read.
+    Here(usize, String),
+    /// Nothing behind it can be read.
+    NotText(NotText),
+    /// The file cannot be read.
+    Unreadable(io::Error),
+}
+
+impl<R: Read> Entries<R> {
+    /// Of a file or of bytes.
+    pub(super) fn of(source: R) -> Self {
+        Self { lines: Lines::of(BufReader::with_capacity(PIECE, source)), delimiter: None }
+    }
+
+    /// An entry with its line, or what is wrong; `None` for what is none.
+    fn entry(&mut self, Record { text, line }: &Record) -> Option<Result<(usize, AddressLine), WrongLine>> {
+        if text.trim().is_empty() || text.trim_start().starts_with('#') {
+            return None;
         }
-        if !(std::mem::take(&mut is_first) && is_header(&record)) {
-            match entry(&record) {
-                Ok(entry) => entries.push(entry),
-                Err(what) => mistakes.push((line, what)),
+        let is_first = self.delimiter.is_none();
+        if is_first && let Some(delimiter) = declared(text) {
+            self.delimiter = Some(delimiter);
+            return None;
+        }
+        let delimiter = *self.delimiter.get_or_insert_with(|| delimiter(text));
+        let record = match cells(text, delimiter) {
+            Ok(record) => record,
+            Err(what) => return Some(Err(WrongLine::Here(*line, what))),
+        };
+        if record.iter().all(str::is_empty) || (is_first && is_header(&record)) {
+            return None;
+        }
+        let entry = entry(&record).map(|entry| (*line, entry));
+        Some(entry.map_err(|what| WrongLine::Here(*line, what)))
+    }
+}
+
+impl<R: Read> Iterator for Entries<R> {
+    type Item = Result<(usize, AddressLine), WrongLine>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let found = match self.lines.next()? {
+                Ok(record) => self.entry(&record),
+                Err(wrong) => Some(Err(wrong)),
+            };
+            if found.is_some() {
+                return found;
             }
         }
     }
-    if mistakes.is_empty() { Ok(entries) } else { Err(mistakes) }
 }
 
-/// What [`read`] reads.
+/// What [`Entries`] reads.
 pub(super) fn write(lines: &[AddressLine]) -> Result<String, csv::Error> {
     let mut writer = WriterBuilder::new().flexible(true).from_writer(Vec::new());
     for line in lines {
@@ -57,6 +95,35 @@ pub(super) fn write(lines: &[AddressLine]) -> Result<String, csv::Error> {
     writer.flush()?;
     let bytes = writer.into_inner().map_err(|error| error.into_error())?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// `sep=;`, by which a file tells Excel what is between its cells.
+fn declared(text: &str) -> Option<u8> {
+    match text.trim().trim_matches('"').trim_end_matches(',').as_bytes() {
+        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter] => Some(*delimiter),
+        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'='] => Some(b','),
+        _ => None,
+    }
+}
+
+/// What is most often between the cells of the first line. A comma, unless there is more of another.
+fn delimiter(text: &str) -> u8 {
+    let count = |delimiter| cells(text, delimiter).map_or(0, |record| record.len());
+    [b',', b';', b'\t'].into_iter().rev().max_by_key(|delimiter| count(*delimiter)).unwrap_or(b',')
+}
+
+/// The cells of one record, without white space around them.
+fn cells(text: &str, delimiter: u8) -> Result<StringRecord, String> {
+    if !text.contains('"') {
+        return Ok(text.split(char::from(delimiter)).map(str::trim).collect());
+    }
+    // Quotes are quotes also behind a space.
+    let text = text.trim();
+    let mut reader = ReaderBuilder::new();
+    reader.has_headers(false).flexible(true).trim(Trim::All).delimiter(delimiter).buffer_capacity(1024);
+    let mut record = StringRecord::new();
+    reader.from_reader(text.as_bytes()).read_record(&mut record).map_err(|error| error.to_string())?;
+    Ok(record)
 }
 
 /// Names of columns: whatever they are called, no mail address and nothing like a client is among them.
@@ -85,88 +152,6 @@ fn entry(record: &StringRecord) -> Result<AddressLine, String> {
     })
 }
 
-/// On which line a record begins. The reader counts empty lines and comments in front of a record as part of it.
-struct Lines<'a> {
-    text: &'a str,
-    /// What has been counted so far.
-    offset: usize,
-    line: usize,
-}
-
-impl Lines<'_> {
-    fn of(&mut self, record: &StringRecord) -> usize {
-        let start = record.position().and_then(|position| usize::try_from(position.byte()).ok());
-        let start = start.unwrap_or(self.offset);
-        self.line += newlines(self.text.get(self.offset..start).unwrap_or_default());
-        self.offset = start;
-        let rest = self.text.get(start..).unwrap_or_default();
-        self.line + rest.lines().take_while(|line| line.is_empty() || line.starts_with('#')).count()
-    }
-}
-
-fn newlines(text: &str) -> usize {
-    text.bytes().filter(|byte| *byte == b'\n').count()
-}
-
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use super::*;
-    use monitor_core::domain::Language;
-
-    /// Each entry as `client mail language`.
-    fn shown(text: &str) -> Vec<String> {
-        let language = |line: &AddressLine| line.language.map_or("-", word);
-        read(text).unwrap().iter().map(|line| format!("{} {} {}", line.client, line.mail, language(line))).collect()
-    }
-
-    #[test]
-    fn what_spreadsheets_write_is_read() {
-        for text in [
-            "10.1.1.1,a@example.jp,ja\n10.1.1.2,b@example.jp\n",
-            // Excel's "CSV UTF-8": a byte order mark and CRLF.
-            "\u{feff}10.1.1.1,a@example.jp,ja\r\n10.1.1.2,b@example.jp\r\n",
-            // Columns that other lines have are filled.
-            "10.1.1.1,a@example.jp,ja\r\n10.1.1.2,b@example.jp,\r\n",
-            "10.1.1.1,a@example.jp,ja,,\n10.1.1.2,b@example.jp,,,\n,,,,\n",
-            "\"10.1.1.1\",\"a@example.jp\",\"ja\"\n\"10.1.1.2\",\"b@example.jp\",\"\"\n",
-            "Client,Mail,Language\n10.1.1.1,a@example.jp,ja\n10.1.1.2,b@example.jp,\n",
-            "\u{feff}\"IPv4 address\",\"E-mail\"\r\n10.1.1.1,a@example.jp,ja\r\n10.1.1.2,b@example.jp,\r\n",
-            "# people\n\n \t\n  # of the first floor\n 10.1.1.1 , a@example.jp,\tja\n10.1.1.2,b@example.jp",
-        ] {
-            assert_eq!(shown(text), ["10.1.1.1 a@example.jp ja", "10.1.1.2 b@example.jp -"], "{text:?}");
-        }
-        assert_eq!(shown(""), [""; 0]);
-    }
-
-    #[test]
-    fn mistakes_name_their_line_whatever_stands_in_front() {
-        let mistakes = |text: &str| read(text).unwrap_err();
-        let lines = |text: &str| mistakes(text).into_iter().map(|(line, _)| line).collect::<Vec<_>>();
-        assert_eq!(lines("\u{feff}# people\r\n\r\n10.1.1.x,a@b.c\r\n# more\r\n\"10.1.1.y\",a@b.c\r\n"), [3, 5]);
-        assert_eq!(lines("10.1.1.1,\"a@b.c\n\",ja\n10.1.1.x,a@b.c\n"), [3]);
-        for (text, what) in [
-            ("10.1.1.1,a@b.c,fr,\n", "`fr` is not a language"),
-            ("10.1.1.1\n", "`10.1.1.1` is not CLIENT,MAIL"),
-            ("10.1.1.1,,\n", "`` is not a mail address"),
-            ("10.1.1.1,a@b.c,ja,x\n", "`10.1.1.1,a@b.c,ja,x` is not CLIENT,MAIL"),
-            // Only the first line may hold names of columns.
-            ("10.1.1.1,a@b.c\nclient,mail\n", "`mail` is not a mail address"),
-            ("nobody\n", "`nobody` is not CLIENT,MAIL"),
-            ("fe80::x,nobody\n", "`nobody` is not a mail address"),
-        ] {
-            assert!(mistakes(text)[0].1.contains(what), "{text:?}: {:?}", mistakes(text));
-        }
-    }
-
-    #[test]
-    fn what_is_exported_can_be_imported() {
-        let text = "10.1.1.1,sato@example.jp,ja\n10.2.0.0/16,noc@example.net\n";
-        let lines = read(text).unwrap();
-        assert_eq!((lines[0].language, lines[1].language), (Some(Language::Ja), None));
-        assert_eq!(write(&lines).unwrap(), text);
-        let quoted = "10.1.1.1,\"\"\"a,b\"\"@example.jp\",ja\n";
-        assert_eq!(shown(quoted), ["10.1.1.1 \"a,b\"@example.jp ja"]);
-        assert_eq!(write(&read(quoted).unwrap()).unwrap(), quoted);
-    }
-}
+#[path = "address_file_tests.rs"]
+mod tests;

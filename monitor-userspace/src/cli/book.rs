@@ -15,6 +15,17 @@ pub(super) enum Book {
     Store(Store),
 }
 
+/// Which piece of an address list it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// All of it: a line or two.
+    Whole,
+    /// Others follow at once.
+    More,
+    /// Of an import; no other follows.
+    Last,
+}
+
 impl Book {
     /// A file lets in one process at a time: a daemon that does not answer but runs is named by the error.
     pub(super) async fn open(context: &Context) -> Result<Self, Failure> {
@@ -28,6 +39,14 @@ impl Book {
         Ok(Self::Store(store))
     }
 
+    /// The same for a book of any length.
+    pub(super) fn patient(self) -> Self {
+        match self {
+            Self::Daemon(client) => Self::Daemon(client.patient()),
+            store @ Self::Store(_) => store,
+        }
+    }
+
     pub(super) async fn lines(&self) -> Result<Vec<AddressLine>, Failure> {
         match self {
             Self::Daemon(client) => Ok(client.get("/v1/addresses").await?),
@@ -39,9 +58,14 @@ impl Book {
     }
 
     /// All lines or none; returns how many.
-    pub(super) async fn put(&self, lines: Vec<AddressLine>) -> Result<usize, Failure> {
+    pub(super) async fn put(&self, lines: Vec<AddressLine>, piece: Piece) -> Result<usize, Failure> {
         match self {
-            Self::Daemon(client) => Ok(client.post("/v1/addresses", &lines).await?),
+            Self::Daemon(client) => {
+                let path = if piece == Piece::More { "/v1/addresses?more=true" } else { "/v1/addresses" };
+                // The last piece waits until the core has read the whole book.
+                let client = if piece == Piece::Whole { client.clone() } else { client.clone().patient() };
+                Ok(client.post(path, &lines).await?)
+            }
             Self::Store(store) => {
                 let entries = AddressLine::entries(lines, UnixMs::now()).map_err(Failure::usage)?;
                 let count = entries.len();

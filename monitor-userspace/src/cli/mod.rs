@@ -8,6 +8,7 @@ mod cleanup;
 mod completions;
 mod exit;
 mod guard;
+mod import;
 mod man;
 mod outages;
 mod peers;

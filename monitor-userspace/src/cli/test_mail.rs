@@ -17,7 +17,8 @@ pub(super) struct TestMailArgs {
 
 impl TestMailArgs {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let answer: String = context.client()?.post("/v1/test-mail", &TestMailRequest { to: self.to }).await?;
+        let answer: String =
+            context.client()?.patient().post("/v1/test-mail", &TestMailRequest { to: self.to }).await?;
         table::print(self.json, &answer, |answer| format!("{answer}\n"))
     }
 }

@@ -1,6 +1,12 @@
 //! The API's routes.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
@@ -48,6 +54,8 @@ pub struct ControlContext {
     pub snmp: Option<Arc<crate::recovery::snmp::Counters>>,
     /// The mailbox that is looked into, if there is one.
     pub mailbox: Option<MailboxPoller>,
+    /// Pieces of address books that were imported.
+    pub imports: Arc<AtomicU64>,
     /// When the daemon started.
     pub started: UnixMs,
     /// What it does.
@@ -108,6 +116,9 @@ impl ControlContext {
 
 /// A shared database that does not answer within this is not waited for.
 const SILENCE: Duration = Duration::from_secs(2);
+
+/// An import that has brought no further piece by then has broken off.
+const NEXT_PIECE: Duration = Duration::from_secs(20);
 
 /// Most lines of one answer.
 pub(super) const MOST: u32 = 10_000;
@@ -240,14 +251,33 @@ async fn addresses(State(context): State<ControlContext>) -> Result<Json<Vec<Add
     Ok(Json(entries.into_iter().map(AddressLine::from).collect()))
 }
 
+#[derive(Deserialize)]
+struct PutQuery {
+    /// Further pieces of the same import follow.
+    #[serde(default)]
+    more: bool,
+}
+
 async fn put_addresses(
     State(context): State<ControlContext>,
+    Query(query): Query<PutQuery>,
     Json(lines): Json<Vec<AddressLine>>,
 ) -> Result<Json<usize>, Wrong> {
     let entries = AddressLine::entries(lines, UnixMs::now()).map_err(|what| Wrong(StatusCode::BAD_REQUEST, what))?;
     let count = entries.len();
     context.store.put_addresses(entries).await?;
-    context.core.addresses_changed().await.map_err(|_| stopping())?;
+    let piece = context.imports.fetch_add(1, Ordering::Relaxed) + 1;
+    if query.more {
+        // The core reads the whole book again. If no further piece comes, it does so all the same.
+        tokio::spawn(async move {
+            tokio::time::sleep(NEXT_PIECE).await;
+            if context.imports.load(Ordering::Relaxed) == piece {
+                let _ = context.core.addresses_changed().await;
+            }
+        });
+    } else {
+        context.core.addresses_changed().await.map_err(|_| stopping())?;
+    }
     Ok(Json(count))
 }
 

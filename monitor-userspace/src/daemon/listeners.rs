@@ -7,8 +7,9 @@ use monitor_store::LocalStore;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::supervise::{self, Tasks};
+use super::supervise::Tasks;
 use crate::{
+    listener::{self, Bounds},
     peer::{Peers, answer::Answers},
     port::CoreHandle,
     recovery::{
@@ -53,15 +54,21 @@ impl Listeners {
     }
 
     /// Serves until `cancel`.
-    pub(super) fn spawn(self, tasks: &mut Tasks, metrics: Router, peers: Option<&Peers>, cancel: &CancellationToken) {
+    pub(super) fn spawn(
+        self,
+        tasks: &mut Tasks,
+        metrics: Router,
+        peers: Option<&Peers>,
+        (bounds, cancel): (Bounds, &CancellationToken),
+    ) {
         if let Some(listener) = self.metrics {
-            tasks.spawn("metrics", supervise::serve(listener, metrics, cancel.clone()));
+            tasks.spawn_sure("metrics", listener::serve(listener, metrics, bounds, cancel.clone()));
         }
         if let (Some(answers), Some(peers)) = (self.answers, peers) {
-            tasks.spawn_sure("answers about peers", answers.run(peers.clone(), cancel.clone()));
+            tasks.spawn_sure("answers about peers", answers.run(peers.clone(), bounds, cancel.clone()));
         }
         if let Some(signals) = self.signals {
-            tasks.spawn("signals", signals.run(cancel.clone()));
+            tasks.spawn_sure("signals", signals.run(bounds, cancel.clone()));
         }
         if let Some(snmp) = self.snmp {
             tasks.spawn("SNMP manager", snmp.run(cancel.clone()));

@@ -35,6 +35,7 @@ use self::{
 use crate::{
     clock::Now as _,
     control::{self, GatewayView, Role},
+    listener::{self, Bounds, share_files},
     page::Page,
     parts::{Loaded, Parts},
     peer, port,
@@ -73,6 +74,7 @@ impl Ends {
 pub async fn run(loaded: Loaded, path: PathBuf) -> Result<()> {
     let Loaded { config, parts } = loaded;
     let Parts { database, policy, mail, webhooks, relays, mailbox, page, trust, signal_secret, identity, .. } = parts;
+    let shares = share_files(if config.standin.enabled { config.standin.connections } else { 0 });
     let socket = control::listen(&config.control.socket).await?;
     let mut stores = Stores::open(&config, &database, policy.clone()).await?;
     let (mut in_force, delivery) = InForce::start(path, &config, policy, mail, webhooks, page)?;
@@ -82,7 +84,7 @@ pub async fn run(loaded: Loaded, path: PathBuf) -> Result<()> {
     // Bound before the kernel is touched: a port that is taken must not leave programs behind.
     let listeners = Listeners::bind(&config, trust, signal_secret, &stores.local, &to_core).await?;
     let room = (&mut tasks, &ends.feeding);
-    let watching = Watching::start(&config, &stores, &to_core, in_force.page(), room).await?;
+    let watching = Watching::start(&config, &stores, &to_core, (in_force.page(), shares), room).await?;
     let Watching { kernel, events, guards, page, limits } = watching;
     let heartbeats = peer::start(&config, identity, &stores.store, &letters).await?;
     let deciding = Deciding::start(&config, (kernel, events), requests, &stores, &letters).await?;
@@ -99,14 +101,18 @@ pub async fn run(loaded: Loaded, path: PathBuf) -> Result<()> {
         delivery: in_force.test_mails(),
         snmp: listeners.snmp.as_ref().map(|snmp| snmp.counters()),
         mailbox: telling.poller(),
+        imports: Arc::default(),
         started: UnixMs::now(),
         role: Role::Gateway(Arc::new(view)),
     };
 
     let questions =
         deciding.spawn(&mut tasks, &config, &to_core, (&telling.names(), &stores), (&ends.deciding, &ends.feeding));
-    tasks.spawn("control socket", supervise::serve(socket, control::router(context.clone()), ends.feeding.clone()));
-    listeners.spawn(&mut tasks, control::metrics_router(context), peers.as_ref(), &ends.feeding);
+    let control = control::router(context.clone());
+    let served = listener::serve(socket, control, Bounds::of_operators(shares), ends.feeding.clone());
+    tasks.spawn_sure("control socket", served);
+    let bounds = (Bounds::of_network(shares), &ends.feeding);
+    listeners.spawn(&mut tasks, control::metrics_router(context), peers.as_ref(), bounds);
     if let Some(heartbeats) = heartbeats {
         tasks.spawn("heartbeats", heartbeats.run(ends.feeding.clone()));
     }

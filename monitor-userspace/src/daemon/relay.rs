@@ -13,7 +13,10 @@ use monitor_core::{
     relay::Relays,
 };
 use monitor_store::{Batch, LocalStore, NotificationPolicy};
-use tokio::sync::{Notify as Wake, watch};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    sync::{Notify as Wake, watch},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -23,6 +26,7 @@ use super::{
 use crate::{
     clock::{self, Now as _},
     control::{self, Role},
+    listener::{self, Bounds, share_files},
     notify::{Delivery, OutboxWorker},
     parts::{Loaded, Parts},
     port::{self, Requests},
@@ -69,16 +73,14 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         delivery: watch::channel(Arc::clone(&delivery)).1,
         snmp: snmp.as_ref().map(|snmp| snmp.counters()),
         mailbox: Some(poller.clone()),
+        imports: Arc::default(),
         started: UnixMs::now(),
         role: Role::Relay,
     };
 
     let (ends, mut tasks) = (Ends::default(), Tasks::default());
     let fetching = &ends.feeding;
-    tasks.spawn("control socket", supervise::serve(socket, control::router(context.clone()), fetching.clone()));
-    if let Some(listener) = metrics {
-        tasks.spawn("metrics", supervise::serve(listener, control::metrics_router(context), fetching.clone()));
-    }
+    serve_http(&mut tasks, context, socket, metrics, fetching);
     if let Some(snmp) = snmp {
         tasks.spawn("SNMP manager", snmp.run(fetching.clone()));
     }
@@ -98,6 +100,25 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     tasks.all_finished().await?;
     tracing::info!("stopped");
     result
+}
+
+/// The control socket and, where it is wanted, the metrics.
+fn serve_http(
+    tasks: &mut Tasks,
+    context: control::ControlContext,
+    socket: UnixListener,
+    metrics: Option<TcpListener>,
+    cancel: &CancellationToken,
+) {
+    let shares = share_files(0);
+    let control = control::router(context.clone());
+    let served = listener::serve(socket, control, Bounds::of_operators(shares), cancel.clone());
+    tasks.spawn_sure("control socket", served);
+    if let Some(listener) = metrics {
+        let metrics = control::metrics_router(context);
+        let served = listener::serve(listener, metrics, Bounds::of_network(shares), cancel.clone());
+        tasks.spawn_sure("metrics", served);
+    }
 }
 
 /// A trap or a signal of a server means: look into the mailbox now (F-18). A relay decides nothing by it.

@@ -1,9 +1,8 @@
 //! Tasks, signals of the operating system, and the word to systemd.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow};
-use axum::{Router, serve::Listener};
 use monitor_core::domain::{OutageId, Service};
 use monitor_store::{Gateway, SharedStore, Store};
 use sd_notify::NotifyState;
@@ -127,19 +126,6 @@ pub(super) fn stopping() {
 fn tell(states: &[NotifyState<'_>]) {
     // Not run by systemd, or systemd does not listen: nothing depends on it.
     let _ = sd_notify::notify(states);
-}
-
-/// Serves HTTP until `cancel`.
-pub(super) async fn serve<L>(listener: L, router: Router, cancel: CancellationToken) -> Result<()>
-where
-    L: Listener,
-    L::Addr: std::fmt::Debug,
-{
-    let served: Result<(), Infallible> = tokio::select! {
-        () = cancel.cancelled() => Ok(()),
-        result = axum::serve(listener, router) => return result.context("serving"),
-    };
-    Ok(served?)
 }
 
 /// Where names are kept.

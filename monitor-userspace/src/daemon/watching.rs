@@ -11,6 +11,7 @@ use super::{stores::Stores, supervise::Tasks};
 use crate::{
     guard::{self, GuardLine},
     kernel::{self, Events, Kernel},
+    listener::FileShares,
     page::{self, Limits, Page},
     port::CoreHandle,
 };
@@ -32,7 +33,7 @@ impl Watching {
         config: &Config,
         stores: &Stores,
         core: &CoreHandle,
-        page: watch::Receiver<Arc<page::PageInForce>>,
+        (page, shares): (watch::Receiver<Arc<page::PageInForce>>, FileShares),
         (tasks, cancel): (&mut Tasks, &CancellationToken),
     ) -> Result<Self> {
         let (mut kernel, events) = Kernel::start(&config.watch, !config.guard.is_empty())?;
@@ -43,7 +44,7 @@ impl Watching {
         if !config.standin.enabled {
             kernel::remove_stand_in(&config.watch.pin_dir)?;
         }
-        let limits = Arc::new(Limits::new(&config.standin));
+        let limits = Arc::new(Limits::new(&config.standin, shares.page));
         let page = if page::is_wanted(&config.standin) {
             let maps = kernel.take_stand_in()?;
             if config.standin.enabled {

@@ -142,10 +142,8 @@ fn credentials(settings: &config::Notify) -> Result<Option<Credentials>, Vec<Mis
 }
 
 fn password(path: &Path) -> Result<String, NotifyError> {
-    let text = secret::read(path, 0).map_err(NotifyError::Password)?;
-    // Editors and `echo` end the line; no password does.
-    let password = text.trim_end_matches(['\r', '\n']);
-    if password.is_empty() { Err(NotifyError::NoPassword(path.to_owned())) } else { Ok(password.to_owned()) }
+    let password = secret::read_line(path).map_err(NotifyError::Password)?;
+    if password.is_empty() { Err(NotifyError::NoPassword(path.to_owned())) } else { Ok(password) }
 }
 
 fn certificate(path: &Path) -> Result<Certificate, NotifyError> {

@@ -4,6 +4,8 @@ use std::{fs, io, path::Path};
 
 use monitor_core::mail::UnreadableTemplate;
 
+use crate::text_file;
+
 /// The text of the file `name` in `dir`, if it is there.
 pub(super) fn read(dir: &Path, name: &str) -> Result<Option<String>, UnreadableTemplate> {
     let unreadable = |path: &Path| {
@@ -13,7 +15,7 @@ pub(super) fn read(dir: &Path, name: &str) -> Result<Option<String>, UnreadableT
     // A folder that is not there is a typing error; a file that is not there means the built-in text.
     fs::read_dir(dir).map_err(unreadable(dir))?;
     let path = dir.join(name);
-    match fs::read_to_string(&path) {
+    match text_file::read(&path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(unreadable(&path)(error)),

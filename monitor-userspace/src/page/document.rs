@@ -4,7 +4,7 @@
 //! `{{name}}`, and an operator may replace it.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -16,6 +16,7 @@ use super::{
     view::Failed,
     words::{Words, about},
 };
+use crate::text_file;
 
 const BUILT_IN: &str = include_str!("templates/page.html");
 const SCRIPT: &str = include_str!("templates/wait.js");
@@ -92,7 +93,7 @@ impl Document {
     pub(super) fn load(folder: Option<&Path>) -> Result<Self, DocumentError> {
         let Some(folder) = folder else { return Ok(Self(BUILT_IN.to_owned())) };
         let file = folder.join("page.html");
-        let text = match fs::read_to_string(&file) {
+        let text = match text_file::read(&file) {
             Ok(text) => text,
             Err(source) => return Err(DocumentError::Unreadable { file, source }),
         };
@@ -242,6 +243,8 @@ mod snapshots;
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::fs;
 
     use super::*;
     use crate::page::words;

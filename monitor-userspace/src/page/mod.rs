@@ -144,7 +144,6 @@ impl Page {
         let counters = Arc::<Counters>::default();
         let mut page = Self { maps, in_force: in_force.clone(), counters: Arc::clone(&counters), standing: None };
         if settings.enabled {
-            server::raise_file_limit(settings.connections);
             let own = match settings.own_listen {
                 Some(addr) => Some(
                     TcpListener::bind(addr)

@@ -1,18 +1,11 @@
-//! HTTP/1 on stand-in connections, with a limit on everything a client can hold: heads, time, connections.
+//! HTTP/1 on stand-in connections, with a limit on everything a client can hold.
 
 use std::{net::SocketAddr, time::Duration};
 
 use axum::{Extension, Router};
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
 use monitor_common::STAND_IN_TLS_PORT;
 use monitor_core::domain::{ClientAddr, Service};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     task::JoinSet,
     time::{sleep, timeout},
@@ -25,22 +18,10 @@ use super::{
     routes::{self, PageContext},
     tls,
 };
-
-/// A request's head must be there by then.
-const HEAD_WITHIN: Duration = Duration::from_secs(10);
+use crate::listener::{self, Displaced, PAUSE};
 
 /// No connection lives longer. The kernel's program looks for them ten minutes; an open page connects again.
 const LIFE: Duration = Duration::from_secs(240);
-
-/// Bytes and lines of a request's head.
-const HEAD_BYTES: usize = 16 * 1024;
-const HEAD_LINES: usize = 64;
-
-/// File descriptors that the rest of the daemon needs.
-const OTHER_FILES: u64 = 512;
-
-/// When no connection can be accepted: what is open ends meanwhile.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// Who is connected, and to whom.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +41,10 @@ pub(super) async fn accept(
     let router = routes::router(context.clone(), closing.clone());
     let mut connections = JoinSet::new();
     loop {
+        // One that was displaced still has its file until its task has ended.
+        while connections.len() > context.limits.most() {
+            connections.join_next().await;
+        }
         let (accepted, is_own) = tokio::select! {
             () = closing.cancelled() => break,
             accepted = listeners.accept() => (accepted, false),
@@ -71,8 +56,10 @@ pub(super) async fn accept(
             continue;
         };
         let counted = context.limits.connection(client.ip());
-        if let Some(limit) = counted.displaces {
-            context.counters.count(limit);
+        match counted.displaces {
+            Some(Displaced::OfSource) => context.counters.count(Count::ClientLimit),
+            Some(Displaced::OfAll) => context.counters.count(Count::Displaced),
+            None => {}
         }
         let Ok(local) = stream.local_addr() else { continue };
         let service = (!is_own).then(|| Service::new(local.ip(), local.port()));
@@ -101,50 +88,13 @@ async fn accept_own(own: Option<&TcpListener>) -> std::io::Result<(TcpStream, So
 async fn meet(stream: TcpStream, context: PageContext, router: Router, peers: Ends, closing: CancellationToken) {
     let over_tls = peers.service.filter(|service| service.port() == STAND_IN_TLS_PORT);
     let served = match over_tls {
-        None => serve(stream, router, peers, closing).await,
+        None => listener::answer(stream, router.layer(Extension(peers)), closing).await,
         Some(service) => match tls::accept(stream, &context, service).await {
-            Some(stream) => serve(stream, router, peers, closing).await,
+            Some(stream) => listener::answer(stream, router.layer(Extension(peers)), closing).await,
             None => return,
         },
     };
     if served.is_err_and(|error| error.is_parse() || error.is_timeout()) {
         context.counters.count(Count::BadRequest);
-    }
-}
-
-async fn serve<S>(stream: S, router: Router, peers: Ends, closing: CancellationToken) -> hyper::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = TowerToHyperService::new(router.layer(Extension(peers)));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
-        // One request each: a browser must not find one of ours open when the real server is back.
-        .keep_alive(false)
-        .max_headers(HEAD_LINES)
-        .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-    tokio::select! {
-        served = connection.as_mut() => return served,
-        () = closing.cancelled() => connection.as_mut().graceful_shutdown(),
-    }
-    connection.await
-}
-
-/// Each connection is an open file; the usual limit is for less.
-pub(super) fn raise_file_limit(connections: u32) {
-    let wanted = u64::from(connections) + OTHER_FILES;
-    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
-        if soft >= wanted {
-            return Ok(soft);
-        }
-        setrlimit(Resource::RLIMIT_NOFILE, wanted.min(hard), hard).map(|()| wanted.min(hard))
-    });
-    match raised {
-        Ok(files) if files >= wanted => {}
-        Ok(files) => tracing::warn!(files, "fewer open files are allowed than standin.connections needs"),
-        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
     }
 }

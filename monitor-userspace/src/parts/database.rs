@@ -1,14 +1,14 @@
 //! `[store]` -> where outages and mails are kept.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
-use monitor_core::{
-    config::{Config, Mistake, NoDatabase, SecretError},
-    domain::byte_order_mark::without_mark,
-};
+use monitor_core::config::{Config, Mistake, NoDatabase, SecretError};
 use monitor_store::{Location, Server, UrlError};
 
-use crate::tls::{self, TlsError};
+use crate::{
+    text_file,
+    tls::{self, TlsError},
+};
 
 /// Why the database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -53,16 +53,17 @@ pub fn database(config: &Config) -> Result<Location, DatabaseError> {
         return Ok(Location::File(config.database_file()?));
     };
     let password = config.store.password_file.as_deref().map(|file| {
-        fs::read_to_string(file).map_err(|source| SecretError::Unreadable { path: file.to_owned(), source })
+        let text = text_file::read(file).map_err(|source| SecretError::Unreadable { path: file.to_owned(), source })?;
+        let line = text.trim_end_matches(['\r', '\n']);
+        if line.contains(['\r', '\n']) { Err(SecretError::Lines(file.to_owned())) } else { Ok(line.to_owned()) }
     });
     let password = password.transpose().map_err(DatabaseError::Password)?;
-    let password = password.as_deref().map(|password| without_mark(password).trim_end_matches(['\r', '\n']));
     let ca = config.store.ca_file.as_deref();
     let encryption = || {
         let file = ca.map(ToOwned::to_owned).unwrap_or_default();
         tls::client(ca).map_err(|source| DatabaseError::Encryption { file, source })
     };
-    Ok(Location::Server(Box::new(Server::new(url, password, encryption)?)))
+    Ok(Location::Server(Box::new(Server::new(url, password.as_deref(), encryption)?)))
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! From the file to the settings and the parts that they lead to, or to every mistake in them.
 
-use std::{fs, io, path::Path};
+use std::{io, path::Path};
 
 use monitor_core::config::{self, Config, ConfigError, Mistake, Reading, Source};
 
 use super::{Parts, surroundings};
+use crate::text_file;
 
 /// Whether the file must be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +71,7 @@ fn judged(source: &Source) -> Result<Loaded, ConfigError> {
 
 fn source(path: &Path, presence: Presence) -> Result<Source, ConfigError> {
     let file = path.display().to_string();
-    match fs::read_to_string(path) {
+    match text_file::read(path) {
         Ok(text) => Ok(Source::new(file, text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound && presence == Presence::Optional => {
             Ok(Source::new(file, ""))

@@ -11,36 +11,16 @@ use axum::{
     http::StatusCode,
     routing::get,
 };
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
 use monitor_core::{domain::UnixMs, heartbeat::status};
 use serde::{Deserialize, Serialize};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{Mutex, Semaphore},
-    time::{Instant, sleep, timeout},
-};
+use tokio::{net::TcpListener, sync::Mutex, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{Ended, Peers, PeersReport};
-
-/// Connections at the same time; more wait in the kernel's queue.
-const CONNECTIONS: usize = 64;
-
-/// A connection is for one request, and ends after this time.
-const LIFE: Duration = Duration::from_secs(5);
-
-/// Bytes of a request's head.
-const HEAD_BYTES: usize = 8 * 1024;
+use crate::listener::{self, Bounds};
 
 /// An answer may be this old.
 const AGE: Duration = Duration::from_millis(200);
-
-/// When no connection can be accepted.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// How one watched system is. Fields are added, never renamed or removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,38 +45,11 @@ impl Answers {
     }
 
     /// Serves until `cancel`.
-    pub async fn run(self, peers: Peers, cancel: CancellationToken) {
+    pub(crate) async fn run(self, peers: Peers, bounds: Bounds, cancel: CancellationToken) {
         let latest = Latest { peers, report: Arc::default() };
         let router = Router::new().route("/v1/peers", get(all)).route("/v1/peers/{name}", get(one)).with_state(latest);
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
-        loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-            let accepted = tokio::select! {
-                () = cancel.cancelled() => return,
-                accepted = self.0.accept() => accepted,
-            };
-            let Ok((stream, _)) = accepted else {
-                sleep(PAUSE).await;
-                continue;
-            };
-            let router = router.clone();
-            tokio::spawn(async move {
-                let _place = place;
-                // What goes wrong on a client's connection is the client's affair.
-                let _ = timeout(LIFE, serve(stream, router)).await;
-            });
-        }
+        listener::serve(self.0, router, bounds, cancel).await;
     }
-}
-
-async fn serve(stream: TcpStream, router: Router) -> hyper::Result<()> {
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(LIFE)
-        .keep_alive(false)
-        .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
-        .await
 }
 
 /// The latest report, for all who ask within [`AGE`].

@@ -24,7 +24,12 @@ use serde::{Deserialize, Serialize};
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{clock::Now as _, port::CoreHandle, secret};
+use crate::{
+    clock::Now as _,
+    listener::{self, Bounds},
+    port::CoreHandle,
+    secret,
+};
 
 /// Fewest characters of the secret.
 const SHORTEST_SECRET: usize = 16;
@@ -111,12 +116,12 @@ impl Signals {
     }
 
     /// Serves until `cancel`.
-    pub async fn run(self, cancel: CancellationToken) -> io::Result<()> {
+    pub(crate) async fn run(self, bounds: Bounds, cancel: CancellationToken) {
         let router = Router::new()
             .route("/v1/recovered", post(recovered))
             .layer(DefaultBodyLimit::max(LONGEST_BODY))
             .with_state(self.context);
-        axum::serve(self.listener, router).with_graceful_shutdown(cancel.cancelled_owned()).await
+        listener::serve(self.listener, router, bounds, cancel).await;
     }
 }
 

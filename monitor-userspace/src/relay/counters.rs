@@ -23,6 +23,8 @@ counters! {
     RefusedExpired = "refused_expired",
     /// More bytes than are fetched.
     RefusedTooLarge = "refused_too_large",
+    /// It could not be fetched; counted when it is named.
+    RefusedUnfetched = "refused_unfetched",
     /// Nothing of ours in it.
     RefusedForeign = "refused_foreign",
     /// Anything else.
@@ -35,7 +37,8 @@ impl From<&Refusal> for Count {
             Refusal::Unsigned | Refusal::WrongSignature | Refusal::WrongKey => Self::RefusedSignature,
             Refusal::Replayed => Self::RefusedReplayed,
             Refusal::Expired => Self::RefusedExpired,
-            Refusal::TooLarge => Self::RefusedTooLarge,
+            Refusal::TooLarge | Refusal::Larger(..) => Self::RefusedTooLarge,
+            Refusal::Unfetched(..) => Self::RefusedUnfetched,
             Refusal::Absent(_) => Self::RefusedForeign,
             _ => Self::RefusedOther,
         }

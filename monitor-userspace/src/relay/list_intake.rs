@@ -69,10 +69,10 @@ struct Refuser {
 impl Refuser {
     async fn refuse(&self, mail: Fetched, refusal: &Refusal) -> Result<Verdict, StoreError> {
         let at = UnixMs::now();
-        let (uid, size) = (mail.uid, mail.size);
-        let file = match mail.bytes {
-            None => None,
-            Some(bytes) => {
+        let uid = mail.uid;
+        let file = match mail.content {
+            Err(_) => None,
+            Ok(bytes) => {
                 let quarantine = self.quarantine.clone();
                 match tokio::task::spawn_blocking(move || quarantine.keep(&bytes, at)).await {
                     Ok(Ok(path)) => Some(path.display().to_string()),
@@ -85,7 +85,7 @@ impl Refuser {
             }
         };
         self.counters.count(Count::from(refusal));
-        tracing::warn!(uid, size, reason = %refusal, file, "mail refused");
+        tracing::warn!(uid, reason = %refusal, file, "mail refused");
         let verdict = if file.is_some() { Verdict::Delete } else { Verdict::Leave };
         self.store.refuse(RefusedMail { at, reason: refusal.to_string(), file }).await?;
         Ok(verdict)
@@ -117,7 +117,7 @@ impl ListIntake {
 
     /// The list in the mail, and the gateway that signed it.
     fn list(&self, mail: &Fetched, now: UnixMs) -> Result<(List, &GatewayKeys), Refusal> {
-        let bytes = mail.bytes.as_ref().ok_or(Refusal::TooLarge)?;
+        let bytes = mail.content.as_ref().map_err(Clone::clone)?;
         let attached = monitor_core::relay::find(bytes, LIST_FILE).ok_or(Refusal::Absent("list"))?;
         let mut refused = Refusal::WrongSignature;
         for gateway in &self.gateways {
@@ -178,9 +178,9 @@ impl Receipts {
 impl Reader for Receipts {
     async fn read(&mut self, mail: Fetched) -> Result<Verdict, StoreError> {
         let now = UnixMs::now();
-        let receipt = match &mail.bytes {
-            None => Err(Refusal::TooLarge),
-            Some(bytes) => monitor_core::relay::find(bytes, RECEIPT_FILE)
+        let receipt = match &mail.content {
+            Err(refusal) => Err(refusal.clone()),
+            Ok(bytes) => monitor_core::relay::find(bytes, RECEIPT_FILE)
                 .ok_or(Refusal::Absent("receipt"))
                 .and_then(|attached| self.relays.receipt(&attached, now)),
         };

@@ -32,6 +32,10 @@ enum Fault {
     Lies,
     /// Refuses DELE.
     Keeps,
+    /// Does not know UIDL.
+    NoNames,
+    /// Refuses the first mail.
+    OneBad,
     /// Says something after its answer to STLS.
     Injects,
 }
@@ -96,6 +100,8 @@ async fn session(
         match (command, number) {
             ("STLS", _) if fault == Fault::Injects => answer.extend_from_slice(b"+OK injected\r\n"),
             ("STLS", _) => answer = b"-ERR no\r\n".to_vec(),
+            ("UIDL", _) if fault == Fault::NoNames => answer = b"-ERR unknown\r\n".to_vec(),
+            ("RETR", Some(1)) if fault == Fault::OneBad => answer = b"-ERR Message can not load\r\n".to_vec(),
             ("UIDL", _) => {
                 for (index, (uid, _)) in here.iter().enumerate() {
                     answer.extend_from_slice(format!("{} {uid}\r\n", index + 1).as_bytes());
@@ -177,8 +183,8 @@ async fn a_mail_is_fetched_byte_for_byte_and_deleted() {
     let wire = b"Subject: x\r\n\r\n..one dot\r\n...two\r\n..\t\r\nbare \n and \r stay\r\n\xff\xfe\x00\r\n\r\n.\r\n";
     let server = Server::start(&[("a", wire), ("b", b".\r\n")], Fault::None).await;
     let mails = fetched(&server, 10_000, Verdict::Delete, 2).await;
-    assert_eq!(mails[0].bytes.as_deref(), Some(&content[..]));
-    assert_eq!((mails[0].uid.as_str(), mails[1].bytes.as_deref()), ("a", Some(&b""[..])));
+    assert_eq!(mails[0].content.as_deref(), Ok(&content[..]));
+    assert_eq!((mails[0].uid.as_str(), mails[1].content.as_deref()), ("a", Ok(&b""[..])));
     assert_eq!(server.left(), Vec::<String>::new());
 }
 
@@ -187,7 +193,7 @@ async fn a_connection_that_breaks_in_a_mail_loses_nothing() {
     let server = Server::start(&[("a", b"half and half\r\n.\r\n")], Fault::Cut).await;
     let mails = fetched(&server, 10_000, Verdict::Delete, 1).await;
     assert_eq!(mails.len(), 1);
-    assert_eq!(mails[0].bytes.as_deref(), Some(&b"half and half\r\n"[..]));
+    assert_eq!(mails[0].content.as_deref(), Ok(&b"half and half\r\n"[..]));
     assert_eq!(server.left(), Vec::<String>::new());
 }
 
@@ -196,27 +202,56 @@ async fn what_is_too_large_is_not_fetched_and_not_asked_for_again() {
     let server = Server::start(&[("big", &[b'x'; 500]), ("small", b"x\r\n.\r\n")], Fault::None).await;
     let mails = fetched(&server, 100, Verdict::Leave, 2).await;
     assert_eq!(mails.len(), 2, "each once: {mails:?}");
-    assert_eq!((mails[0].bytes.as_ref(), mails[0].size), (None, 500));
+    assert_eq!(mails[0].content, Err(Refusal::Larger("big".to_owned(), 100)));
     assert!(!server.commands.lock().unwrap().iter().any(|line| line == "RETR 1" || line.starts_with("DELE")));
     assert_eq!(server.left(), ["big", "small"]);
 }
 
 #[tokio::test]
-async fn a_server_that_lies_about_sizes_is_cut_off() {
-    let server = Server::start(&[("big", &[b'x'; 5000])], Fault::Lies).await;
-    let poller = server.poller("pop3", 100);
-    let (read, _mails) = mpsc::unbounded_channel();
-    let mut reader = Passing(read, Verdict::Delete);
-    let visited = visit(&poller.mailbox, &mut reader, &mut HashSet::new(), &CancellationToken::new()).await;
-    assert!(matches!(visited, Err(VisitError::Pop3Session(SessionError::TooLarge))));
+async fn a_mail_that_is_larger_than_the_server_says_is_left_and_the_next_one_read() {
+    let big = [&[b'x'; 5000][..], b"\r\n.\r\n"].concat();
+    let server = Server::start(&[("big", &big), ("small", b"x\r\n.\r\n")], Fault::Lies).await;
+    let mails = fetched(&server, 100, Verdict::Leave, 2).await;
+    assert_eq!(mails.len(), 2, "each once: {mails:?}");
+    assert_eq!(mails[0].content, Err(Refusal::Larger("big".to_owned(), 100)));
+    assert_eq!(mails[1].content.as_deref(), Ok(&b"x\r\n"[..]));
 }
 
 #[tokio::test]
-async fn a_refused_deletion_ends_the_visit_and_is_tried_again() {
-    let server = Server::start(&[("a", b"x\r\n.\r\n")], Fault::Keeps).await;
+async fn a_refused_deletion_is_tried_again_and_the_mail_is_not_read_again() {
+    let server = Server::start(&[("a", b"x\r\n.\r\n"), ("b", b"y\r\n.\r\n")], Fault::Keeps).await;
     let mails = fetched(&server, 100, Verdict::Delete, 2).await;
-    assert!(mails.iter().all(|mail| mail.uid == "a"), "the reader knows it by its name: {mails:?}");
-    assert_eq!(server.left(), ["a"]);
+    assert_eq!(mails.iter().map(|mail| mail.uid.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    let poller = server.poller("pop3", 100);
+    let (read, mut mails) = mpsc::unbounded_channel();
+    let (mut reader, mut memory) = (Passing(read, Verdict::Delete), MailboxMemory::default());
+    let asked = |server: &Server| server.commands.lock().unwrap().iter().filter(|line| *line == "DELE 1").count();
+    let (before, start) = (asked(&server), Instant::now());
+    for _ in 0..2 {
+        let mut visit = Visit { mailbox: &poller.mailbox, reader: &mut reader, memory: &mut memory, start };
+        visit.run(&CancellationToken::new()).await.unwrap();
+    }
+    assert_eq!((asked(&server) - before, server.left()), (2, vec!["a".to_owned(), "b".to_owned()]));
+    let read = std::iter::from_fn(|| mails.try_recv().ok()).count();
+    assert_eq!(read, 2, "each once");
+}
+
+#[tokio::test]
+async fn without_uidl_a_mail_is_known_by_its_content() {
+    let server = Server::start(&[("-", b"x\r\n.\r\n"), ("-", b"y\r\n.\r\n")], Fault::NoNames).await;
+    let mails = fetched(&server, 100, Verdict::Delete, 2).await;
+    assert!(mails.iter().all(|mail| mail.uid.starts_with("sha256 ")) && mails[0].uid != mails[1].uid, "{mails:?}");
+    assert_eq!(server.left(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_mail_that_the_server_refuses_is_named_once_and_the_next_one_read() {
+    let server = Server::start(&[("bad", b"-\r\n.\r\n"), ("good", b"y\r\n.\r\n")], Fault::OneBad).await;
+    let mails = fetched(&server, 100, Verdict::Leave, 2).await;
+    let why = "RETR refused: -ERR Message can not load".to_owned();
+    assert_eq!(mails.len(), 2, "{mails:?}");
+    assert_eq!(mails[0].content, Err(Refusal::Unfetched("bad".to_owned(), why)));
+    assert_eq!(mails[1].content.as_deref(), Ok(&b"y\r\n"[..]));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Someone else delivers: a relay on the recovered server, or on a management station. OpenSMTPD and Dovecot are real.
 
+mod bad_mails;
 mod faults;
 mod keys;
 mod story;

@@ -3,10 +3,15 @@
 //! A line is what ends with CRLF. Inside, a CR or LF alone is content. A dot at the begin of a line is taken away; a line
 //! of one dot is the end, and not part of what is returned.
 
+/// Bytes beyond those that are kept which are read to find the end, after which the session can go on.
+const SURPLUS: u64 = 64 << 20;
+
 /// Undoes the dots of one answer that arrives in pieces of any size.
 #[derive(Debug)]
 pub(super) struct Dots {
     content: Vec<u8>,
+    /// Bytes of content that were thrown away.
+    surplus: u64,
     at: At,
     most: u64,
 }
@@ -31,14 +36,14 @@ pub(super) enum Step {
     More,
     /// The answer ended after so many bytes of the piece.
     End(usize),
-    /// There are more bytes than allowed.
-    TooLarge,
+    /// No end within the bytes that are read for its sake.
+    Endless,
 }
 
 impl Dots {
-    /// `most`: bytes of content that are allowed.
+    /// `most`: bytes of content that are kept.
     pub(super) const fn new(most: u64) -> Self {
-        Self { content: Vec::new(), at: At::Begin, most }
+        Self { content: Vec::new(), surplus: 0, at: At::Begin, most }
     }
 
     /// Takes the next piece.
@@ -51,10 +56,10 @@ impl Dots {
                 (at, byte) => {
                     if at == At::DotCr {
                         // The line went on: a dot, a CR as content.
-                        self.content.push(b'\r');
+                        self.push(b'\r');
                     }
                     let after_cr = matches!(at, At::Cr | At::DotCr);
-                    self.content.push(byte);
+                    self.push(byte);
                     match byte {
                         b'\n' if after_cr => At::Begin,
                         b'\r' => At::Cr,
@@ -62,16 +67,24 @@ impl Dots {
                     }
                 }
             };
-            if self.content.len() as u64 > self.most {
-                return Step::TooLarge;
+            if self.surplus > SURPLUS {
+                return Step::Endless;
             }
         }
         Step::More
     }
 
-    /// The content.
-    pub(super) fn finish(self) -> Vec<u8> {
-        self.content
+    fn push(&mut self, byte: u8) {
+        if (self.content.len() as u64) < self.most {
+            self.content.push(byte);
+        } else {
+            self.surplus += 1;
+        }
+    }
+
+    /// The content, as far as it was kept; whether that is all.
+    pub(super) fn finish(self) -> (Vec<u8>, bool) {
+        (self.content, self.surplus == 0)
     }
 }
 
@@ -118,20 +131,30 @@ mod tests {
                 match dots.take(piece) {
                     Step::More => read += piece.len(),
                     Step::End(bytes) => break read + bytes,
-                    Step::TooLarge => unreachable!(),
+                    Step::Endless => unreachable!(),
                 }
             };
             prop_assert_eq!(end, length, "nothing behind the end is taken");
-            prop_assert_eq!(dots.finish(), content);
+            prop_assert_eq!(dots.finish(), (content, true));
         }
 
         #[test]
-        fn too_much_is_noticed_at_once(most in 0_u64..100, more in 1_usize..100) {
-            let mut dots = Dots::new(most);
-            let bytes = vec![b'x'; usize::try_from(most).unwrap_or(0)];
-            prop_assert_eq!(dots.take(&bytes), Step::More);
-            prop_assert_eq!(dots.take(&vec![b'x'; more]), Step::TooLarge);
-            prop_assert_eq!(dots.finish().len() as u64, most + 1);
+        fn what_is_too_much_is_not_kept_and_its_end_is_found(most in 0_usize..100, more in 1_usize..100) {
+            let mut dots = Dots::new(most as u64);
+            let mut wire = stuffed(&[vec![b'x'; most + more]]);
+            let length = wire.len();
+            wire.extend_from_slice(b"+OK");
+            prop_assert_eq!(dots.take(&wire), Step::End(length));
+            prop_assert_eq!(dots.finish(), (vec![b'x'; most], false));
         }
+    }
+
+    #[test]
+    fn an_endless_answer_is_given_up() {
+        let mut dots = Dots::new(10);
+        let piece = vec![b'x'; 1 << 20];
+        let given_up = (0..100).position(|_| dots.take(&piece) == Step::Endless);
+        assert_eq!(given_up, Some(64));
+        assert_eq!(dots.content.capacity().max(64), 64, "nothing grows");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{future::Future, io, net::SocketAddr, time::Duration};
 
+use monitor_core::relay::{MailEntry, mail_entries};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader},
     net::TcpStream,
@@ -16,11 +17,15 @@ use super::{
 
 /// The longest silence: for the answer to a command, and between two pieces of it.
 const SILENCE: Duration = Duration::from_secs(30);
-/// The longest time for one mail or listing, however it trickles.
-const TRANSFER: Duration = Duration::from_secs(600);
-/// RFC 1939 section 3: an answer's line has 512 bytes at most.
+/// The longest time for one mail or listing, however it trickles: this, and as long as its bytes need at a slow pace.
+const TRANSFER: Duration = Duration::from_secs(60);
+const LONGEST_TRANSFER: Duration = Duration::from_secs(600);
+/// Bytes in a second that a server must manage; half of what a line of 16 kbit/s does.
+const PACE: u64 = 1024;
+/// RFC 1939 section 3: an answer's line has 512 bytes at most. More of it is thrown away.
 const LINE: usize = 512;
-/// Bytes of a listing; each mail has a line of at most 90 bytes.
+const LONGEST_LINE: usize = 64 * 1024;
+/// Bytes of a listing that are kept, which is some 90,000 mails; the others come when those are gone.
 const LISTING: u64 = 8 << 20;
 
 /// What went wrong in a session.
@@ -42,31 +47,27 @@ pub(in crate::relay) enum SessionError {
     Broken(#[from] io::Error),
     #[error("silent for {} s", SILENCE.as_secs())]
     Silent,
-    #[error("no end after {} s", TRANSFER.as_secs())]
-    Slow,
+    #[error("no end after {} s", .0.as_secs())]
+    Slow(Duration),
     #[error("the connection ended in the middle of an answer")]
     Cut,
     #[error("{0} refused: {1}")]
     Refused(&'static str, String),
     #[error("not POP3: {0}")]
     Protocol(String),
-    #[error("larger than it may be")]
-    TooLarge,
+    #[error("larger than it may be, and no end")]
+    Endless,
+}
+
+impl SessionError {
+    /// Whether the session goes on.
+    pub(in crate::relay) const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(..))
+    }
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
-
-/// A mail in the mailbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::relay) struct Entry {
-    /// Its number in this session.
-    pub(in crate::relay) number: u32,
-    /// Its name in every session (RFC 1939 section 7, UIDL).
-    pub(in crate::relay) uid: String,
-    /// Its bytes, as the server counts them.
-    pub(in crate::relay) size: u64,
-}
 
 /// An open mailbox.
 pub(in crate::relay) struct Pop3Session {
@@ -82,7 +83,7 @@ impl Pop3Session {
         } else {
             Self { stream: BufReader::new(Box::new(stream)) }
         };
-        session.answer("the connection").await?;
+        timeout(TRANSFER, session.answer("the connection")).await.map_err(|_| SessionError::Slow(TRANSFER))??;
         match mailbox.url.encryption {
             Pop3Encryption::StartTls => {
                 session.ask("STLS", "STLS").await?;
@@ -100,23 +101,43 @@ impl Pop3Session {
         Ok(session)
     }
 
-    /// Every mail, in the mailbox's order.
-    pub(in crate::relay) async fn entries(&mut self) -> Result<Vec<Entry>, SessionError> {
-        self.ask("UIDL", "UIDL").await?;
-        let names = self.content(LISTING).await?;
-        self.ask("LIST", "LIST").await?;
-        let sizes = self.content(LISTING).await?;
-        entries(&names, &sizes).ok_or_else(|| SessionError::Protocol("a wrong listing".to_owned()))
+    /// Every mail, in the mailbox's order. A server need not know UIDL (RFC 1939 section 7), and one of the two lists will do.
+    pub(in crate::relay) async fn entries(&mut self) -> Result<Vec<MailEntry>, SessionError> {
+        let names = self.listing("UIDL").await;
+        if names.as_ref().is_err_and(|error| !error.is_refusal()) {
+            return names.map(|_| Vec::new());
+        }
+        match (names, self.listing("LIST").await) {
+            (Ok(names), Ok(sizes)) => Ok(mail_entries(Some(&names), Some(&sizes))),
+            (Err(_), Ok(sizes)) => Ok(mail_entries(None, Some(&sizes))),
+            (Ok(names), Err(error)) if error.is_refusal() => Ok(mail_entries(Some(&names), None)),
+            (_, Err(error)) => Err(error),
+        }
     }
 
-    /// One mail, byte for byte.
-    pub(in crate::relay) async fn fetch(&mut self, entry: &Entry, most: u64) -> Result<Vec<u8>, SessionError> {
+    async fn listing(&mut self, command: &'static str) -> Result<Vec<u8>, SessionError> {
+        self.ask(command, command).await?;
+        Ok(self.content(LISTING, LONGEST_TRANSFER).await?.0)
+    }
+
+    /// One mail, byte for byte; `None`: it has more than `most` bytes, whatever the server said.
+    pub(in crate::relay) async fn fetch(
+        &mut self,
+        entry: &MailEntry,
+        most: u64,
+    ) -> Result<Option<Vec<u8>>, SessionError> {
         self.ask("RETR", &format!("RETR {}", entry.number)).await?;
-        self.content(most).await
+        let needs = Duration::from_secs(entry.size.unwrap_or(0) / PACE);
+        let (content, is_all) = self.content(most, (TRANSFER + needs).min(LONGEST_TRANSFER)).await?;
+        // What follows a dot that no server has doubled is taken for the answer to the next command.
+        if !self.stream.buffer().is_empty() {
+            return Err(SessionError::Protocol("more than one answer to RETR".to_owned()));
+        }
+        Ok(is_all.then_some(content))
     }
 
     /// Marks it as deleted.
-    pub(in crate::relay) async fn delete(&mut self, entry: &Entry) -> Result<(), SessionError> {
+    pub(in crate::relay) async fn delete(&mut self, entry: &MailEntry) -> Result<(), SessionError> {
         self.ask("DELE", &format!("DELE {}", entry.number)).await.map(drop)
     }
 
@@ -126,37 +147,47 @@ impl Pop3Session {
     }
 
     async fn ask(&mut self, name: &'static str, line: &str) -> Result<String, SessionError> {
-        self.stream.get_mut().write_all(format!("{line}\r\n").as_bytes()).await?;
-        self.stream.get_mut().flush().await?;
-        self.answer(name).await
+        let line = format!("{line}\r\n");
+        let stream = self.stream.get_mut();
+        within(SILENCE, async move {
+            stream.write_all(line.as_bytes()).await?;
+            stream.flush().await
+        })
+        .await?;
+        timeout(TRANSFER, self.answer(name)).await.map_err(|_| SessionError::Slow(TRANSFER))?
     }
 
     /// The text behind `+OK`.
     async fn answer(&mut self, name: &'static str) -> Result<String, SessionError> {
-        let mut line = Vec::new();
-        while !line.ends_with(b"\n") {
+        let (mut line, mut length, mut is_whole) = (Vec::new(), 0, false);
+        while !is_whole {
             let piece = within(SILENCE, self.stream.fill_buf()).await?;
             if piece.is_empty() {
                 return Err(SessionError::Cut);
             }
-            let end = piece.iter().position(|byte| *byte == b'\n').map_or(piece.len(), |at| at + 1);
-            line.extend_from_slice(&piece[..end]);
+            let end = piece.iter().position(|byte| *byte == b'\n');
+            is_whole = end.is_some();
+            let end = end.map_or(piece.len(), |at| at + 1);
+            line.extend_from_slice(&piece[..end.min(LINE - line.len())]);
+            length += end;
             self.stream.consume(end);
-            if line.len() > LINE {
+            if length > LONGEST_LINE {
                 return Err(SessionError::Protocol("an endless line".to_owned()));
             }
         }
         let line: String = String::from_utf8_lossy(&line).trim_end().chars().filter(|c| !c.is_control()).collect();
-        if line == "+OK" || line.starts_with("+OK ") {
+        let begins = |word: &str| line.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word));
+        if begins("+OK") {
             Ok(line)
-        } else if line.starts_with("-ERR") {
+        } else if begins("-ERR") {
             Err(SessionError::Refused(name, line))
         } else {
             Err(SessionError::Protocol(line))
         }
     }
 
-    async fn content(&mut self, most: u64) -> Result<Vec<u8>, SessionError> {
+    /// A multi-line answer: at most `most` bytes of it, and whether that is all.
+    async fn content(&mut self, most: u64, limit: Duration) -> Result<(Vec<u8>, bool), SessionError> {
         let mut dots = Dots::new(most);
         let read = async {
             loop {
@@ -171,29 +202,13 @@ impl Pop3Session {
                         self.stream.consume(bytes);
                         return Ok(());
                     }
-                    Step::TooLarge => return Err(SessionError::TooLarge),
+                    Step::Endless => return Err(SessionError::Endless),
                 }
             }
         };
-        timeout(TRANSFER, read).await.map_err(|_| SessionError::Slow)??;
+        timeout(limit, read).await.map_err(|_| SessionError::Slow(limit))??;
         Ok(dots.finish())
     }
-}
-
-/// Both listings by number; `None`: they are not listings, or do not fit together.
-fn entries(names: &[u8], sizes: &[u8]) -> Option<Vec<Entry>> {
-    let names: Vec<(u32, String)> = listing(names)?;
-    let sizes: std::collections::HashMap<u32, u64> =
-        listing(sizes)?.into_iter().map(|(number, size)| Some((number, size.parse().ok()?))).collect::<Option<_>>()?;
-    names.into_iter().map(|(number, uid)| Some(Entry { number, uid, size: *sizes.get(&number)? })).collect()
-}
-
-fn listing(content: &[u8]) -> Option<Vec<(u32, String)>> {
-    let line = |line: &str| {
-        let mut words = line.split_ascii_whitespace();
-        Some((words.next()?.parse().ok()?, words.next()?.to_owned()))
-    };
-    std::str::from_utf8(content).ok()?.lines().map(line).collect()
 }
 
 async fn connect(mailbox: &Pop3) -> Result<(TcpStream, SocketAddr), SessionError> {
