@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use monitor_core::{
     config::{self, Mistake, Mistakes, webhook_name},
     domain::UnixMs,
-    mail::{Attempt, Backoff, Composer, Letter, UnsubscribeLinks},
+    mail::{Attempt, Backoff, Composer, Letter, UnsubscribeLinks, smtp::SmtpLimits},
 };
 use tokio::sync::watch;
 
@@ -58,6 +58,16 @@ impl Mail {
             })
         };
         mistakes.or(mail())
+    }
+
+    /// The same that waits for a mail server's replies for so long, in place of what RFC 5321 asks for.
+    #[must_use]
+    pub fn within(self, limits: SmtpLimits) -> Self {
+        let way = match self.way {
+            Way::Smtp(relay) => Way::Smtp(Arc::new(Smarthost::clone(&relay).within(limits))),
+            maildir @ Way::Maildir(_) => maildir,
+        };
+        Self { way, ..self }
     }
 
     /// Says [`Mail::remarks`] in the log.
@@ -154,9 +164,10 @@ impl Delivery {
         carrier.rest().await;
         match attempt {
             Attempt::Accepted => Ok(()),
-            Attempt::Refused(reason) | Attempt::Deferred(reason) | Attempt::NoSession(reason) => {
-                Err(NotDelivered(reason))
-            }
+            Attempt::Refused(reason)
+            | Attempt::Deferred(reason)
+            | Attempt::NoSession(reason)
+            | Attempt::Unknown(reason) => Err(NotDelivered(reason)),
         }
     }
 
@@ -189,6 +200,15 @@ impl Carrier {
         }
     }
 
+    /// What a try makes of its letter that was broken off; the connection is given up. `None`: the letter was not begun, or
+    /// not sent to its end.
+    pub(super) fn broken_off(&mut self) -> Option<Attempt> {
+        let Self::Smtp { relay, session } = self else { return None };
+        let taken = session.take().is_some_and(|session| session.may_have_been_taken());
+        let said = || format!("mail server {relay}: no reply to the end of the message when Ringback was stopped");
+        taken.then(|| Attempt::Unknown(said()))
+    }
+
     /// One try to deliver `letter`.
     pub(super) async fn carry(&mut self, delivery: &Delivery, letter: &Letter) -> Attempt {
         if let Some(name) = webhook_name(&letter.to) {
@@ -213,25 +233,29 @@ impl Carrier {
                 Attempt::NoSession(format!("cannot write a mail into {path}: {failed}"))
             }
             Self::Smtp { relay, session } => loop {
-                let mut open = match session.take() {
+                // It stays in its place while it is used: whoever breaks this off can ask how far it has come.
+                let open = match session {
                     Some(open) => open,
                     None => match SmtpSession::open(relay).await {
-                        Ok(open) => Box::new(open),
+                        Ok(open) => session.insert(Box::new(open)),
                         Err(reason) => return Attempt::NoSession(reason),
                     },
                 };
-                match open.hand_over(&message).await {
+                let handed = open.hand_over(&message).await;
+                let is_used_up = open.is_used_up();
+                match handed {
                     Handed::AndOpen(attempt) => {
-                        if open.is_used_up() {
-                            open.quit().await;
-                        } else {
-                            *session = Some(open);
+                        if is_used_up && let Some(session) = session.take() {
+                            session.quit().await;
                         }
                         return attempt;
                     }
-                    Handed::AndClosed(attempt) => return attempt,
+                    Handed::AndClosed(attempt) => {
+                        *session = None;
+                        return attempt;
+                    }
                     // Happens on a used session only, so at most once here.
-                    Handed::NotBegun => {}
+                    Handed::NotBegun => *session = None,
                 }
             },
         }

@@ -31,10 +31,13 @@ pub(super) struct DeliveryWorker<Q> {
     pub(super) results: mpsc::Sender<(LetterId, Outcome)>,
     pub(super) lease: Lease,
     pub(super) cancel: CancellationToken,
+    /// The stop waits no longer for what was begun.
+    pub(super) break_off: CancellationToken,
 }
 
 impl<Q: LetterQueue> DeliveryWorker<Q> {
-    /// Until cancelled; a letter that was begun is finished first.
+    /// Until cancelled; a letter that was begun is finished first. If that takes too long for the stop, it is broken off: the
+    /// next start sends it again at once, or, where it may have been taken, after a pause.
     pub(super) async fn run(self) {
         let mut carrier = self.delivery.carrier();
         loop {
@@ -59,7 +62,12 @@ impl<Q: LetterQueue> DeliveryWorker<Q> {
                 None if !self.lease.holds() => (given_back(), false),
                 None => {
                     self.name_servers(&mut letter).await;
-                    let attempt = carrier.carry(&self.delivery, &letter).await;
+                    let attempt = tokio::select! {
+                        biased;
+                        attempt = carrier.carry(&self.delivery, &letter) => Some(attempt),
+                        () = self.break_off.cancelled() => carrier.broken_off(),
+                    };
+                    let Some(attempt) = attempt else { break };
                     let rest = matches!(attempt, Attempt::NoSession(_));
                     (outcome(&letter, attempt, now(), self.delivery.backoff), rest)
                 }

@@ -38,7 +38,19 @@ async fn stopping_does_not_wait_for_ever_for_a_server_that_says_nothing_any_more
     server.arrival().await;
     let outbox = post.outbox.clone();
     tokio::time::timeout(FINISH * 10, post.stop()).await.unwrap();
-    // Nothing is recorded: the letter goes out again at the next start.
+    // The server has all of it and may have taken it: it does not go out again at the next start at once.
+    let row = outbox.row(1);
+    assert!(row.outcomes.len() == 1 && row.put_off()[0].contains("may have been taken"), "{row:?}");
+}
+
+#[tokio::test]
+async fn what_was_not_sent_to_its_end_at_a_stop_is_due_at_the_next_start() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let post = Post::start(&settings(listener.local_addr().unwrap()), [sample::letter(1)]);
+    // A server that never greets.
+    let _silent = listener.accept().await.unwrap();
+    let outbox = post.outbox.clone();
+    tokio::time::timeout(FINISH * 10, post.stop()).await.unwrap();
     assert!(outbox.row(1).outcomes.is_empty());
 }
 
