@@ -12,6 +12,7 @@ use monitor_core::{
 use tokio::sync::watch;
 
 use super::{
+    lease::Lease,
     maildir::Maildir,
     server_name::ServerNames,
     smarthost::Smarthost,
@@ -160,14 +161,16 @@ impl Delivery {
     /// What the mail server or the file system said.
     pub async fn deliver_now(&self, letter: &Letter) -> Result<(), NotDelivered> {
         let mut carrier = self.carrier();
-        let attempt = carrier.carry(self, letter).await;
+        let attempt = carrier.carry(self, letter, None).await;
         carrier.rest().await;
         match attempt {
-            Attempt::Accepted => Ok(()),
-            Attempt::Refused(reason)
-            | Attempt::Deferred(reason)
-            | Attempt::NoSession(reason)
-            | Attempt::Unknown(reason) => Err(NotDelivered(reason)),
+            Some(Attempt::Accepted) => Ok(()),
+            Some(Attempt::Refused(reason) | Attempt::Deferred(reason) | Attempt::NoSession(reason)) => {
+                Err(NotDelivered(reason))
+            }
+            Some(Attempt::Unknown(reason)) => Err(NotDelivered(format!("{reason}; it may have been taken"))),
+            // Of a letter without a lease this is not said.
+            None => Err(NotDelivered("not begun".to_owned())),
         }
     }
 
@@ -209,15 +212,21 @@ impl Carrier {
         taken.then(|| Attempt::Unknown(said()))
     }
 
-    /// One try to deliver `letter`.
-    pub(super) async fn carry(&mut self, delivery: &Delivery, letter: &Letter) -> Attempt {
+    /// One try to deliver `letter`, which is ours by this lease, if by any. `None`: the lease had ended before the message was
+    /// sent, so somebody else may be sending it.
+    pub(super) async fn carry(
+        &mut self,
+        delivery: &Delivery,
+        letter: &Letter,
+        lease: Option<&Lease>,
+    ) -> Option<Attempt> {
         if let Some(name) = webhook_name(&letter.to) {
             let webhooks = delivery.webhooks.borrow().clone();
-            return webhooks.post(name, letter, UnixMs::now()).await;
+            return Some(webhooks.post(name, letter, UnixMs::now()).await);
         }
         let message = match delivery.composer.write(letter) {
             Ok(message) => message,
-            Err(error) => return Attempt::Refused(error.to_string()),
+            Err(error) => return Some(Attempt::Refused(error.to_string())),
         };
         match self {
             Self::Maildir(maildir) => {
@@ -225,12 +234,12 @@ impl Carrier {
                 let path = maildir.path().display().to_string();
                 let written = tokio::task::spawn_blocking(move || maildir.deliver(&key, &message.bytes)).await;
                 let failed = match written {
-                    Ok(Ok(())) => return Attempt::Accepted,
+                    Ok(Ok(())) => return Some(Attempt::Accepted),
                     Ok(Err(error)) => error.to_string(),
                     Err(error) => error.to_string(),
                 };
                 // A full disk or wrong rights: nothing that speaks of this letter.
-                Attempt::NoSession(format!("cannot write a mail into {path}: {failed}"))
+                Some(Attempt::NoSession(format!("cannot write a mail into {path}: {failed}")))
             }
             Self::Smtp { relay, session } => loop {
                 // It stays in its place while it is used: whoever breaks this off can ask how far it has come.
@@ -238,21 +247,25 @@ impl Carrier {
                     Some(open) => open,
                     None => match SmtpSession::open(relay).await {
                         Ok(open) => session.insert(Box::new(open)),
-                        Err(reason) => return Attempt::NoSession(reason),
+                        Err(reason) => return Some(Attempt::NoSession(reason)),
                     },
                 };
-                let handed = open.hand_over(&message).await;
+                let handed = open.hand_over(&message, lease).await;
                 let is_used_up = open.is_used_up();
                 match handed {
                     Handed::AndOpen(attempt) => {
                         if is_used_up && let Some(session) = session.take() {
                             session.quit().await;
                         }
-                        return attempt;
+                        return Some(attempt);
                     }
                     Handed::AndClosed(attempt) => {
                         *session = None;
-                        return attempt;
+                        return Some(attempt);
+                    }
+                    Handed::GivenBack => {
+                        *session = None;
+                        return None;
                     }
                     // Happens on a used session only, so at most once here.
                     Handed::NotBegun => *session = None,

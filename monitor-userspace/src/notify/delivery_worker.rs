@@ -64,12 +64,15 @@ impl<Q: LetterQueue> DeliveryWorker<Q> {
                     self.name_servers(&mut letter).await;
                     let attempt = tokio::select! {
                         biased;
-                        attempt = carrier.carry(&self.delivery, &letter) => Some(attempt),
-                        () = self.break_off.cancelled() => carrier.broken_off(),
+                        attempt = carrier.carry(&self.delivery, &letter, Some(&self.lease)) => attempt,
+                        () = self.break_off.cancelled() => match carrier.broken_off() {
+                            Some(attempt) => Some(attempt),
+                            None => break,
+                        },
                     };
-                    let Some(attempt) = attempt else { break };
-                    let rest = matches!(attempt, Attempt::NoSession(_));
-                    (outcome(&letter, attempt, now(), self.delivery.backoff), rest)
+                    let rest = matches!(attempt, Some(Attempt::NoSession(_)));
+                    let became = |attempt| outcome(&letter, attempt, now(), self.delivery.backoff);
+                    (attempt.map_or_else(given_back, became), rest)
                 }
             };
             tell(&letter, &became);

@@ -32,6 +32,11 @@ impl Lease {
         self.renewed().elapsed() < self.length / 3 * 2
     }
 
+    /// Whether a letter that was begun is still ours.
+    pub(super) fn is_ours(&self) -> bool {
+        self.renewed().elapsed() < self.length
+    }
+
     /// When to renew it.
     pub(super) fn renew_at(&self) -> Instant {
         self.renewed() + self.length / 4

@@ -53,7 +53,12 @@ pub(crate) enum Odd {
     PermanentBare,
     PermanentEndless,
     Closing,
+    // Right, and too late for a lease.
+    Late,
 }
+
+/// Of a late reply.
+pub(crate) const LATE: Duration = Duration::from_millis(1500);
 
 impl Odd {
     pub(crate) const ALL: [Self; 26] = [
@@ -92,7 +97,7 @@ impl Odd {
             LongLine, MultiLine, Slow, Trickle, Twice,
         };
         matches!(self, MultiLine | Bare | LineFeed | Bytes | Control | LongLine | Slow | GarbageFirst | Twice)
-            || matches!(self, CutBehindCode | CutInLines | Trickle | EndlessLine | EndlessLines)
+            || matches!(self, Self::Late | CutBehindCode | CutInLines | Trickle | EndlessLine | EndlessLines)
     }
 
     /// Whether it says no for good.
@@ -115,6 +120,10 @@ impl Odd {
                     tokio::time::sleep(Duration::from_millis(8)).await;
                 }
                 return Some(());
+            }
+            Self::Late => {
+                tokio::time::sleep(LATE).await;
+                format!("{code} fine\r\n").into_bytes()
             }
             Self::GarbageFirst => format!("what?\r\n\r\n{code} fine\r\n").into_bytes(),
             Self::Twice => format!("{code} fine\r\n{code} fine\r\n").into_bytes(),

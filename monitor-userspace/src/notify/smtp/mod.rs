@@ -16,7 +16,7 @@ use self::{
     connection::{Fault, SmtpConnection},
     opening::{Opened, open},
 };
-use super::smarthost::Smarthost;
+use super::{lease::Lease, smarthost::Smarthost};
 
 pub(super) use self::opening::Helo;
 
@@ -51,6 +51,8 @@ pub(super) enum Handed {
     AndClosed(Attempt),
     /// The mail server had closed the session since the last message; this one was not begun.
     NotBegun,
+    /// The letter's lease has ended meanwhile; the message was not sent, and the session is over.
+    GivenBack,
 }
 
 /// Why a message was not taken.
@@ -58,6 +60,7 @@ enum Stopped {
     Said(SmtpPhase, Reply),
     Broke(SmtpPhase, Fault),
     NotBegun,
+    GivenBack,
     /// No command can say it.
     Unsayable(Attempt),
 }
@@ -72,13 +75,14 @@ impl SmtpSession {
         Ok(Self { connection, extensions, relay: relay.to_string(), login, sent: 0, at: At::Before })
     }
 
-    /// Hands one message over.
-    pub(super) async fn hand_over(&mut self, message: &Written) -> Handed {
+    /// Hands one message over. A slow mail server may take longer than the letter is ours: that is looked at before the
+    /// message is sent.
+    pub(super) async fn hand_over(&mut self, message: &Written, lease: Option<&Lease>) -> Handed {
         let client = Client {
             sender: if message.envelope.from().is_some() { Sender::Named } else { Sender::Null },
             login: self.login,
         };
-        let stopped = match self.transaction(message).await {
+        let stopped = match self.transaction(message, lease).await {
             Ok(reply) => {
                 let accepted = meaning(SmtpPhase::Dot, &reply, client);
                 return if reply.is_whole { Handed::AndOpen(accepted) } else { Handed::AndClosed(accepted) };
@@ -87,6 +91,7 @@ impl SmtpSession {
         };
         match stopped {
             Stopped::NotBegun => Handed::NotBegun,
+            Stopped::GivenBack => Handed::GivenBack,
             Stopped::Unsayable(attempt) => Handed::AndOpen(self.named(attempt)),
             Stopped::Broke(phase, fault) => Handed::AndClosed(self.named(broken(phase, &fault.to_string()))),
             Stopped::Said(phase, reply) => {
@@ -119,7 +124,7 @@ impl SmtpSession {
     }
 
     /// MAIL, RCPT, DATA, the message, and the reply to its dot, which is positive.
-    async fn transaction(&mut self, message: &Written) -> Result<Reply, Stopped> {
+    async fn transaction(&mut self, message: &Written, lease: Option<&Lease>) -> Result<Reply, Stopped> {
         self.mail(message).await?;
         for recipient in message.envelope.to() {
             let reply = self.ask(SmtpPhase::Rcpt, &format!("RCPT TO:<{recipient}>")).await?;
@@ -127,6 +132,9 @@ impl SmtpSession {
         }
         let reply = self.ask(SmtpPhase::Data, "DATA").await?;
         expected(SmtpPhase::Data, reply, Reply::is_intermediate)?;
+        if lease.is_some_and(|lease| !lease.is_ours()) {
+            return Err(Stopped::GivenBack);
+        }
         self.send_data(message).await?;
         self.at = At::Dot;
         let limit = self.connection.limits().block;

@@ -89,6 +89,7 @@ pub(super) async fn open(relay: &Smarthost, client: Client) -> Result<Opened, Op
         opened = opening.start_tls(opened.connection).await.map_err(|failure| {
             if relay.may_go_in_clear() {
                 relay.clear.begin();
+                tracing::warn!(server = %relay, %failure, "TLS fails: mails go in clear for an hour");
                 OpenError::TlsOffered(failure)
             } else {
                 OpenError::Tls(failure)
