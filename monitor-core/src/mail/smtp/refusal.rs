@@ -74,7 +74,8 @@ pub fn meaning(phase: SmtpPhase, reply: &Reply, client: Client) -> Attempt {
     match about {
         About::Letter => Attempt::Refused(said),
         // Of every letter the same would be said.
-        About::Hello | About::Login => Attempt::NoSession(with_remedy(&said, about, client)),
+        About::Hello => Attempt::NoSession(with_remedy(&said, about, client)),
+        About::Login if wants_login(reply) => Attempt::NoSession(with_remedy(&said, about, client)),
         _ if is_before_the_letter(phase) => Attempt::NoSession(with_remedy(&said, about, client)),
         // Perhaps of this recipient only: the next letter is tried.
         _ => Attempt::Deferred(with_remedy(&said, about, client)),
@@ -129,8 +130,7 @@ fn with_remedy(said: &str, about: About, client: Client) -> String {
 
 /// Whom a 4yz or 5yz speaks of.
 fn about(phase: SmtpPhase, reply: &Reply) -> About {
-    // RFC 4954 section 6.
-    if phase == SmtpPhase::Auth || matches!(reply.code, 530 | 534 | 535 | 538) {
+    if phase == SmtpPhase::Auth || wants_login(reply) {
         return About::Login;
     }
     let words = hint(reply);
@@ -148,6 +148,11 @@ fn about(phase: SmtpPhase, reply: &Reply) -> About {
         },
         SmtpPhase::StartTls | SmtpPhase::Auth | SmtpPhase::Reset | SmtpPhase::Quit => About::Protocol,
     }
+}
+
+/// The codes of RFC 4954 section 6.
+const fn wants_login(reply: &Reply) -> bool {
+    matches!(reply.code, 530 | 534 | 535 | 538)
 }
 
 /// RFC 3463 section 3.

@@ -96,6 +96,8 @@ fn what_concerns_every_letter_stops_the_others_and_what_may_not_does_not() {
     assert!(matches!(means(SmtpPhase::Mail, "450 4.7.1 too fast"), Attempt::NoSession(_)));
     assert!(matches!(means(SmtpPhase::Rcpt, "504 5.5.2 Helo command rejected"), Attempt::NoSession(_)));
     assert!(matches!(means(SmtpPhase::Rcpt, "554 5.7.1 Relay access denied"), Attempt::Deferred(_)));
+    assert!(matches!(means(SmtpPhase::Rcpt, "530 5.7.0 log in first"), Attempt::NoSession(_)));
+    assert!(matches!(means(SmtpPhase::Rcpt, "550 authentication required for other domains"), Attempt::Deferred(_)));
     assert!(
         matches!(means(SmtpPhase::Rcpt, "450 4.2.0 greylisted"), Attempt::Deferred(said) if !said.contains("notify."))
     );

@@ -22,6 +22,8 @@ use crate::notify::smarthost::{Credentials, Smarthost, SmtpEncryption};
 const LOOKUP: Duration = Duration::from_secs(20);
 /// The longest time to connect to one address.
 const CONNECT: Duration = Duration::from_secs(10);
+/// Of a host with more addresses, the resolver's order decides.
+const ADDRESSES: usize = 8;
 
 /// A session that can take letters.
 pub(super) struct Opened {
@@ -199,7 +201,7 @@ async fn connect(relay: &Smarthost) -> Result<(TcpStream, SocketAddr), OpenError
     let lookup = timeout(LOOKUP, tokio::net::lookup_host((relay.host.as_str(), relay.port))).await;
     let found = lookup.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())).map_err(OpenError::Lookup)?;
     let mut failed = OpenError::NoAddress;
-    for addr in found {
+    for addr in found.take(ADDRESSES) {
         match or_timed_out(crate::outgoing::connect(addr)).await {
             Ok(stream) => {
                 // Commands and answers alternate: waiting for more to send only costs time.
