@@ -29,7 +29,7 @@ fn let_in(server: &Host) -> Result<()> {
 }
 
 fn own_address(client: &Host, service: SocketAddr) -> IpAddr {
-    if service.is_ipv4() { client.v4().into() } else { client.v6().into() }
+    if service.is_ipv4() { client.v4() } else { client.v6() }
 }
 
 // proves: V-1

@@ -6,7 +6,7 @@ use super::Config;
 const SAMPLE: &str = include_str!("../../../packaging/ringback.toml");
 
 /// Keys without a default: shown with an example in the sample.
-const EXAMPLES: [&str; 26] = [
+const EXAMPLES: [&str; 27] = [
     "trap_listen",
     "signal_listen",
     "signal_secret_file",
@@ -14,6 +14,7 @@ const EXAMPLES: [&str; 26] = [
     "smtp_user",
     "smtp_password_file",
     "smtp_ca_file",
+    "smtp_helo_name",
     "envelope_from",
     "template_dir",
     "dns_server",

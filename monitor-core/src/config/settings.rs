@@ -195,6 +195,9 @@ pub struct Notify {
     pub smtp_password_file: Option<PathBuf>,
     /// File with certificates (PEM) to trust besides the system's authorities.
     pub smtp_ca_file: Option<PathBuf>,
+    /// What the gateway calls itself in EHLO; absent: its host name if that is a full one, else the address that it
+    /// connects from, such as `[192.0.2.1]` (RFC 5321 section 4.1.4).
+    pub smtp_helo_name: Option<String>,
     /// The `From:` of every mail.
     pub from: String,
     /// The envelope sender; absent: the null sender `<>`, so that bounces and auto-replies come to nobody.
@@ -238,6 +241,7 @@ impl Default for Notify {
             smtp_user: None,
             smtp_password_file: None,
             smtp_ca_file: None,
+            smtp_helo_name: None,
             from: "Ringback <ringback@localhost>".to_owned(),
             envelope_from: None,
             language: Language::En,

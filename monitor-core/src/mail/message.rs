@@ -8,7 +8,7 @@ use lettre::{
     address::Envelope,
     message::{
         Body, Mailbox, MultiPart, SinglePart,
-        header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue},
+        header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0},
     },
 };
 use minijinja::{Value, context};
@@ -36,7 +36,7 @@ pub struct Unwritable(String);
 pub struct Written {
     /// Sender (none: `<>`) and recipient as the mail server is told.
     pub envelope: Envelope,
-    /// The message with CRLF line ends; ASCII only, whatever the language.
+    /// The message with CRLF line ends; ASCII only, whatever the language, unless an address is not before its `@`.
     pub bytes: Vec<u8>,
 }
 
@@ -75,14 +75,15 @@ impl Composer {
         let english = mistakes.take(template(Language::En));
         let japanese = mistakes.take(template(Language::Ja));
         let composer = || {
-            let from = from?;
+            let mut from = from?;
+            from.email = with_ascii_domain(from.email);
             Some(Self {
-                envelope_from: envelope_from?,
+                envelope_from: envelope_from?.map(with_ascii_domain),
                 english: english?,
                 japanese: japanese?,
                 language: settings.language,
                 zone,
-                unsubscribe_mail: unsubscribe_mail?.unwrap_or_else(|| from.email.clone()),
+                unsubscribe_mail: unsubscribe_mail?.map_or_else(|| from.email.clone(), with_ascii_domain),
                 unsubscribe_url: settings.unsubscribe_url.clone(),
                 from,
                 links: None,
@@ -111,6 +112,7 @@ impl Composer {
     /// The letter's recipient or its content cannot stand in a message.
     pub fn write(&self, letter: &Letter) -> Result<Written, Unwritable> {
         let to: Address = letter.to.parse().map_err(|error| Unwritable(format!("not a mail address: {error}")))?;
+        let to = with_ascii_domain(to);
         let envelope = Envelope::new(self.envelope_from.clone(), vec![to.clone()])
             .map_err(|error| Unwritable(format!("no envelope: {error}")))?;
         let recovered = match &letter.says {
@@ -134,6 +136,8 @@ impl Composer {
             .references(references.join(" "))
             // RFC 3834: nobody's out-of-office answers this.
             .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned()))
+            // RFC 2045 section 4. lettre adds it to messages of several parts only.
+            .header(MIME_VERSION_1_0)
             .header(ContentType::TEXT_PLAIN)
             .envelope(envelope.clone());
         for (name, value) in self.unsubscribe_headers(key, &letter.to) {
@@ -165,7 +169,7 @@ impl Composer {
             }
         }
         let message = match &ready.attachment {
-            None => message.header(ContentType::TEXT_PLAIN).body(ready.text.clone()),
+            None => message.header(MIME_VERSION_1_0).header(ContentType::TEXT_PLAIN).body(ready.text.clone()),
             Some(attachment) => {
                 let kind = ContentType::parse("application/octet-stream")
                     .map_err(|error| Unwritable(format!("cannot be written: {error}")))?;
@@ -266,6 +270,16 @@ fn server(service: &LetterService) -> String {
         Some(name) if is_host_name(name) => format!("{name} ({addr})"),
         _ => addr.to_string(),
     }
+}
+
+/// The same address, its domain as A-labels (RFC 5890): every mail server understands them, also without SMTPUTF8. What is
+/// before the `@` has no such form.
+fn with_ascii_domain(address: Address) -> Address {
+    if address.domain().is_ascii() {
+        return address;
+    }
+    let ascii = idna::domain_to_ascii(address.domain()).ok().filter(|domain| is_host_name(domain));
+    ascii.and_then(|domain| Address::new(address.user(), domain).ok()).unwrap_or(address)
 }
 
 fn parsed<T>(key: &'static str, value: &str, example: &'static str) -> Result<T, ComposerError>

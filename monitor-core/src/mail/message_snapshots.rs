@@ -51,6 +51,7 @@ fn a_recovery_as_a_message() {
     Message-ID: <ringback.17.1795219001000.c6120001@gw.example.net>
     References: <ringback.17.1795219001000@gw.example.net>
     Auto-Submitted: auto-generated
+    MIME-Version: 1.0
     Content-Type: text/plain; charset=utf-8
     List-Unsubscribe: <https://gw.example.net/stop?letter=ringback.17.1795219001000.c6120001>,
      <mailto:ringback@gw.example.net?subject=unsubscribe%20ringback.17.1795219001000.c6120001>
@@ -261,6 +262,7 @@ fn a_letter_with_its_own_words_and_an_attachment() {
     List-Unsubscribe: <https://gw.example.net/stop?letter=ringback.list.1>,
      <mailto:ringback@gw.example.net?subject=unsubscribe%20ringback.list.1>
     List-Unsubscribe-Post: List-Unsubscribe=One-Click
+    MIME-Version: 1.0
     Content-Type: text/plain; charset=utf-8
     Content-Transfer-Encoding: 7bit
 

@@ -175,3 +175,49 @@ fn wrong_addresses_name_their_key() {
         assert!(text.contains("unsubscribe_url"), "{text}");
     }
 }
+
+// proves: R-2
+#[test]
+fn every_kind_of_message_says_that_it_is_mime_once() {
+    let ready = |text: &str, attachment| {
+        let ready = Ready { subject: "s".to_owned(), text: text.to_owned(), attachment, unsubscribe: false };
+        Letter { says: Content::Ready(ready), ..letter(1) }
+    };
+    let file = || Some(crate::mail::Attachment { name: "list".to_owned(), bytes: b"x".to_vec() });
+    for letter in [
+        letter(1),
+        letter_about(1, Some(Language::Ja), vec![service(17, 443), service(18, 80)]),
+        ready("words", None),
+        ready("言葉", None),
+        ready("words", file()),
+    ] {
+        let message = write(&settings(), &letter);
+        let (head, _) = message.split_once("\r\n\r\n").unwrap();
+        assert_eq!(head.matches("MIME-Version: 1.0\r\n").count(), 1, "{head}");
+        assert!(head.contains("\r\nContent-Transfer-Encoding: ") || head.contains("multipart/"), "{head}");
+    }
+}
+
+// proves: R-2
+#[test]
+fn domains_of_every_script_are_a_labels_in_envelope_and_headers() {
+    let settings = config::Notify {
+        from: "Ringback <ringback@例え.example>".to_owned(),
+        envelope_from: Some("bounces@bücher.example".to_owned()),
+        unsubscribe_mail: Some("stop@bücher.example".to_owned()),
+        ..Default::default()
+    };
+    let letter = Letter { to: "user1@Bücher.example".to_owned(), ..letter(1) };
+    let written = load(&settings).unwrap().write(&letter).unwrap();
+    assert_eq!(written.envelope.to()[0].to_string(), "user1@xn--bcher-kva.example");
+    assert_eq!(written.envelope.from().unwrap().to_string(), "bounces@xn--bcher-kva.example");
+    let message = write(&settings, &letter);
+    assert_eq!(header(&message, "To").unwrap(), "user1@xn--bcher-kva.example");
+    assert!(header(&message, "From").unwrap().ends_with("<ringback@xn--r8jz45g.example>"));
+    assert!(header(&message, "List-Unsubscribe").unwrap().contains("mailto:stop@xn--bcher-kva.example"), "{message}");
+    // What is before the @ has no ASCII form; addresses of hosts stay what they are.
+    for kept in ["jürgen@example.net", "a@[192.0.2.1]", "a@EXAMPLE.net"] {
+        let letter = Letter { to: kept.to_owned(), ..letter.clone() };
+        assert_eq!(load(&settings).unwrap().write(&letter).unwrap().envelope.to()[0].to_string(), kept);
+    }
+}

@@ -13,6 +13,7 @@ mod pacing;
 pub mod peer_words;
 pub mod phrase;
 pub mod sample;
+pub mod smtp;
 mod template;
 mod verdict;
 

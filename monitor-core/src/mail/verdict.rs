@@ -1,7 +1,8 @@
 //! How a try went -> what becomes of the letter. Pure: the clock comes in as an argument.
 //!
 //! Only a permanent SMTP answer to this very letter ends it early. Everything else is tried again, with pauses that
-//! double, until the letter's lifetime is over.
+//! double, until the letter's lifetime is over. Where the mail server may have taken the letter, the pauses are much
+//! longer: each try may be one more copy.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -21,11 +22,20 @@ pub enum Attempt {
     Accepted,
     /// A 5xx to sender, recipient or message; or a letter that cannot be written as a message.
     Refused(String),
-    /// A 4xx, a lost connection or a time-out: also where nobody knows whether the mail server took it.
+    /// A 4xx, a refusal that speaks of us, or a lost connection before the message's end: not taken.
     Deferred(String),
-    /// No session came about, so this says nothing of the letter: no connection, no TLS, no login.
+    /// No session came about, so this says nothing of the letter: no connection, no TLS, no login, or a refusal that every
+    /// letter would get.
     NoSession(String),
+    /// The whole message was sent, and no code came back: nobody knows whether the mail server took it.
+    Unknown(String),
 }
+
+/// Pauses after an end that nobody knows are longer by this power of two: with the default settings 8 minutes, not 30 s.
+const UNKNOWN_STEPS: u32 = 4;
+/// And they grow up to this part of the lifetime: about ten copies in all at a server that takes everything and never
+/// says so.
+const UNKNOWN_SHARE: u32 = 8;
 
 /// When a letter is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +61,17 @@ impl Backoff {
     /// The pause after `tries` earlier tries and one more. Up to a quarter is taken off, differently for each letter,
     /// so that letters that failed together do not all come back together.
     fn pause(self, id: LetterId, tries: u32) -> Duration {
-        let full = self.first.saturating_mul(1_u32.checked_shl(tries).unwrap_or(u32::MAX)).min(self.max);
+        self.pause_up_to(self.max, id, tries)
+    }
+
+    /// The pause where the mail server may have taken the letter.
+    fn pause_unknown(self, letter: &Letter) -> Duration {
+        let longest = self.max.max(letter.expires.since(letter.at) / UNKNOWN_SHARE);
+        self.pause_up_to(longest, letter.id, letter.tries.saturating_add(UNKNOWN_STEPS))
+    }
+
+    fn pause_up_to(self, longest: Duration, id: LetterId, tries: u32) -> Duration {
+        let full = self.first.saturating_mul(1_u32.checked_shl(tries).unwrap_or(u32::MAX)).min(longest);
         let mut hasher = DefaultHasher::new();
         (id, tries).hash(&mut hasher);
         let spread = u32::try_from(hasher.finish() % 1000).unwrap_or(0);
@@ -61,18 +81,21 @@ impl Backoff {
 
 /// The outcome of a try that ended at `now`.
 pub fn outcome(letter: &Letter, attempt: Attempt, now: UnixMs, backoff: Backoff) -> Outcome {
-    match attempt {
-        Attempt::Accepted => Outcome::Delivered { at: now },
-        Attempt::Refused(reason) => Outcome::Dead { at: now, reason },
-        Attempt::Deferred(reason) | Attempt::NoSession(reason) => {
-            let at = now + backoff.pause(letter.id, letter.tries);
-            if at < letter.expires {
-                Outcome::Retry { at, reason }
-            } else {
-                let tries = letter.tries.saturating_add(1);
-                Outcome::Dead { at: now, reason: format!("lifetime is over after {tries} tries; last: {reason}") }
-            }
+    let (pause, reason) = match attempt {
+        Attempt::Accepted => return Outcome::Delivered { at: now },
+        Attempt::Refused(reason) => return Outcome::Dead { at: now, reason },
+        Attempt::Deferred(reason) | Attempt::NoSession(reason) => (backoff.pause(letter.id, letter.tries), reason),
+        Attempt::Unknown(reason) => {
+            let reason = format!("{reason}; it may have been taken, so the next try waits longer");
+            (backoff.pause_unknown(letter), reason)
         }
+    };
+    let at = now + pause;
+    if at < letter.expires {
+        Outcome::Retry { at, reason }
+    } else {
+        let tries = letter.tries.saturating_add(1);
+        Outcome::Dead { at: now, reason: format!("lifetime is over after {tries} tries; last: {reason}") }
     }
 }
 
@@ -105,6 +128,26 @@ mod tests {
         assert_eq!(ends(Attempt::Refused("550".into())), Outcome::Dead { at: NOW, reason: "550".into() });
         assert!(matches!(ends(Attempt::Deferred("450".into())), Outcome::Retry { reason, .. } if reason == "450"));
         assert!(matches!(ends(Attempt::NoSession("down".into())), Outcome::Retry { reason, .. } if reason == "down"));
+    }
+
+    // proves: R-2
+    #[test]
+    fn a_letter_that_may_have_been_taken_waits_longer_each_time_and_gets_few_copies() {
+        let settings = config::Notify::default();
+        let backoff = Backoff::new(&settings);
+        let mut letter = Letter { at: NOW, expires: NOW + settings.lifetime, ..letter(1) };
+        let (mut now, mut pauses) = (NOW, Vec::new());
+        while let Outcome::Retry { at, reason } = outcome(&letter, Attempt::Unknown("cut".into()), now, backoff) {
+            assert!(reason.contains("may have been taken"), "{reason}");
+            pauses.push(at.since(now));
+            (now, letter.tries) = (at, letter.tries + 1);
+        }
+        assert!(pauses[0] >= settings.retry * 12, "{pauses:?}");
+        assert!(pauses.windows(2).take(5).all(|pair| pair[1] > pair[0]), "{pauses:?}");
+        assert!((8..=16).contains(&pauses.len()), "{pauses:?}");
+        // However often it was put off before: it is tried again.
+        letter = Letter { tries: 90, ..letter };
+        assert!(matches!(outcome(&letter, Attempt::Unknown("cut".into()), NOW, backoff), Outcome::Retry { .. }));
     }
 
     proptest! {

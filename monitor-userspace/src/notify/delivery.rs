@@ -7,11 +7,12 @@ use jiff::tz::TimeZone;
 use monitor_core::{
     config::{self, Mistake, Mistakes, webhook_name},
     domain::UnixMs,
-    mail::{Attempt, Backoff, Composer, Letter, UnsubscribeLinks},
+    mail::{Attempt, Backoff, Composer, Letter, UnsubscribeLinks, smtp::SmtpLimits},
 };
 use tokio::sync::watch;
 
 use super::{
+    lease::Lease,
     maildir::Maildir,
     server_name::ServerNames,
     smarthost::Smarthost,
@@ -58,6 +59,16 @@ impl Mail {
             })
         };
         mistakes.or(mail())
+    }
+
+    /// The same that waits for a mail server's replies for so long, in place of what RFC 5321 asks for.
+    #[must_use]
+    pub fn within(self, limits: SmtpLimits) -> Self {
+        let way = match self.way {
+            Way::Smtp(relay) => Way::Smtp(Arc::new(Smarthost::clone(&relay).within(limits))),
+            maildir @ Way::Maildir(_) => maildir,
+        };
+        Self { way, ..self }
     }
 
     /// Says [`Mail::remarks`] in the log.
@@ -150,13 +161,16 @@ impl Delivery {
     /// What the mail server or the file system said.
     pub async fn deliver_now(&self, letter: &Letter) -> Result<(), NotDelivered> {
         let mut carrier = self.carrier();
-        let attempt = carrier.carry(self, letter).await;
+        let attempt = carrier.carry(self, letter, None).await;
         carrier.rest().await;
         match attempt {
-            Attempt::Accepted => Ok(()),
-            Attempt::Refused(reason) | Attempt::Deferred(reason) | Attempt::NoSession(reason) => {
+            Some(Attempt::Accepted) => Ok(()),
+            Some(Attempt::Refused(reason) | Attempt::Deferred(reason) | Attempt::NoSession(reason)) => {
                 Err(NotDelivered(reason))
             }
+            Some(Attempt::Unknown(reason)) => Err(NotDelivered(format!("{reason}; it may have been taken"))),
+            // Of a letter without a lease this is not said.
+            None => Err(NotDelivered("not begun".to_owned())),
         }
     }
 
@@ -189,15 +203,30 @@ impl Carrier {
         }
     }
 
-    /// One try to deliver `letter`.
-    pub(super) async fn carry(&mut self, delivery: &Delivery, letter: &Letter) -> Attempt {
+    /// What a try makes of its letter that was broken off; the connection is given up. `None`: the letter was not begun, or
+    /// not sent to its end.
+    pub(super) fn broken_off(&mut self) -> Option<Attempt> {
+        let Self::Smtp { relay, session } = self else { return None };
+        let taken = session.take().is_some_and(|session| session.may_have_been_taken());
+        let said = || format!("mail server {relay}: no reply to the end of the message when Ringback was stopped");
+        taken.then(|| Attempt::Unknown(said()))
+    }
+
+    /// One try to deliver `letter`, which is ours by this lease, if by any. `None`: the lease had ended before the message was
+    /// sent, so somebody else may be sending it.
+    pub(super) async fn carry(
+        &mut self,
+        delivery: &Delivery,
+        letter: &Letter,
+        lease: Option<&Lease>,
+    ) -> Option<Attempt> {
         if let Some(name) = webhook_name(&letter.to) {
             let webhooks = delivery.webhooks.borrow().clone();
-            return webhooks.post(name, letter, UnixMs::now()).await;
+            return Some(webhooks.post(name, letter, UnixMs::now()).await);
         }
         let message = match delivery.composer.write(letter) {
             Ok(message) => message,
-            Err(error) => return Attempt::Refused(error.to_string()),
+            Err(error) => return Some(Attempt::Refused(error.to_string())),
         };
         match self {
             Self::Maildir(maildir) => {
@@ -205,33 +234,41 @@ impl Carrier {
                 let path = maildir.path().display().to_string();
                 let written = tokio::task::spawn_blocking(move || maildir.deliver(&key, &message.bytes)).await;
                 let failed = match written {
-                    Ok(Ok(())) => return Attempt::Accepted,
+                    Ok(Ok(())) => return Some(Attempt::Accepted),
                     Ok(Err(error)) => error.to_string(),
                     Err(error) => error.to_string(),
                 };
                 // A full disk or wrong rights: nothing that speaks of this letter.
-                Attempt::NoSession(format!("cannot write a mail into {path}: {failed}"))
+                Some(Attempt::NoSession(format!("cannot write a mail into {path}: {failed}")))
             }
             Self::Smtp { relay, session } => loop {
-                let mut open = match session.take() {
+                // It stays in its place while it is used: whoever breaks this off can ask how far it has come.
+                let open = match session {
                     Some(open) => open,
                     None => match SmtpSession::open(relay).await {
-                        Ok(open) => Box::new(open),
-                        Err(reason) => return Attempt::NoSession(reason),
+                        Ok(open) => session.insert(Box::new(open)),
+                        Err(reason) => return Some(Attempt::NoSession(reason)),
                     },
                 };
-                match open.hand_over(&message).await {
+                let handed = open.hand_over(&message, lease).await;
+                let is_used_up = open.is_used_up();
+                match handed {
                     Handed::AndOpen(attempt) => {
-                        if open.is_used_up() {
-                            open.quit().await;
-                        } else {
-                            *session = Some(open);
+                        if is_used_up && let Some(session) = session.take() {
+                            session.quit().await;
                         }
-                        return attempt;
+                        return Some(attempt);
                     }
-                    Handed::AndClosed(attempt) => return attempt,
+                    Handed::AndClosed(attempt) => {
+                        *session = None;
+                        return Some(attempt);
+                    }
+                    Handed::GivenBack => {
+                        *session = None;
+                        return None;
+                    }
                     // Happens on a used session only, so at most once here.
-                    Handed::NotBegun => {}
+                    Handed::NotBegun => *session = None,
                 }
             },
         }

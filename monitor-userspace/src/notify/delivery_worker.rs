@@ -29,10 +29,13 @@ pub(super) struct DeliveryWorker<Q> {
     pub(super) results: mpsc::Sender<(LetterId, Outcome)>,
     pub(super) lease: Lease,
     pub(super) cancel: CancellationToken,
+    /// The stop waits no longer for what was begun.
+    pub(super) break_off: CancellationToken,
 }
 
 impl<Q: LetterQueue> DeliveryWorker<Q> {
-    /// Until cancelled; a letter that was begun is finished first.
+    /// Until cancelled; a letter that was begun is finished first. If that takes too long for the stop, it is broken off: the
+    /// next start sends it again at once, or, where it may have been taken, after a pause.
     pub(super) async fn run(self) {
         let mut carrier = self.delivery.carrier();
         loop {
@@ -57,16 +60,16 @@ impl<Q: LetterQueue> DeliveryWorker<Q> {
                 Some(dead) => (dead, false),
                 None => {
                     self.name_servers(&mut letter).await;
-                    let attempt = carrier.carry(&self.delivery, &letter).await;
-                    let rest = matches!(attempt, Attempt::NoSession(_));
-                    let became = match attempt {
-                        // Whether its lifetime is over is known by the store's times alone.
-                        Attempt::Deferred(reason) | Attempt::NoSession(reason) if !self.lease.holds() => {
-                            Outcome::Retry { at: UnixMs::now(), reason }
-                        }
-                        attempt => outcome(&letter, attempt, UnixMs::now(), self.delivery.backoff),
+                    let attempt = tokio::select! {
+                        biased;
+                        attempt = carrier.carry(&self.delivery, &letter, Some(&self.lease)) => attempt,
+                        () = self.break_off.cancelled() => match carrier.broken_off() {
+                            Some(attempt) => Some(attempt),
+                            None => break,
+                        },
                     };
-                    (became, rest)
+                    let rest = matches!(attempt, Some(Attempt::NoSession(_)));
+                    (self.became(letter.clone(), attempt), rest)
                 }
             };
             tell(&letter, &became);
@@ -83,6 +86,16 @@ impl<Q: LetterQueue> DeliveryWorker<Q> {
             }
         }
         carrier.rest().await;
+    }
+
+    /// What became of it; `None`: it was not begun.
+    fn became(&self, mut letter: Letter, attempt: Option<Attempt>) -> Outcome {
+        let Some(attempt) = attempt else { return given_back() };
+        if !self.lease.holds() {
+            // Whether its lifetime is over is known by the store's times alone.
+            letter.expires = UnixMs(i64::MAX);
+        }
+        outcome(&letter, attempt, UnixMs::now(), self.delivery.backoff)
     }
 
     /// Fills in names that are not known yet (F-16), and keeps them.

@@ -1,9 +1,11 @@
 //! What can be wrong with the settings of `[notify]` that say how mail is sent: found at start and by `ringback check`,
 //! never at delivery time.
 
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
 
 use monitor_core::config::{Key, Mistake, SecretError};
+
+use crate::tls::TlsError;
 
 /// A setting of `[notify]` that mail cannot be sent with.
 #[derive(Debug, thiserror::Error)]
@@ -30,29 +32,27 @@ pub enum NotifyError {
     /// The password file holds nothing.
     #[error("{} is empty", .0.display())]
     NoPassword(PathBuf),
-    /// The file with certificates cannot be read.
-    #[error("{} cannot be read: {source}", path.display())]
-    Unreadable {
+    /// Certificates cannot be used.
+    #[error("{} {source}", path.display())]
+    Certificates {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        source: TlsError,
     },
-    /// The CA file holds no certificate.
-    #[error("{} holds no certificate", .0.display())]
-    Certificate(PathBuf),
-    /// TLS could not be set up.
-    #[error("cannot set up TLS: {0}")]
-    Tls(String),
+    /// `smtp_helo_name` is not a name.
+    #[error("`{0}` is not a host name")]
+    HeloName(String),
 }
 
 impl NotifyError {
     fn key(&self) -> Key {
         Key::from("notify").to(match self {
-            Self::Url { .. } | Self::Tls(_) => "smtp",
+            Self::Url { .. } => "smtp",
             Self::Alone { present, .. } => present,
             Self::Password(_) | Self::NoPassword(_) => "smtp_password_file",
-            Self::Unreadable { .. } | Self::Certificate(_) => "smtp_ca_file",
+            Self::Certificates { .. } => "smtp_ca_file",
+            Self::HeloName(_) => "smtp_helo_name",
         })
     }
 }
@@ -69,9 +69,10 @@ impl From<NotifyError> for Mistake {
             }
             NotifyError::Password(error) => error.at(key),
             NotifyError::NoPassword(_) => Self::new(key, reason, "write the password into it, on one line"),
-            NotifyError::Certificate(_) => Self::new(key, reason, "write PEM (-----BEGIN CERTIFICATE-----)"),
-            // Their words say what to write.
-            NotifyError::Unreadable { .. } | NotifyError::Tls(_) => Self::plain(key, reason),
+            NotifyError::Certificates { source, .. } => source.at(key, reason),
+            NotifyError::HeloName(_) => {
+                Self::new(key, reason, "write a full one such as gw.example.net, or [192.0.2.1]")
+            }
         }
     }
 }

@@ -51,6 +51,11 @@ impl Lease {
         renewed.at.elapsed() < self.length / 3 * 2 && renewed.clock == clock::adopted()
     }
 
+    /// Whether a letter that was begun is still ours.
+    pub(super) fn is_ours(&self) -> bool {
+        self.renewed().at.elapsed() < self.length
+    }
+
     /// When to renew it.
     pub(super) fn renew_at(&self) -> Instant {
         self.renewed().at + self.length / 4

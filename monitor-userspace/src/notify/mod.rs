@@ -10,7 +10,6 @@
 mod delivery;
 mod delivery_worker;
 mod error;
-mod implicit_tls;
 mod lease;
 mod maildir;
 mod queue;

@@ -1,23 +1,26 @@
 //! `notify.smtp` and the keys around it -> where mail is handed over, and how that is kept private.
 
 use std::{
-    fs,
     net::{IpAddr, Ipv6Addr},
     path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
-use lettre::transport::smtp::{
-    authentication::Credentials,
-    client::{Certificate, TlsParameters},
-    extension::ClientId,
-};
 use monitor_core::{
     config::{self, Mistake, Mistakes},
-    mail::is_host_name,
+    mail::{
+        is_host_name,
+        smtp::{Login, SmtpLimits},
+    },
 };
+use tokio_rustls::rustls::{ClientConfig, pki_types::ServerName};
 
-use super::error::NotifyError;
-use crate::secret;
+use super::{error::NotifyError, smtp::Helo};
+use crate::{host, secret, tls};
+
+/// How long a mail server is spoken to in clear after its TLS has failed, where any certificate would have done.
+const IN_CLEAR: Duration = Duration::from_secs(3600);
 
 /// When the connection to the mail server is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,10 +42,38 @@ pub(super) struct Smarthost {
     /// TCP port.
     pub(super) port: u16,
     pub(super) encryption: SmtpEncryption,
-    pub(super) tls: TlsParameters,
+    pub(super) tls: Arc<ClientConfig>,
+    /// The name that its certificate has to have.
+    pub(super) name: ServerName<'static>,
     pub(super) credentials: Option<Credentials>,
     /// What we call ourselves in EHLO.
-    pub(super) hello: ClientId,
+    pub(super) helo: Helo,
+    pub(super) limits: SmtpLimits,
+    /// Whether STARTTLS is left out for now.
+    pub(super) clear: Clear,
+    /// Whether the settings name certificates.
+    is_pinned: bool,
+}
+
+/// User name and password.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Credentials {
+    pub(super) user: String,
+    pub(super) password: String,
+}
+
+/// Since when STARTTLS has been left out; shared by all sessions.
+#[derive(Clone, Default)]
+pub(super) struct Clear(Arc<Mutex<Option<Instant>>>);
+
+impl Clear {
+    pub(super) fn begin(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    pub(super) fn is_in_force(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|since| since.elapsed() < IN_CLEAR)
+    }
 }
 
 impl std::fmt::Debug for Smarthost {
@@ -67,10 +98,9 @@ impl Smarthost {
     pub(super) fn load(settings: &config::Notify) -> Result<Option<Self>, Vec<Mistake>> {
         let mut mistakes = Mistakes::default();
         let credentials = mistakes.take_all(credentials(settings));
-        let url = settings.smtp.as_deref().map(parse).transpose();
-        let certificate = settings.smtp_ca_file.as_deref().map(certificate).transpose();
-        let (url, certificate) = (mistakes.take(url), mistakes.take(certificate));
-        let (Some(credentials), Some(url), Some(certificate)) = (credentials, url, certificate) else {
+        let url = mistakes.take(settings.smtp.as_deref().map(parse).transpose());
+        let helo = mistakes.take(helo(settings));
+        let (Some(credentials), Some(url), Some(helo)) = (credentials, url, helo) else {
             return mistakes.or(None);
         };
         let Some((encryption, host, port)) = url else {
@@ -79,14 +109,38 @@ impl Smarthost {
             }
             return mistakes.or(Some(None));
         };
-        let mut tls = TlsParameters::builder(host.clone());
-        if let Some(certificate) = certificate {
-            tls = tls.add_root_certificate(certificate);
-        } else if encryption == SmtpEncryption::WhenOffered && credentials.is_none() {
-            tls = tls.dangerous_accept_invalid_certs(true).dangerous_accept_invalid_hostnames(true);
-        }
-        let tls = mistakes.take(tls.build_rustls().map_err(|error| NotifyError::Tls(error.to_string())));
-        mistakes.or(tls.map(|tls| Some(Self { host, port, encryption, tls, credentials, hello: hello() })))
+        let is_pinned = settings.smtp_ca_file.is_some();
+        let tls = if encryption == SmtpEncryption::WhenOffered && credentials.is_none() && !is_pinned {
+            tls::client_of_anybody()
+        } else {
+            tls::client(settings.smtp_ca_file.as_deref())
+        };
+        let path = settings.smtp_ca_file.clone().unwrap_or_default();
+        let tls = mistakes.take(tls.map_err(|source| NotifyError::Certificates { path, source }));
+        let name = ServerName::try_from(host.trim_end_matches('.').to_owned());
+        let url = settings.smtp.clone().unwrap_or_default();
+        let name = mistakes.take(name.map_err(|_| NotifyError::Url { value: url, reason: "no host name" }));
+        let (limits, clear) = (SmtpLimits::RFC_5321, Clear::default());
+        let smarthost = || {
+            let (tls, name) = (tls?, name?);
+            Some(Some(Self { host, port, encryption, tls, name, credentials, helo, limits, clear, is_pinned }))
+        };
+        mistakes.or(smarthost())
+    }
+
+    /// The same with these times for its replies.
+    pub(super) fn within(self, limits: SmtpLimits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Whether a session without TLS is as good where TLS fails: nobody asked for it, no password is sent, and no
+    /// certificate was named.
+    pub(super) fn may_go_in_clear(&self) -> bool {
+        self.encryption == SmtpEncryption::WhenOffered && self.credentials.is_none() && !self.is_pinned
+    }
+
+    pub(super) const fn login(&self) -> Login {
+        if self.credentials.is_some() { Login::Configured } else { Login::None }
     }
 }
 
@@ -138,7 +192,7 @@ fn credentials(settings: &config::Notify) -> Result<Option<Credentials>, Vec<Mis
         _ => {}
     }
     let user = settings.smtp_user.clone();
-    mistakes.or(password.map(|password| user.zip(password).map(|(user, password)| Credentials::new(user, password))))
+    mistakes.or(password.map(|password| user.zip(password).map(|(user, password)| Credentials { user, password })))
 }
 
 fn password(path: &Path) -> Result<String, NotifyError> {
@@ -146,26 +200,38 @@ fn password(path: &Path) -> Result<String, NotifyError> {
     if password.is_empty() { Err(NotifyError::NoPassword(path.to_owned())) } else { Ok(password) }
 }
 
-fn certificate(path: &Path) -> Result<Certificate, NotifyError> {
-    let pem = fs::read(path).map_err(|source| NotifyError::Unreadable { path: path.to_owned(), source })?;
-    let wrong = || NotifyError::Certificate(path.to_owned());
-    if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {
-        return Err(wrong());
+/// The name of the settings, or this host's if it is a full one.
+fn helo(settings: &config::Notify) -> Result<Helo, NotifyError> {
+    if let Some(name) = &settings.smtp_helo_name {
+        let is_literal = || name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).is_some_and(is_literal);
+        let is_name = is_host_name(name) || is_literal();
+        return if is_name { Ok(Helo::Name(name.clone())) } else { Err(NotifyError::HeloName(name.clone())) };
     }
-    Certificate::from_pem(&pem).map_err(|_| wrong())
+    let name = host::name();
+    Ok(if is_full_name(&name) { Helo::Name(name) } else { Helo::Address })
 }
 
-/// This machine's name; `[127.0.0.1]` when it has no usable one.
-fn hello() -> ClientId {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = name.trim_end();
-    if is_host_name(name) { ClientId::Domain(name.to_owned()) } else { ClientId::default() }
+/// RFC 5321 section 4.1.3.
+fn is_literal(text: &str) -> bool {
+    text.strip_prefix("IPv6:")
+        .map_or_else(|| text.parse::<std::net::Ipv4Addr>().is_ok(), |rest| rest.parse::<Ipv6Addr>().is_ok())
+}
+
+/// What mail servers that ask for a full name take: with a dot, without an underscore, not an address, and not one of those
+/// that mean this host itself.
+fn is_full_name(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or_default();
+    is_host_name(name)
+        && name.contains('.')
+        && !name.contains('_')
+        && !last.bytes().all(|byte| byte.is_ascii_digit())
+        && !["localdomain", "localhost"].contains(&last)
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use std::path::PathBuf;
+    use std::{fs, path::PathBuf};
 
     use super::*;
 
@@ -251,7 +317,54 @@ mod tests {
             smtp_password_file: Some(file.path().to_owned()),
             ..Default::default()
         };
-        let expected = Credentials::new("user".to_owned(), "secret".to_owned());
+        let expected = Credentials { user: "user".to_owned(), password: "secret".to_owned() };
         assert!(credentials(&settings).unwrap() == Some(expected));
+    }
+
+    // proves: R-2
+    #[test]
+    fn only_a_full_name_of_this_host_stands_in_ehlo() {
+        for (name, is_full) in [
+            ("gw.example.net", true),
+            ("xn--wgv71a.jp", true),
+            ("gw1", false),
+            ("", false),
+            ("(none)", false),
+            ("gw_1.example.net", false),
+            ("10.0.0.1", false),
+            ("localhost.localdomain", false),
+            ("gw.example.net.", false),
+        ] {
+            assert_eq!(is_full_name(name), is_full, "{name}");
+        }
+        let of = |name: &str| helo(&config::Notify { smtp_helo_name: Some(name.to_owned()), ..Default::default() });
+        for right in ["gw.example.net", "gw1", "[192.0.2.1]", "[IPv6:2001:db8::1]"] {
+            assert_eq!(of(right).unwrap(), Helo::Name(right.to_owned()));
+        }
+        for wrong in ["", "a b", "gw\r\nRSET", "[gw]", "[2001:db8::1]", "日本.jp"] {
+            let text = Mistake::from(of(wrong).unwrap_err()).to_string();
+            assert!(text.starts_with("notify.smtp_helo_name: ") && text.contains("gw.example.net"), "{text}");
+        }
+    }
+
+    // proves: R-2
+    #[test]
+    fn only_who_asks_for_nothing_goes_on_in_clear() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "secret").unwrap();
+        let load = |smtp: &str, change: &dyn Fn(&mut config::Notify)| {
+            let mut settings = config::Notify { smtp: Some(smtp.to_owned()), ..Default::default() };
+            change(&mut settings);
+            Smarthost::load(&settings).unwrap().unwrap().may_go_in_clear()
+        };
+        let with_login = |settings: &mut config::Notify| {
+            settings.smtp_user = Some("me".to_owned());
+            settings.smtp_password_file = Some(file.path().to_owned());
+        };
+        assert!(load("smtp://h", &|_| ()));
+        assert!(!load("smtp://h", &with_login));
+        assert!(!load("smtp://h", &|settings| settings.smtp_ca_file = Some("tests/smtp/ca.pem".into())));
+        assert!(!load("smtp+starttls://h", &|_| ()));
+        assert!(!load("smtps://h", &|_| ()));
     }
 }

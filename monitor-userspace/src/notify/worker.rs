@@ -37,6 +37,8 @@ const LOOK: Duration = Duration::from_secs(60);
 
 /// How long a stop waits for letters that are on their way. Less than what systemd waits before it kills.
 const FINISH: Duration = Duration::from_secs(20);
+/// And then for what delivery workers say of those that they break off.
+const BREAK_OFF: Duration = Duration::from_secs(1);
 
 /// Delivers what is due until it is cancelled.
 pub struct OutboxWorker<Q> {
@@ -79,6 +81,26 @@ async fn release<Q: LetterQueue>(outbox: &Q, cancel: &CancellationToken) -> Resu
     }
 }
 
+/// Waits for the delivery workers to finish what they have begun, for so long at most; then has them break it off.
+async fn finish(
+    outcomes: &mut Vec<(LetterId, Outcome)>,
+    results: &mut mpsc::Receiver<(LetterId, Outcome)>,
+    mut limit: Duration,
+    break_off: &CancellationToken,
+) {
+    loop {
+        let finish = async { while results.recv_many(outcomes, TAKE).await > 0 {} };
+        if tokio::time::timeout(limit, finish).await.is_ok() || break_off.is_cancelled() {
+            return;
+        }
+        tracing::warn!(
+            "the mail server is slow: letters on their way are broken off and sent again after the next start"
+        );
+        break_off.cancel();
+        limit = BREAK_OFF;
+    }
+}
+
 impl<Q: LetterQueue> OutboxWorker<Q> {
     /// `wake`: whoever adds letters to the outbox calls `notify_one` on it after the commit.
     #[must_use]
@@ -108,7 +130,7 @@ impl<Q: LetterQueue> OutboxWorker<Q> {
         let (results_in, mut results) = mpsc::channel(IN_HAND);
         let letters = Arc::new(Mutex::new(letters));
         let mut workers = JoinSet::new();
-        let lease = Lease::new(self.outbox.lease());
+        let (lease, break_off) = (Lease::new(self.outbox.lease()), CancellationToken::new());
         for _ in 0..self.delivery.connections {
             let worker = DeliveryWorker {
                 delivery: Arc::clone(&self.delivery),
@@ -117,6 +139,7 @@ impl<Q: LetterQueue> OutboxWorker<Q> {
                 results: results_in.clone(),
                 lease: lease.clone(),
                 cancel: cancel.clone(),
+                break_off: break_off.clone(),
             };
             workers.spawn(worker.run());
         }
@@ -156,12 +179,7 @@ impl<Q: LetterQueue> OutboxWorker<Q> {
             }
         }
         drop(running.queue);
-        let finish = async { while results.recv_many(&mut running.outcomes, TAKE).await > 0 {} };
-        if tokio::time::timeout(self.finish, finish).await.is_err() {
-            tracing::warn!(
-                "the mail server is slow: letters on their way are broken off and sent again at the next start"
-            );
-        }
+        finish(&mut running.outcomes, &mut results, self.finish, &break_off).await;
         workers.shutdown().await;
         if running.outcomes.is_empty() { Ok(()) } else { running.outbox.record(running.outcomes).await }
     }

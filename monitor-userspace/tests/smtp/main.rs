@@ -6,8 +6,10 @@ mod answers;
 mod encryption;
 mod memory_outbox;
 mod name_server;
+mod odd_server;
 mod opensmtpd;
 mod peer;
+mod replies;
 mod scripted_server;
 mod worker;
 

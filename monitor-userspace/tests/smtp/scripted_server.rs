@@ -66,7 +66,7 @@ struct Shared {
     late: Notify,
 }
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 impl ScriptedServer {
@@ -111,7 +111,7 @@ impl ScriptedServer {
     }
 }
 
-fn acceptor() -> TlsAcceptor {
+pub(crate) fn acceptor() -> TlsAcceptor {
     let certificate = CertificateDer::from_pem_slice(include_bytes!("server.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_slice(include_bytes!("server.key")).unwrap();
     let config = ServerConfig::builder_with_provider(tokio_rustls::rustls::crypto::ring::default_provider().into())

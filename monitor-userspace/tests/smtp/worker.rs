@@ -5,13 +5,14 @@ use std::{path::Path, time::Duration};
 use monitor_core::{
     config,
     domain::{Language, UnixMs},
-    mail::{Letter, sample},
+    mail::{Letter, sample, smtp::SmtpPhase},
 };
 use ringback::notify::{Delivery, Mail};
 
 use super::{
     FINISH, Post,
     memory_outbox::MemoryOutbox,
+    odd_server::{LATE, Odd, OddServer},
     peer::{self, SmtpSink},
     scripted_server::{AfterTheDot, Encryption, ScriptedServer},
     settings,
@@ -38,7 +39,19 @@ async fn stopping_does_not_wait_for_ever_for_a_server_that_says_nothing_any_more
     server.arrival().await;
     let outbox = post.outbox.clone();
     tokio::time::timeout(FINISH * 10, post.stop()).await.unwrap();
-    // Nothing is recorded: the letter goes out again at the next start.
+    // The server has all of it and may have taken it: it does not go out again at the next start at once.
+    let row = outbox.row(1);
+    assert!(row.outcomes.len() == 1 && row.put_off()[0].contains("may have been taken"), "{row:?}");
+}
+
+#[tokio::test]
+async fn what_was_not_sent_to_its_end_at_a_stop_is_due_at_the_next_start() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let post = Post::start(&settings(listener.local_addr().unwrap()), [sample::letter(1)]);
+    // A server that never greets.
+    let _silent = listener.accept().await.unwrap();
+    let outbox = post.outbox.clone();
+    tokio::time::timeout(FINISH * 10, post.stop()).await.unwrap();
     assert!(outbox.row(1).outcomes.is_empty());
 }
 
@@ -124,4 +137,28 @@ async fn a_letter_whose_lease_is_lost_is_not_begun_and_sent_once_when_it_is_ours
     post.finished().await;
     post.stop().await;
     assert_eq!(sink.messages().len(), 3);
+}
+
+// proves: R-2
+#[tokio::test]
+async fn a_letter_whose_lease_ends_while_a_server_is_slow_is_not_sent_by_it() {
+    let server = OddServer::start(SmtpPhase::Rcpt, Odd::Late, 1).await;
+    let delivery = Delivery::of_mails(Mail::load(&settings(server.addr), Path::new("/nonexistent")).unwrap());
+    let outbox = MemoryOutbox::with([]);
+    outbox.share(LATE / 3);
+    let post = Post::of(delivery, outbox);
+    post.outbox.add(sample::letter(1));
+    post.wake.notify_one();
+    // Begun, and from now on others may take it.
+    while server.sessions() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    post.outbox.out_of_reach(true);
+    tokio::time::sleep(LATE * 2).await;
+    let key = &sample::letter(1).key;
+    assert_eq!(server.of(key), (0, 0), "it was sent when others may have had it");
+    post.outbox.out_of_reach(false);
+    post.finished().await;
+    post.stop().await;
+    assert_eq!(server.of(key), (1, 1));
 }

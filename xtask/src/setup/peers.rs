@@ -21,7 +21,7 @@ use crate::{command, workspace};
 /// A program that is needed, and the package that has it.
 type Needed = (&'static str, &'static str);
 
-const LAB: [Needed; 19] = [
+const LAB: [Needed; 20] = [
     ("arping", "iputils-arping"),
     ("bpftool", "bpftool"),
     ("curl", "curl"),

@@ -151,7 +151,12 @@ fn both_families(lab: &Lab, server: usize, port: u16) -> [SocketAddr; 2] {
 /// Everybody is in the address book, with a mail address of their own.
 fn config(clients: &[IpAddr], mail: &UnreliableMailServer) -> DaemonConfig {
     let config =
-        DaemonConfig::new().text("notify.smtp", &mail.url()).text("notify.retry", "1s").text("notify.retry_max", "3s");
+        // The pauses of a mail that may have been taken grow up to an eighth of its lifetime.
+        DaemonConfig::new()
+            .text("notify.smtp", &mail.url())
+            .text("notify.retry", "1s")
+            .text("notify.retry_max", "3s")
+            .text("notify.lifetime", "16m");
     clients.iter().fold(config, |config, client| config.address(*client, &told::address(*client)))
 }
 
