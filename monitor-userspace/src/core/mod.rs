@@ -34,6 +34,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use self::state::State;
+pub(crate) use self::upkeep::SUSPICIONS;
 use crate::{
     kernel::{EventSource, KernelPort},
     port::Requests,

@@ -18,6 +18,10 @@ use crate::{
 /// Between two looks through the kernel's table of services.
 const SWEEP_SECONDS: u64 = 60;
 
+/// How long suspicions are remembered that came to nothing. Where paths are mixed, or a barred client knocks, there may be
+/// many.
+pub(crate) const SUSPICIONS: Duration = Duration::from_secs(3600);
+
 /// How much longer than a time-out reports may wait for room: a turn of the daemon and some looks of the timer.
 const HELD_LONGER: Duration = Duration::from_secs(1);
 
@@ -35,6 +39,9 @@ impl<K: KernelPort, E: EventSource, C: Clock> Core<K, E, C> {
             match self.sweep_services() {
                 Ok(answers) => turn.learned.extend(answers),
                 Err(error) => tracing::error!(%error, "services cannot be looked through"),
+            }
+            if let Err(error) = self.store.store().forget_suspicions(self.clock.wall().before(SUSPICIONS)).await {
+                tracing::error!(%error, "old suspicions stay in the store");
             }
             if let Err(error) = self.kernel.rest() {
                 tracing::error!(%error, "the stand-in page's program stays where nobody needs it");

@@ -27,6 +27,7 @@ use super::{HISTORY, stores::Stores};
 use crate::{
     clock::Now as _,
     control::{ReplicationState, SharedView},
+    core::SUSPICIONS,
     port::CoreHandle,
 };
 
@@ -35,9 +36,6 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Between two lists of learned services for the others.
 const TEACH: Duration = Duration::from_secs(60);
-
-/// How long suspicions are remembered that came to nothing. Where paths are mixed there may be many.
-const SUSPICIONS: Duration = Duration::from_secs(3600);
 
 /// A look that takes longer says that the database is out of reach.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -254,10 +252,8 @@ impl Replicator {
     /// came to nothing.
     async fn teach(&self, taught: &mut Option<Instant>) -> Result<(), StoreError> {
         if taught.is_none_or(|taught| taught.elapsed() >= TEACH) {
-            let before = UnixMs::now().before(SUSPICIONS);
             let (local, shared) = (self.local.store(), self.shared.store());
-            local.forget_suspicions(before).await?;
-            shared.forget_suspicions(before).await?;
+            shared.forget_suspicions(UnixMs::now().before(SUSPICIONS)).await?;
             shared.learn(local.learned_services().await?).await?;
             *taught = Some(Instant::now());
         }

@@ -55,7 +55,8 @@ fn forged_answers_refusals_and_icmp_that_match_nothing_neither_open_nor_end_an_o
     let (attacker, client, server) = (lab.client(1), lab.client(2), lab.server(1));
     let _nginx = HttpServer::start(server, 80)?;
     // Long: only what is forged could open anything.
-    let daemon = Daemon::start(lab.gateway(), DaemonConfig::new().text("watch.syn_timeout", "60s"))?;
+    let config = DaemonConfig::new().text("watch.syn_timeout", "60s").text("recovery.probe_timeout", "1s");
+    let daemon = Daemon::start(lab.gateway(), config)?;
     let gateway = lab.gateway().mac("client1")?;
     let forger = Forger { daemon: &daemon, socket: attacker.frame_socket("eth0")?, gateway };
     let real = client.frame_socket("eth0")?;
@@ -64,7 +65,10 @@ fn forged_answers_refusals_and_icmp_that_match_nothing_neither_open_nor_end_an_o
     for service in services {
         learn(&daemon, client, service)?;
     }
-    server.fall_silent()?;
+    // Silent, also to the gateway's own probes: who forges what one client alone is told achieves nothing (V-1).
+    server.nft("add table inet silent")?;
+    server.nft("add chain inet silent input { type filter hook input priority 0; }")?;
+    server.nft("add rule inet silent input tcp dport 80 drop")?;
     for service in services {
         let (from, router, header) = match service {
             SocketAddr::V4(_) => (client.v4(), lab.gateway().v4(), 20),
