@@ -1,4 +1,5 @@
-//! The clock of this process: the wall clock as it was last adopted ([`SteadyClock`]), or, where none was, as it is.
+//! The clock of this process: the wall clock as it was last adopted ([`SteadyClock`](monitor_core::domain::SteadyClock)), or,
+//! where none was, as it is.
 //!
 //! One for the whole process, as the host has one: whatever is noted, in whichever task, is of the same clock.
 
